@@ -1,0 +1,55 @@
+"""Sightflow: a pipeline is a list of named steps over image records, compiled into a Flink job.
+
+Importing this package loads neither pyflink nor onnxruntime; names are loaded when first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightflow.models import ModelFile as ModelFile
+    from sightflow.models import find_model as find_model
+    from sightflow.models import zoo as zoo
+    from sightflow.ops.preprocess import Preprocess as Preprocess
+    from sightflow.pipeline import Pipeline as Pipeline
+    from sightflow.runners import run as run
+    from sightflow.settings import RunSettings as RunSettings
+    from sightflow.sinks import AnnotatedImages as AnnotatedImages
+    from sightflow.sinks import ImageFolder as ImageFolder
+    from sightflow.sinks import JsonLines as JsonLines
+    from sightflow.sinks import Parquet as Parquet
+    from sightflow.sources import Directory as Directory
+    from sightflow.sources import Union as Union
+    from sightflow.sources.video import Video as Video
+    from sightflow.tasks import Classify as Classify
+    from sightflow.tasks import Detect as Detect
+    from sightflow.tasks import Prepare as Prepare
+
+_PLACES = {
+    "AnnotatedImages": "sightflow.sinks",
+    "Classify": "sightflow.tasks",
+    "Detect": "sightflow.tasks",
+    "Directory": "sightflow.sources",
+    "ImageFolder": "sightflow.sinks",
+    "JsonLines": "sightflow.sinks",
+    "ModelFile": "sightflow.models",
+    "Parquet": "sightflow.sinks",
+    "Pipeline": "sightflow.pipeline",
+    "Prepare": "sightflow.tasks",
+    "Preprocess": "sightflow.ops.preprocess",
+    "RunSettings": "sightflow.settings",
+    "Union": "sightflow.sources",
+    "Video": "sightflow.sources.video",
+    "find_model": "sightflow.models",
+    "run": "sightflow.runners",
+    "zoo": "sightflow.models",
+}
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its place."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'sightflow' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

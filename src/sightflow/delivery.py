@@ -1,0 +1,109 @@
+"""Delivery: results of chunks, which come in any order, go to the sinks in order and once.
+
+The place in the output is a small value that a runner keeps in its checkpoints; after a restart a
+delivery opened at that value cuts off what was written since and goes on.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sightflow.chunks import ChunkResult
+from sightflow.ledger import Ledger, Summary
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import ResultSink
+
+__all__ = ["Delivery", "Place", "finish"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a delivery has come."""
+
+    next_chunk: int = 0
+    """Chunks before this one are in the output."""
+    positions: tuple[tuple[int, ...], ...] | None = None
+    """Where the output of each sink stands; None before anything was written."""
+    ledger: Ledger = field(default_factory=Ledger)
+    first_result_at: float | None = None
+    """When the first result was delivered, in seconds since 1970."""
+
+    def encode(self) -> bytes:
+        """Return the place as JSON."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Place":
+        """Return the place that `encode` made."""
+        return msgspec.json.decode(data, type=cls)
+
+
+class Delivery:
+    """Writes chunk after chunk; the caller keeps early chunks until their turn has come."""
+
+    def __init__(self, sinks: Sequence[ResultSink], place: Place) -> None:
+        """Open the sinks at a place."""
+        self._sinks = sinks
+        self.place = place
+        at = place.positions or [None] * len(sinks)
+        self._writers = [sink.open_results(p) for sink, p in zip(sinks, at, strict=True)]
+
+    def deliver(self, result: ChunkResult) -> Place:
+        """Write the next chunk and return the new place, which holds what was written."""
+        place = self.place
+        if result.number != place.next_chunk:
+            raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
+        for writer in self._writers:
+            writer.append(result.rows, result.rejected)
+        self.place = Place(
+            place.next_chunk + 1,
+            tuple(writer.position() for writer in self._writers),
+            place.ledger.add(
+                read=result.n_read, recognised=len(result.rows), rejected=len(result.rejected)
+            ),
+            place.first_result_at or (time.time() if result.rows else None),
+        )
+        return self.place
+
+    def close(self) -> None:
+        """Close the writers; the output stays unfinished until the sinks commit."""
+        for writer in self._writers:
+            writer.close()
+
+
+def finish(
+    pipeline: Pipeline,
+    place: Place,
+    n_claimed: int,
+    started: float,
+    *,
+    runner: str,
+    workers: int,
+) -> Summary:
+    """Check the ledger of a run whose results are all delivered, and make its output appear.
+
+    Args:
+        pipeline: what ran.
+        place: the last place of its delivery.
+        n_claimed: images that the source listed.
+        started: when the run began, in seconds since 1970.
+        runner: name of the runner.
+        workers: how many worked in parallel.
+
+    Raises:
+        LedgerError: an image was lost or counted twice; no output appears.
+    """
+    place.ledger.check(n_claimed)
+    first = place.first_result_at
+    summary = Summary(
+        ledger=place.ledger,
+        seconds=time.time() - started,
+        first_result_s=None if first is None else first - started,
+        runner=runner,
+        workers=workers,
+    )
+    for _, sink in pipeline.result_sinks:
+        sink.commit(summary)
+    return summary

@@ -1,0 +1,1 @@
+"""The Flink runner: the only room that knows Apache Flink."""

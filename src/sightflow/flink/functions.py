@@ -1,0 +1,183 @@
+"""The functions that Flink calls: thin shells around the chain and the delivery."""
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyflink.common import Types
+from pyflink.datastream import KeyedProcessFunction, MapFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+
+from sightflow.chain import open_chain
+from sightflow.chunks import ChunkResult, decode_claims, encode_claims
+from sightflow.delivery import Delivery, Place
+from sightflow.pipeline import Pipeline
+from sightflow.records import Claim
+from sightflow.settings import RunSettings
+
+__all__ = ["DeliverInOrder", "Manifest", "RecogniseChunk", "read_failure"]
+
+_PROGRESS_EVERY_S = 0.2
+_FAILURE = "sightflow-failure:"
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """Put the Python traceback into the message of an error, which is all that Java passes on."""
+    try:
+        yield
+    except Exception as error:
+        failure = {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": traceback.format_exc(),
+        }
+        raise RuntimeError(f"{_FAILURE}{json.dumps(failure)}") from error
+
+
+def read_failure(java_message: str) -> dict[str, str] | None:
+    """Return type, message and traceback of the Python error in a message of Java, if any."""
+    _, found, rest = java_message.partition(_FAILURE)
+    if not found:
+        return None
+    failure: dict[str, str] = json.JSONDecoder().raw_decode(rest)[0]
+    return failure
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The claims of a run in a file, a chunk a line, with the place of each line beside it."""
+
+    path: Path
+
+    def write(self, chunks: Iterator[list[Claim]]) -> tuple[int, int]:
+        """Write all chunks; return how many chunks and how many images there are."""
+        n_images = 0
+        ends = [0]
+        with open(self.path, "wb") as file:
+            for claims in chunks:
+                n_images += sum(claim.n_images for claim in claims)
+                ends.append(ends[-1] + file.write(encode_claims(claims)))
+        np.save(self._ends_path, np.array(ends, np.int64))
+        return len(ends) - 1, n_images
+
+    def open(self, resources: ExitStack) -> Any:
+        """Return a function that gives the claims of a chunk by its number."""
+        file = resources.enter_context(open(self.path, "rb"))
+        ends = np.load(self._ends_path, mmap_mode="r")
+
+        def claims_of(number: int) -> list[Claim]:
+            start, end = int(ends[number]), int(ends[number + 1])
+            file.seek(start)
+            return decode_claims(file.read(end - start))
+
+        return claims_of
+
+    @property
+    def _ends_path(self) -> Path:
+        return self.path.with_suffix(".ends.npy")
+
+
+class RecogniseChunk(MapFunction):
+    """The fused recognition operator: the number of a chunk to its encoded result."""
+
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, manifest: Manifest, n_threads: int
+    ) -> None:
+        """Take the description; work begins in `open`."""
+        self._pipeline = pipeline
+        self._settings = settings
+        self._manifest = manifest
+        self._n_threads = n_threads
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Open the chain in this worker."""
+        with _reporting():
+            self._resources = ExitStack()
+            self._claims_of = self._manifest.open(self._resources)
+            self._recognise = open_chain(
+                self._pipeline,
+                self._settings,
+                n_threads=self._n_threads,
+                resources=self._resources,
+            )
+
+    def map(self, value: int) -> bytes:
+        """Recognise one chunk."""
+        with _reporting():
+            return ChunkResult.of(value, self._recognise(self._claims_of(value))).encode()
+
+    def close(self) -> None:
+        """Release what the chain holds."""
+        self._resources.close()
+
+
+class DeliverInOrder(KeyedProcessFunction):
+    """Hands results to the sinks in the order of the chunks; all records have one key.
+
+    The place in the output and the results that came early are keyed state, so that after a
+    restart the output goes on exactly where the checkpoint was.
+    """
+
+    def __init__(self, pipeline: Pipeline, n_chunks: int, progress: Path) -> None:
+        """Take the description; work begins in `open`."""
+        self._pipeline = pipeline
+        self._n_chunks = n_chunks
+        self._progress = progress
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declare the state."""
+        state_type = Types.PICKLED_BYTE_ARRAY()
+        self._place = runtime_context.get_state(ValueStateDescriptor("place", state_type))
+        self._early = runtime_context.get_map_state(
+            MapStateDescriptor("early", Types.LONG(), state_type)
+        )
+        self._deliveries: dict[int, Delivery] = {}
+        self._progress_at = 0.0
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> None:
+        """Deliver a result and those that waited for it, or keep it until its turn."""
+        with _reporting():
+            delivery = self._delivery(ctx.get_current_key())
+            result = ChunkResult.decode(value)
+            if result.number != delivery.place.next_chunk:
+                self._early.put(result.number, value)
+                return
+            delivery.deliver(result)
+            while self._early.contains(delivery.place.next_chunk):
+                number = delivery.place.next_chunk
+                delivery.deliver(ChunkResult.decode(self._early.get(number)))
+                self._early.remove(number)
+            place = delivery.place.encode()
+            self._place.update(place)
+            self._report(place, last=delivery.place.next_chunk == self._n_chunks)
+
+    def close(self) -> None:
+        """Close the sinks."""
+        for delivery in self._deliveries.values():
+            delivery.close()
+
+    def _delivery(self, key: int) -> Delivery:
+        """Return the delivery, opened at its checkpointed place at the first record."""
+        if key not in self._deliveries:
+            kept = self._place.value()
+            place = Place() if kept is None else Place.decode(kept)
+            sinks = [sink for _, sink in self._pipeline.result_sinks]
+            self._deliveries[key] = Delivery(sinks, place)
+        return self._deliveries[key]
+
+    def _report(self, place: bytes, *, last: bool) -> None:
+        """Let the client know how far it is, a few times a second and at the end."""
+        now = time.monotonic()
+        if last or now - self._progress_at >= _PROGRESS_EVERY_S:
+            draft = self._progress.with_suffix(".draft")
+            draft.write_bytes(place)
+            os.replace(draft, self._progress)
+            self._progress_at = now

@@ -1,0 +1,120 @@
+"""The Java process behind PyFlink: started with the right runtime, quiet, and ended with us."""
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pyflink import java_gateway
+
+from sightflow.errors import SetupError
+from sightflow.flink.java import find_java_home
+
+__all__ = ["log_directory", "start_gateway"]
+
+_END_TIMEOUT_S = 10
+
+
+@functools.cache
+def log_directory() -> Path:
+    """Return the folder of Flink's logs and scratch files; it goes when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="sightflow-flink-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def start_gateway() -> None:
+    """Start the Java process, once; PyFlink finds it from then on.
+
+    Raises:
+        SetupError: Java is missing or does not start.
+    """
+    java_home = find_java_home()
+    launch = java_gateway.launch_gateway_server_process
+
+    def launch_here(env: dict[str, str], args: list[str]) -> "subprocess.Popen[bytes]":
+        process = launch(_adapted(env), args)
+        _copy_to_log(process.stderr, log_directory() / "stderr.log")
+        atexit.register(_end, process)
+        return process
+
+    java_gateway.launch_gateway_server_process = launch_here
+    try:
+        with _environment(java_home), _stdout_to(log_directory() / "stdout.log"):
+            java_gateway.get_gateway()
+    except (OSError, RuntimeError) as error:
+        log = (log_directory() / "stderr.log").read_text("utf-8", "replace")[-2000:]
+        raise SetupError(f"Java in {java_home} does not start: {error}\n{log}") from error
+    finally:
+        java_gateway.launch_gateway_server_process = launch
+
+
+def _adapted(env: dict[str, str]) -> dict[str, str]:
+    """Let the Python inside the Java process be this one, and its scratch files lie in one place."""
+    env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    env["JVM_ARGS"] = f"{env.get('JVM_ARGS', '')} -Djava.io.tmpdir={log_directory()}"
+    env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])
+    return env
+
+
+@contextmanager
+def _environment(java_home: Path) -> Iterator[None]:
+    """Set what PyFlink reads from this process's environment while it starts Java."""
+    changes = {"JAVA_HOME": str(java_home), "FLINK_LOG_DIR": str(log_directory())}
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _stdout_to(path: Path) -> Iterator[None]:
+    """Let processes started meanwhile write their standard output to a file, not into ours."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(path, "ab") as file:
+            os.dup2(file.fileno(), 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _copy_to_log(stream: IO[bytes] | None, path: Path) -> None:
+    """Empty a pipe into a file for ever: a full pipe would stop the Java process."""
+    path.touch()
+
+    def copy() -> None:
+        if stream is not None:
+            with open(path, "ab") as log:
+                shutil.copyfileobj(stream, log, 1)
+
+    threading.Thread(target=copy, name="flink-stderr", daemon=True).start()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the Java process: it leaves when its standard input closes; wait for that."""
+    java_gateway.get_gateway().shutdown()  # so that nothing calls into Java from now on
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

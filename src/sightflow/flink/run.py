@@ -1,0 +1,180 @@
+"""Run a pipeline on embedded Flink: a cluster inside one Java process on this machine."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream.connectors.base import Source
+from pyflink.java_gateway import get_gateway
+
+from sightflow.chunks import chunked
+from sightflow.delivery import Place, finish
+from sightflow.errors import JobError
+from sightflow.flink.functions import DeliverInOrder, Manifest, RecogniseChunk, read_failure
+from sightflow.flink.gateway import log_directory, start_gateway
+from sightflow.ledger import Ledger, Summary
+from sightflow.pipeline import Pipeline
+from sightflow.settings import RunSettings, n_cores
+
+__all__ = ["run"]
+
+_JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
+_POLL_S = 0.1
+_MAX_RANGES = 20_000
+
+
+def run(
+    pipeline: Pipeline,
+    settings: RunSettings | None = None,
+    *,
+    on_progress: Callable[[Ledger, int], None] = lambda ledger, n_images: None,
+) -> Summary:
+    """Run a pipeline to its end on embedded Flink.
+
+    Args:
+        pipeline: what to do.
+        settings: how.
+        on_progress: told the ledger so far and how many images there are, now and then.
+
+    Returns:
+        The ledger and the times of the run; the output is in the sinks.
+
+    Raises:
+        SightflowError: the configuration cannot work, Java or Flink is missing, or the job failed;
+            a `JobError` carries the Python error of the step.
+    """
+    started = time.time()
+    settings = settings or RunSettings()
+    pipeline.check()
+    workers = settings.workers or n_cores()
+    with _run_directory(pipeline) as directory:
+        manifest = Manifest(directory / "claims.jsonl")
+        n_chunks, n_images = manifest.write(chunked(pipeline.source.claims(), settings.batch_size))
+        place = Place()
+        if n_chunks:
+            recognise = RecogniseChunk(pipeline, settings, manifest, max(1, n_cores() // workers))
+            deliver = DeliverInOrder(pipeline, n_chunks, directory / "progress.json")
+            env = _environment(settings, workers, directory)
+            _build(env, recognise, deliver, n_chunks)
+            place = _execute(env, pipeline.name, directory, on_progress, n_images)
+        return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
+
+
+@contextmanager
+def _run_directory(pipeline: Pipeline) -> Iterator[Path]:
+    """Give a folder for what the run needs; leave nothing unfinished behind."""
+    directory = Path(tempfile.mkdtemp(prefix="sightflow-run-"))
+    try:
+        yield directory
+    finally:
+        for _, sink in pipeline.result_sinks:
+            sink.discard()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _environment(
+    settings: RunSettings, workers: int, directory: Path
+) -> StreamExecutionEnvironment:
+    """Start Java if need be, and return an environment with every setting that matters."""
+    start_gateway()
+    retry = {"restart-strategy.type": "none"}
+    if settings.restart_attempts:
+        retry = {
+            "restart-strategy.type": "fixed-delay",
+            "restart-strategy.fixed-delay.attempts": str(settings.restart_attempts),
+            "restart-strategy.fixed-delay.delay": "100 ms",
+        }
+    configuration = Configuration()
+    for key, value in {
+        "python.execution-mode": "thread",
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "parallelism.default": str(workers),
+        "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
+        "execution.checkpointing.dir": f"{directory.as_uri()}/checkpoints",
+        "io.tmp.dirs": str(directory),
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.bind-port": str(settings.web_ui_port or 0),
+        **retry,
+    }.items():
+        configuration.set_string(key, value)
+    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    env.add_jars(_JAR.as_uri())
+    return env
+
+
+def _build(
+    env: StreamExecutionEnvironment,
+    recognise: RecogniseChunk,
+    deliver: DeliverInOrder,
+    n_chunks: int,
+) -> None:
+    """Build the job: numbers of chunks -> recognise, in parallel -> deliver, in one place."""
+    in_range = -(-n_chunks // _MAX_RANGES)
+    numbers = get_gateway().jvm.ai.sightflow.flink.InOrderSource(n_chunks, in_range)
+    results = (
+        env.from_source(
+            Source(numbers), WatermarkStrategy.no_watermarks(), "chunks", Types.LONG()
+        )
+        .uid("chunks")
+        .map(recognise, Types.PRIMITIVE_ARRAY(Types.BYTE()))
+        .name("recognise")
+        .uid("recognise")
+    )
+    delivered = results.key_by(lambda result: 0, Types.INT()).process(deliver, Types.STRING())
+    delivered.name("deliver").uid("deliver").set_parallelism(1)
+
+
+def _execute(
+    env: StreamExecutionEnvironment,
+    name: str,
+    directory: Path,
+    on_progress: Callable[[Ledger, int], None],
+    n_images: int,
+) -> Place:
+    """Run the job to its end and return where its delivery stands; a stop cancels it."""
+    client = env.execute_async(name)
+    result = client.get_job_execution_result()
+    try:
+        while not result.done():
+            time.sleep(_POLL_S)
+            on_progress(_place(directory).ledger, n_images)
+        result.result()
+    except Py4JJavaError as error:
+        raise _job_error(error) from error
+    finally:
+        if not result.done():
+            client.cancel().result()
+    return _place(directory)
+
+
+def _place(directory: Path) -> Place:
+    progress = directory / "progress.json"
+    return Place.decode(progress.read_bytes()) if progress.exists() else Place()
+
+
+def _job_error(error: Any) -> JobError:
+    """Return a failed job's error: the Python one of a step where there is one."""
+    text = str(error)
+    failure = read_failure(text)
+    if failure is not None:
+        return JobError(f"{failure['type']}: {failure['message']}\n{failure['traceback']}")
+    causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]
+    cause = (causes or text.splitlines())[-1].removeprefix("Caused by: ")
+    return JobError(f"the Flink job failed: {cause}; its log is {_kept_log()}")
+
+
+def _kept_log() -> Path:
+    """Copy Flink's log to where it outlives this process."""
+    kept = Path(tempfile.mkdtemp(prefix="sightflow-failed-"))
+    shutil.copytree(log_directory(), kept, dirs_exist_ok=True)
+    return kept

@@ -1,0 +1,50 @@
+"""Names of kinds, resolved: an entry point of any installed package, or `package.module:Thing`.
+
+No room knows the closed set of its sources, operators, sinks, heads or back ends. Ours are entry
+points of this package, a user's are entry points of his own or are named by import path.
+"""
+
+import functools
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from sightflow.errors import PipelineError
+
+__all__ = ["GROUPS", "known_kinds", "resolve_kind"]
+
+GROUPS = ("sources", "operators", "sinks", "heads", "backends")
+"""Entry point groups are named `sightflow.<group>`."""
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"sightflow.{group}")}
+
+
+def known_kinds(group: str) -> tuple[str, ...]:
+    """Return the names registered in a group, sorted."""
+    return tuple(sorted(_entry_points(group)))
+
+
+def resolve_kind(group: str, kind: str) -> Any:
+    """Return the class or function that `kind` names.
+
+    Args:
+        group: one of `GROUPS`.
+        kind: the name of an entry point of `sightflow.<group>`, or `package.module:Thing`.
+
+    Raises:
+        PipelineError: nothing has this name, or it cannot be imported.
+    """
+    point = _entry_points(group).get(kind)
+    module, colon, attribute = (point.value if point else kind).partition(":")
+    if not colon:
+        raise PipelineError(
+            f"no {group[:-1]} is named {kind!r}; known: {', '.join(known_kinds(group))}; "
+            "a kind of your own is named `package.module:Class`"
+        )
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PipelineError(f"{group[:-1]} {kind!r} cannot be imported: {error}") from error

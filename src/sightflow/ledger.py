@@ -1,0 +1,68 @@
+"""The ledger of a run: no image is ever lost silently."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sightflow.errors import LedgerError
+
+__all__ = ["Ledger", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """How many images were read, and what became of them."""
+
+    read: int = 0
+    recognised: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+    def add(self, *, read: int, recognised: int, rejected: int) -> "Ledger":
+        """Return the ledger with these images entered."""
+        return replace(
+            self,
+            read=self.read + read,
+            recognised=self.recognised + recognised,
+            rejected=self.rejected + rejected,
+        )
+
+    def check(self, n_claimed: int) -> None:
+        """Raise `LedgerError` unless every claimed image was read and has one outcome.
+
+        Examples:
+            >>> Ledger(read=3, recognised=2, rejected=1).check(3)
+            >>> Ledger(read=3, recognised=1, rejected=1).check(3)
+            Traceback (most recent call last):
+            sightflow.errors.LedgerError: read 3 = recognised 1 + rejected 1 + skipped 0 must hold
+        """
+        if self.read != self.recognised + self.rejected + self.skipped:
+            raise LedgerError(
+                f"read {self.read} = recognised {self.recognised} + rejected {self.rejected} + "
+                f"skipped {self.skipped} must hold"
+            )
+        if self.read != n_claimed:
+            raise LedgerError(f"the source lists {n_claimed} images; {self.read} were read")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A finished run: its ledger and how fast it was."""
+
+    ledger: Ledger
+    seconds: float
+    """From the start of the run to the last result."""
+    first_result_s: float | None
+    """From the start of the run to the first result; None when there was none."""
+    runner: str
+    workers: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as it stands in `NAME.summary.json`."""
+        return {
+            **asdict(self.ledger),
+            "seconds": round(self.seconds, 3),
+            "images_per_s": round(self.ledger.read / self.seconds, 2) if self.seconds else 0.0,
+            "first_result_s": self.first_result_s and round(self.first_result_s, 3),
+            "runner": self.runner,
+            "workers": self.workers,
+        }

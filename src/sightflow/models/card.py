@@ -1,0 +1,84 @@
+"""A model's card: what the model wants, gives, may be used for, and how good it was measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sightflow.errors import CardError
+from sightflow.ops.preprocess import Preprocess
+
+__all__ = ["Card", "ModelInput", "read_card"]
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """The one input of a model: float32 [B, 3, H, W] or [B, H, W, 3]."""
+
+    preprocess: Preprocess
+    """Makes an image into one item of the batch."""
+    name: str | None = None
+    """Name of the input in the file; None takes the only one."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model; `docs/reference/cards.md` shows one as YAML."""
+
+    name: str
+    task: str
+    """What the model is for: `classify`, `detect`."""
+    input: ModelInput
+    head: Mapping[str, Any]
+    """How outputs are read: `kind` (see `docs/reference/cards.md`) and its options."""
+    labels: tuple[str, ...]
+    """Name of each class; in the YAML also the name of a text file with one label a line."""
+    version: str | None = None
+    """None takes the first 12 digits of the sha256."""
+    licence: str = "not stated"
+    origin: str = "not stated"
+    """Where the weights come from, what they were trained on."""
+    sha256: str | None = None
+    """Of the model file; checked when it is loaded."""
+    backend: str = "onnx"
+    """What runs the file: a kind of the group `backends`."""
+    scenes: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """For a classifier: weight of each class id for each scene; in the YAML also a file name."""
+    measured: tuple[Mapping[str, str | float], ...] = ()
+    """Accuracy as measured: `data`, `metric`, `value`."""
+    notes: str = ""
+
+
+def read_card(path: Path) -> Card:
+    """Read and check a card.
+
+    Raises:
+        CardError: the file is missing, is no YAML, or a field is not what it must be; the message
+            names the field.
+    """
+    try:
+        fields = msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
+        _read_labels(path, fields)
+        _read_scenes(path, fields)
+        return msgspec.convert(fields, Card)
+    except FileNotFoundError as error:
+        raise CardError(f"{error.filename}: no such file; {_WHAT_IS_A_CARD}") from error
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: {error}; {_WHAT_IS_A_CARD}") from error
+
+
+_WHAT_IS_A_CARD = "docs/reference/cards.md shows what a card holds"
+
+
+def _read_labels(path: Path, fields: dict[str, Any]) -> None:
+    if isinstance(fields.get("labels"), str):
+        lines = (path.parent / fields["labels"]).read_text("utf-8").splitlines()
+        fields["labels"] = [line.strip() for line in lines if line.strip()]
+
+
+def _read_scenes(path: Path, fields: dict[str, Any]) -> None:
+    if isinstance(fields.get("scenes"), str):
+        text = (path.parent / fields["scenes"]).read_bytes()
+        fields["scenes"] = msgspec.yaml.decode(text, type=dict[str, Any]).get("scenes")

@@ -1,0 +1,99 @@
+"""Model files: found by name or path, checked against their card, loaded by a back end."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightflow.errors import CardError, ModelError
+from sightflow.kinds import resolve_kind
+from sightflow.models.backend import Backend
+from sightflow.models.card import Card, read_card
+from sightflow.protocols import Model
+
+__all__ = ["ModelFile", "find_model", "zoo", "zoo_names"]
+
+_ZOO = Path(__file__).parent / "zoo"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file with weights and the card that describes it."""
+
+    path: str
+    card: Card
+
+    @property
+    def version(self) -> str:
+        """The version of the card, or the first 12 digits of the file's sha256."""
+        return self.card.version or self.sha256()[:12]
+
+    def sha256(self) -> str:
+        """Return the sha256 of the file, in hexadecimal."""
+        digest = hashlib.sha256()
+        with open(self.path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def check(self) -> None:
+        """Raise `ModelError` unless the file is what the card says and takes its input."""
+        if not os.path.isfile(self.path):
+            raise ModelError(f"{self.path}: no such file, which the card {self.card.name!r} names")
+        if self.card.sha256 and self.sha256() != self.card.sha256:
+            raise ModelError(
+                f"{self.path}: sha256 must be {self.card.sha256} as on its card; got "
+                f"{self.sha256()}; take the file that belongs to the card, or correct the card"
+            )
+        self._backend().check(self.path, self.card)
+
+    def load(self, *, n_threads: int) -> Model:
+        """Load the model, to run with this many threads of its own."""
+        return self._backend().load(self.path, self.card, n_threads=n_threads)
+
+    def _backend(self) -> Backend:
+        backend: Backend = resolve_kind("backends", self.card.backend)()
+        return backend
+
+
+def zoo_names() -> tuple[str, ...]:
+    """Return the names of the models that ship with Sightflow, sorted."""
+    return tuple(sorted(path.parent.name for path in _ZOO.glob("*/card.yaml")))
+
+
+def zoo(name: str) -> ModelFile:
+    """Return a model that ships with Sightflow.
+
+    Raises:
+        CardError: none has this name.
+    """
+    if name not in zoo_names():
+        raise CardError(f"no model {name!r} ships with Sightflow; there are {zoo_names()}")
+    return ModelFile(str(_ZOO / name / "model.onnx"), read_card(_ZOO / name / "card.yaml"))
+
+
+def find_model(reference: str | ModelFile) -> ModelFile:
+    """Return the model that a name in the zoo, or the path of a model file, refers to.
+
+    Beside a model file `NAME.onnx` lies its card, `NAME.yaml`.
+
+    Raises:
+        CardError: there is no such model, or it has no card.
+    """
+    if isinstance(reference, ModelFile):
+        return reference
+    if reference in zoo_names():
+        return zoo(reference)
+    path = Path(reference)
+    if not path.is_file():
+        raise CardError(
+            f"model {reference!r}: neither a file nor a model that ships with Sightflow "
+            f"({', '.join(zoo_names())})"
+        )
+    card = path.with_suffix(".yaml")
+    if not card.is_file():
+        raise CardError(
+            f"{path}: needs a card {card.name!r} beside it that says task, input, labels and "
+            "head; docs/reference/cards.md shows one"
+        )
+    return ModelFile(str(path), read_card(card))

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: decode, resize, crop, normalise, boxes, suppression, drawing."""

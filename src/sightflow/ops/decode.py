@@ -1,0 +1,214 @@
+"""Encoded bytes to upright RGB pixels. The only place that knows image formats.
+
+JPEG goes to libjpeg-turbo (`simplejpeg`), which can decode at 1/2, 1/4 or 1/8 of the size for
+less work; everything else, and the odd kinds of JPEG, go to Pillow.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image
+
+from sightflow.errors import DecodeError
+
+__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "Header", "decode", "read_header"]
+
+MAX_PIXELS = 178_000_000
+"""Default limit for width x height of a picture."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""What is decoded, in Pillow's words. GIF, WebP and TIFF give their first frame."""
+
+_MAX_JPEG_PIXELS_PER_BYTE = 1 << 14
+"""Even a blank JPEG spends about one bit on each block of 64 pixels; beyond this it is a bomb."""
+
+_EXIF_ORIENTATION = 0x0112
+
+Image.MAX_IMAGE_PIXELS = None  # the limit here is `max_pixels`, applied before any decoding
+warnings.filterwarnings("ignore", module=r"PIL\..*")  # remarks on damaged metadata
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded picture."""
+
+    pixels: Pixels
+    """uint8 [H, W, 3] RGB, upright."""
+    width: int
+    """Pixels of the original, upright; `pixels` may be smaller."""
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says of itself before it is decoded."""
+
+    format: str
+    width: int
+    """As stored, before orientation."""
+    height: int
+    orientation: int
+    """EXIF orientation, 1 to 8."""
+
+
+def _full_scale(width: int, height: int) -> float:
+    return 1.0
+
+
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    scale_for: Callable[[int, int], float] = _full_scale,
+) -> Decoded:
+    """Decode the first frame of a picture to upright RGB.
+
+    The size is read from the header first, so that a small file that claims to be huge costs
+    nothing. Transparent parts become white, CMYK and palettes become RGB, 16 bits become 8.
+
+    Args:
+        data: the bytes of a file in one of `FORMATS`.
+        max_pixels: limit for width x height.
+        scale_for: told the upright width and height, returns in (0, 1] the smallest scale that
+            the caller can use; a JPEG may then be decoded smaller, but never below it.
+
+    Returns:
+        The pixels and the size of the original.
+
+    Raises:
+        DecodeError: with the reason `empty`, `not_an_image`, `too_large`, `unsupported` or
+            `corrupt`.
+
+    Source:
+        Pixels equal Pillow's `Image.convert("RGB")` after `ImageOps.exif_transpose` at scale 1.
+    """
+    if not data:
+        raise DecodeError("empty", "no bytes")
+    image = _open(data)
+    _check_size(image, len(data), max_pixels)
+    orientation = _orientation(image)
+    width, height = image.size if orientation <= 4 else image.size[::-1]
+    pixels = None
+    if image.format == "JPEG":
+        pixels = _decode_jpeg(data, image, scale_for(width, height))
+    if pixels is None:
+        pixels = _decode_with_pillow(image)
+    return Decoded(_upright(pixels, orientation), width, height)
+
+
+def read_header(data: bytes) -> Header:
+    """Return format, stored size and orientation without decoding.
+
+    Raises:
+        DecodeError: `empty` or `not_an_image`.
+    """
+    if not data:
+        raise DecodeError("empty", "no bytes")
+    image = _open(data)
+    return Header(str(image.format), image.width, image.height, _orientation(image))
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Exception as error:  # damaged headers make Pillow raise nearly anything
+        start = data[:8].hex(" ")
+        raise DecodeError(
+            "not_an_image", f"no {', '.join(FORMATS)} starts with the bytes {start}"
+        ) from error
+
+
+def _check_size(image: Image.Image, n_bytes: int, max_pixels: int) -> None:
+    n_pixels = image.width * image.height
+    size = f"{image.width} x {image.height}"
+    if n_pixels > max_pixels:
+        raise DecodeError(
+            "too_large", f"{size} is {n_pixels:,} pixels, more than the limit of {max_pixels:,}"
+        )
+    if n_pixels == 0:
+        raise DecodeError("corrupt", f"the header says {size}")
+    if image.format == "JPEG" and n_pixels > n_bytes * _MAX_JPEG_PIXELS_PER_BYTE:
+        raise DecodeError("corrupt", f"{n_bytes} bytes cannot hold a JPEG of {size}")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged EXIF is no reason to refuse a picture
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+def _decode_jpeg(data: bytes, image: Image.Image, scale: float) -> Pixels | None:
+    """Return RGB pixels from libjpeg-turbo, or None where Pillow should try."""
+    if image.mode not in ("RGB", "L"):
+        return None
+    least: dict[str, Any] = {}
+    if scale <= 0.5:
+        least = {
+            "min_height": math.ceil(image.height * scale),
+            "min_width": math.ceil(image.width * scale),
+        }
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", **least)
+    except ValueError:  # damaged, or harmless rubbish between segments: Pillow knows which
+        return None
+    return pixels
+
+
+def _decode_with_pillow(image: Image.Image) -> Pixels:
+    try:
+        image.load()
+        return _to_rgb(image)
+    except DecodeError:
+        raise
+    except Exception as error:  # damaged data makes Pillow's readers raise nearly anything
+        raise DecodeError("corrupt", f"{image.format}: {error or type(error).__name__}") from error
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    """Return any of Pillow's modes as uint8 [H, W, 3]."""
+    mode = image.mode
+    if mode.startswith("I;16") or mode == "I":
+        return _grey_to_rgb(_sixteen_bits(image))
+    if mode == "F":
+        raise DecodeError("unsupported", f"{image.format} with 32-bit float samples")
+    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _sixteen_bits(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return the upper eight bits of each 16-bit sample."""
+    samples = np.asarray(image).astype(np.int64)
+    if samples.min(initial=0) < 0 or samples.max(initial=0) > 0xFFFF:
+        raise DecodeError("unsupported", f"{image.format} with samples of more than 16 bits")
+    return (samples >> 8).astype(np.uint8)
+
+
+def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> Pixels:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn and mirror stored pixels as their EXIF orientation asks."""
+    if orientation == 1:
+        return pixels
+    if orientation > 4:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,127 @@
+"""A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sightflow.errors import PipelineError
+from sightflow.protocols import ImageSink, Operator, ResultSink, Source
+
+__all__ = ["NamedSink", "Pipeline", "Step"]
+
+_SHAPES = {
+    "source": ("claims", "open"),
+    "step": ("check", "scale_for", "open"),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operator with its place in a pipeline."""
+
+    name: str
+    """Unique in the pipeline; Flink's `uid`, so it must not change while state is kept."""
+    operator: Operator
+
+
+@dataclass(frozen=True)
+class NamedSink:
+    """A sink with its name in a pipeline."""
+
+    name: str
+    sink: ResultSink | ImageSink
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What to do with the images of a source; each method returns a new pipeline.
+
+    Examples:
+        >>> from sightflow import Classify, Directory, JsonLines, Pipeline
+        >>> pipeline = (
+        ...     Pipeline(Directory("photos"))
+        ...     .apply("classify", Classify(top_k=1))
+        ...     .write("results", JsonLines("results.jsonl"))
+        ... )
+        >>> [step.name for step in pipeline.steps]
+        ['classify']
+    """
+
+    source: Source
+    steps: tuple[Step, ...] = ()
+    sinks: tuple[NamedSink, ...] = ()
+    """Every sink gets what comes out of the last step."""
+    name: str = "sightflow"
+    """Name of the job."""
+
+    def __post_init__(self) -> None:
+        """Refuse a source without the methods of one."""
+        _check_shape("source", "the source", self.source)
+
+    def apply(self, name: str, operator: Operator) -> "Pipeline":
+        """Add a step at the end.
+
+        Raises:
+            PipelineError: the name is taken or empty, or `operator` is no operator.
+        """
+        self._check_name("step", name)
+        _check_shape("step", f"step {name!r}", operator)
+        return replace(self, steps=(*self.steps, Step(name, operator)))
+
+    def write(self, name: str, sink: ResultSink | ImageSink) -> "Pipeline":
+        """Add a sink for what comes out of the last step.
+
+        Raises:
+            PipelineError: the name is taken or empty, or `sink` is no sink.
+        """
+        self._check_name("sink", name)
+        if not isinstance(sink, ResultSink | ImageSink):
+            raise PipelineError(
+                f"sink {name!r} needs an object with `open_results` and `commit`, or with "
+                f"`open_images`; got {sink!r}"
+            )
+        return replace(self, sinks=(*self.sinks, NamedSink(name, sink)))
+
+    def check(self) -> None:
+        """Raise the first error that can be known before anything runs.
+
+        Raises:
+            SightflowError: a step or a sink refuses its configuration, or two sinks share a file.
+        """
+        for step in self.steps:
+            step.operator.check()
+        outputs: dict[str, str] = {}
+        for named in self.sinks:
+            named.sink.check()
+            for output in named.sink.outputs():
+                if output in outputs:
+                    raise PipelineError(
+                        f"sinks {outputs[output]!r} and {named.name!r} both write {output}; "
+                        "choose another path for one of them"
+                    )
+                outputs[output] = named.name
+
+    @property
+    def image_sinks(self) -> Iterator[tuple[str, ImageSink]]:
+        """Yield (name, sink) of the sinks that work beside the pixels."""
+        return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ImageSink))
+
+    @property
+    def result_sinks(self) -> Iterator[tuple[str, ResultSink]]:
+        """Yield (name, sink) of the sinks that take results in order."""
+        return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
+
+    def _check_name(self, kind: str, name: str) -> None:
+        taken = {part.name for part in (*self.steps, *self.sinks)}
+        if not name or name in taken:
+            raise PipelineError(
+                f"{kind} {name!r} needs a name of its own; in the pipeline are {sorted(taken)}"
+            )
+
+
+def _check_shape(kind: str, place: str, part: object) -> None:
+    missing = [method for method in _SHAPES[kind] if not callable(getattr(part, method, None))]
+    if missing or isinstance(part, type):
+        raise PipelineError(
+            f"{place} needs an object with {', '.join(f'`{m}`' for m in _SHAPES[kind])}; "
+            f"got {part!r}"
+        )

@@ -1,0 +1,110 @@
+"""What travels: claim checks, encoded images, decoded records, rejected ones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sightflow.errors import ShapeError
+from sightflow.records.classification import Classification, Scene
+from sightflow.records.detections import Detections
+
+__all__ = ["REASONS", "Claim", "EncodedImage", "ImageRecord", "ModelUse", "Origin", "Rejected"]
+
+REASONS = ("unreadable", "empty", "not_an_image", "corrupt", "too_large", "unsupported")
+"""Why an image was rejected: the storage failed; no bytes; no known format; damaged or cut short;
+more pixels than allowed; a variant of a known format that cannot be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one image comes from, and when it was taken."""
+
+    uri: str
+    source_id: str
+    """The stream that the image belongs to: a folder, a video, a camera."""
+    sequence: int
+    """Position in the stream, from 0; for a video the number of the frame."""
+    event_time_ms: int
+    """When it was taken: milliseconds since 1970, UTC."""
+    name: str
+    """Relative path for files derived from this image; unique in a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim check: it says where one or more images are, and carries none of them."""
+
+    origin: Origin
+    """Of the first image."""
+    frames: tuple[tuple[int, int, int], ...] = ()
+    """For a part of a video: (frame number, presentation timestamp in ticks of the stream,
+    `event_time_ms`); empty when the claim is for a single image."""
+    source: tuple[int, ...] = ()
+    """Which of united sources it belongs to, outermost first."""
+
+    @property
+    def n_images(self) -> int:
+        """How many images this claim is for."""
+        return len(self.frames) or 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImage:
+    """An image as its bytes: JPEG, PNG or another format that `ops.decode` reads."""
+
+    origin: Origin
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """Which model a step used on a record."""
+
+    step: str
+    model: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageRecord:
+    """A decoded image and what has been recognised in it so far."""
+
+    origin: Origin
+    width: int
+    """Pixels of the original image, upright (after its EXIF orientation)."""
+    height: int
+    pixels: npt.NDArray[np.uint8]
+    """uint8 [H, W, 3] RGB, upright; may be smaller than `height` x `width` (reduced decoding)."""
+    models: tuple[ModelUse, ...] = ()
+    classification: Classification | None = None
+    """Present once a step has classified the image."""
+    scene: Scene | None = None
+    """Present once a step has named the scene."""
+    detections: Detections | None = None
+    """Present once a step has looked for objects."""
+    prepared: npt.NDArray[Any] | None = None
+    """Present once a step has prepared the image: uint8 [H, W, 3] RGB or float32 [3, H, W]."""
+
+    def __post_init__(self) -> None:
+        """Check the pixels at the door."""
+        pixels = self.pixels
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ShapeError(
+                f"{self.origin.uri}: `pixels` must be uint8 [H, W, 3]; "
+                f"got {pixels.dtype} {list(pixels.shape)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An image that could not be recognised, with the step that gave up and why."""
+
+    origin: Origin
+    step: str
+    reason: str
+    """One of `REASONS`, or a word of the step's own."""
+    message: str
+
+

@@ -1,0 +1,131 @@
+"""The Arrow schema of results: the single truth that JSON, Parquet, SQL and docs derive from."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from sightflow.records.image import ImageRecord, Rejected
+
+__all__ = ["REJECTED_SCHEMA", "RESULT_SCHEMA", "Row", "rejected_row", "result_row", "to_json"]
+
+Row = Mapping[str, Any]
+"""One result as plain values; a field of a step that did not run is absent."""
+
+_USE = [pa.field("step", pa.string()), pa.field("model", pa.string())]
+_USE.append(pa.field("model_version", pa.string()))
+_LABEL = pa.field("label", pa.string())
+_CLASS_ID = pa.field("class_id", pa.int32())
+_SCORE = pa.field("score", pa.float32())
+
+RESULT_SCHEMA = pa.schema(
+    [
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("sequence", pa.int64(), nullable=False),
+        pa.field("event_time_ms", pa.int64(), nullable=False),
+        *_USE,
+        pa.field("steps", pa.list_(pa.struct(_USE))),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("classification", pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE]))),
+        pa.field("scene", pa.list_(pa.struct([_LABEL, _SCORE]))),
+        pa.field(
+            "detections",
+            pa.list_(
+                pa.struct(
+                    [_LABEL, _CLASS_ID, _SCORE, pa.field("box_xyxy", pa.list_(pa.float32()))]
+                )
+            ),
+        ),
+    ]
+)
+"""One row per image. `step`, `model` and `model_version` are those of the last step that used a
+model; `steps` lists them all when there was more than one."""
+
+REJECTED_SCHEMA = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("uri", "step", "reason", "message")]
+)
+"""One row per rejected image."""
+
+
+def _uses(record: ImageRecord) -> dict[str, Any]:
+    uses = [
+        {"step": use.step, "model": use.model, "model_version": use.version}
+        for use in record.models
+    ]
+    if not uses:
+        return {}
+    return {**uses[-1], "steps": uses} if len(uses) > 1 else uses[-1]
+
+
+def _classification(record: ImageRecord) -> dict[str, Any]:
+    found = record.classification
+    if found is None:
+        return {}
+    columns = zip(found.labels, found.class_ids, found.scores, strict=True)
+    return {"classification": [{"label": a, "class_id": b, "score": c} for a, b, c in columns]}
+
+
+def _scene(record: ImageRecord) -> dict[str, Any]:
+    found = record.scene
+    if found is None:
+        return {}
+    columns = zip(found.labels, found.scores, strict=True)
+    return {"scene": [{"label": label, "score": score} for label, score in columns]}
+
+
+def _detections(record: ImageRecord) -> dict[str, Any]:
+    found = record.detections
+    if found is None:
+        return {}
+    columns = zip(found.labels, found.class_ids, found.scores, found.boxes_xyxy, strict=True)
+    return {
+        "detections": [
+            {"label": a, "class_id": b, "score": c, "box_xyxy": list(box)}
+            for a, b, c, box in columns
+        ]
+    }
+
+
+_RESULTS: tuple[Callable[[ImageRecord], dict[str, Any]], ...] = (
+    _classification,
+    _scene,
+    _detections,
+)
+
+
+def result_row(record: ImageRecord) -> dict[str, Any]:
+    """Return the record as one row of `RESULT_SCHEMA`, without the fields that it lacks."""
+    origin = record.origin
+    row: dict[str, Any] = {
+        "uri": origin.uri,
+        "source_id": origin.source_id,
+        "sequence": origin.sequence,
+        "event_time_ms": origin.event_time_ms,
+        **_uses(record),
+        "width": record.width,
+        "height": record.height,
+    }
+    for result in _RESULTS:
+        row.update(result(record))
+    return row
+
+
+def rejected_row(rejected: Rejected) -> dict[str, Any]:
+    """Return the rejected image as one row of `REJECTED_SCHEMA`."""
+    return {
+        "uri": rejected.origin.uri,
+        "step": rejected.step,
+        "reason": rejected.reason,
+        "message": rejected.message,
+    }
+
+
+def to_json(row: Row) -> bytes:
+    """Return a row as one line of JSON without its line end.
+
+    A float32 is written with the fewest digits that give the same float32 back.
+    """
+    return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,0 +1,40 @@
+"""`run`: one call for every runner."""
+
+from collections.abc import Callable
+
+from sightflow import inline
+from sightflow.errors import PipelineError
+from sightflow.ledger import Ledger, Summary
+from sightflow.pipeline import Pipeline
+from sightflow.settings import RunSettings
+
+__all__ = ["run"]
+
+
+def run(
+    pipeline: Pipeline,
+    settings: RunSettings | None = None,
+    *,
+    on_progress: Callable[[Ledger, int], None] = lambda ledger, n_images: None,
+) -> Summary:
+    """Run a pipeline to its end.
+
+    Args:
+        pipeline: what to do.
+        settings: how, and with which runner; embedded Flink where it says nothing else.
+        on_progress: told the ledger so far and how many images there are, now and then.
+
+    Returns:
+        The ledger and the times of the run; the output is in the sinks.
+
+    Raises:
+        SightflowError: the configuration cannot work, the runner is not there, or the job failed.
+    """
+    settings = settings or RunSettings()
+    if settings.runner == "inline":
+        return inline.run(pipeline, settings, on_progress=on_progress)
+    if settings.runner == "flink":
+        from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
+
+        return run_on_flink(pipeline, settings, on_progress=on_progress)
+    raise PipelineError(f"`runner` is 'flink' or 'inline'; got {settings.runner!r}")

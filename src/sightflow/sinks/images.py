@@ -1,0 +1,126 @@
+"""Pictures written for each image: with what was recognised drawn in, or prepared for a model."""
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from sightflow.errors import PipelineError
+from sightflow.ops.draw import draw_classification, draw_detections, enlarged
+from sightflow.protocols import Context
+from sightflow.records import ImageRecord
+from sightflow.sinks.staging import refuse_existing, replacing
+
+__all__ = ["AnnotatedImages", "ImageFolder"]
+
+
+@dataclass(frozen=True)
+class AnnotatedImages:
+    """A JPEG of each image with boxes, labels and scores drawn in, under its name in a folder."""
+
+    directory: str
+    min_score: float = 0.0
+    """What scores less is not drawn, in [0, 1]."""
+    quality: int = 90
+    overwrite: bool = False
+    """Write into a folder that is not empty."""
+
+    def check(self) -> None:
+        """Refuse a folder that is not empty."""
+        refuse_existing(Path(self.directory), overwrite=self.overwrite)
+
+    def outputs(self) -> Sequence[str]:
+        """Return the folder."""
+        return (self.directory,)
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return 1: people look at the whole picture."""
+        return 1.0
+
+    def open_images(self, context: Context) -> Callable[[ImageRecord], None]:
+        """Return a function that draws and writes one picture."""
+
+        def write(record: ImageRecord) -> None:
+            pixels, factor = enlarged(record.pixels)
+            if record.detections is not None:
+                pixels = draw_detections(
+                    pixels, record.detections, scale=factor, min_score=self.min_score
+                )
+            if record.classification is not None:
+                pixels = draw_classification(pixels, record.classification)
+            path = Path(self.directory, _with_suffix(record.origin.name, ".jpg"))
+            _write(path, _encode(pixels, "jpeg", self.quality))
+
+        return write
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Each image, prepared if a step prepared it, as a file of its own under its name."""
+
+    directory: str
+    format: Literal["jpeg", "png", "npy"] = "jpeg"
+    """`npy` takes any array; the others take uint8 [H, W, 3] RGB."""
+    quality: int = 95
+    """For `jpeg`."""
+    overwrite: bool = False
+    """Write into a folder that is not empty."""
+
+    def check(self) -> None:
+        """Refuse a folder that is not empty."""
+        refuse_existing(Path(self.directory), overwrite=self.overwrite)
+
+    def outputs(self) -> Sequence[str]:
+        """Return the folder."""
+        return (self.directory,)
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return almost 0: what is written is what earlier steps asked for."""
+        return 1e-9
+
+    def open_images(self, context: Context) -> Callable[[ImageRecord], None]:
+        """Return a function that writes one picture."""
+        suffix = {"jpeg": ".jpg", "png": ".png", "npy": ".npy"}[self.format]
+
+        def write(record: ImageRecord) -> None:
+            array = record.pixels if record.prepared is None else record.prepared
+            if self.format != "npy" and array.dtype != np.uint8:
+                raise PipelineError(
+                    f"step {context.step!r}: `format: {self.format}` needs uint8 pixels; the "
+                    "images are normalised to float32; use `format: npy`"
+                )
+            path = Path(self.directory, _with_suffix(record.origin.name, suffix))
+            _write(path, _encode(array, self.format, self.quality))
+
+        return write
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """Return a file name that ends in `suffix` and tells files apart that differ in theirs.
+
+    Examples:
+        >>> _with_suffix("a/cat.jpg", ".jpg"), _with_suffix("a/cat.png", ".jpg")
+        ('a/cat.jpg', 'a/cat.png.jpg')
+    """
+    return name if os.path.splitext(name)[1].lower() == suffix else name + suffix
+
+
+def _encode(array: np.ndarray, format: str, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    if format == "npy":
+        np.save(buffer, array)
+    elif format == "png":
+        Image.fromarray(array).save(buffer, "PNG", compress_level=3)
+    else:
+        Image.fromarray(array).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    with replacing(path) as draft:
+        draft.write_bytes(data)

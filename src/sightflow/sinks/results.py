@@ -1,0 +1,134 @@
+"""Results in one file, with what was rejected and a summary beside it: JSON lines, Parquet."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sightflow.ledger import Summary
+from sightflow.records import RESULT_SCHEMA, Row
+from sightflow.sinks.staging import StagedLines, refuse_existing, replacing, staged
+
+__all__ = ["JsonLines", "Parquet"]
+
+_ROWS_IN_GROUP = 10_000
+
+
+class _Lines:
+    """Two staged files: results, and what was rejected."""
+
+    def __init__(self, results: Path, rejected: Path, position: tuple[int, ...] | None) -> None:
+        at_results, at_rejected = position or (0, 0)
+        self._results = StagedLines(results, at_results)
+        self._rejected = StagedLines(rejected, at_rejected)
+
+    def append(self, rows: Sequence[Row], rejected: Sequence[Row]) -> None:
+        self._results.append(rows)
+        self._rejected.append(rejected)
+
+    def position(self) -> tuple[int, ...]:
+        return self._results.position(), self._rejected.position()
+
+    def close(self) -> None:
+        self._results.close()
+        self._rejected.close()
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """One line of JSON for each image, in the order of the source.
+
+    Beside `NAME.jsonl` lie `NAME.rejected.jsonl` and `NAME.summary.json`.
+    """
+
+    path: str
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+    def check(self) -> None:
+        """Refuse a path that is taken."""
+        refuse_existing(Path(self.path), overwrite=self.overwrite)
+
+    def outputs(self) -> Sequence[str]:
+        """Return the three files."""
+        return _outputs(self.path)
+
+    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
+        """Return a writer of staged lines."""
+        return _Lines(Path(self.path), _beside(self.path, "rejected.jsonl"), position)
+
+    def commit(self, summary: Summary) -> None:
+        """Rename the staged files; the results come last, so they are there only when all is."""
+        _commit_beside(self.path, summary)
+        os.replace(staged(Path(self.path)), self.path)
+
+    def discard(self) -> None:
+        """Remove the staged files."""
+        staged(Path(self.path)).unlink(missing_ok=True)
+        staged(_beside(self.path, "rejected.jsonl")).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """All results as one Parquet file with `records.RESULT_SCHEMA`, in the order of the source.
+
+    Beside `NAME.parquet` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Rows wait as lines of
+    JSON until the run is complete, since an unfinished Parquet file cannot be taken up again.
+    """
+
+    path: str
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+    def check(self) -> None:
+        """Refuse a path that is taken."""
+        refuse_existing(Path(self.path), overwrite=self.overwrite)
+
+    def outputs(self) -> Sequence[str]:
+        """Return the three files."""
+        return _outputs(self.path)
+
+    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
+        """Return a writer of staged lines."""
+        return _Lines(Path(self.path), _beside(self.path, "rejected.jsonl"), position)
+
+    def commit(self, summary: Summary) -> None:
+        """Make the staged lines into Parquet and rename it."""
+        _commit_beside(self.path, summary)
+        lines = staged(Path(self.path))
+        with replacing(Path(self.path)) as draft, pq.ParquetWriter(draft, RESULT_SCHEMA) as writer:
+            for rows in _groups(lines):
+                writer.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA))
+        lines.unlink()
+
+    def discard(self) -> None:
+        """Remove the staged files."""
+        JsonLines(self.path).discard()
+
+
+def _outputs(path: str) -> tuple[str, str, str]:
+    return path, str(_beside(path, "rejected.jsonl")), str(_beside(path, "summary.json"))
+
+
+def _beside(path: str, ending: str) -> Path:
+    return Path(path).with_suffix(f".{ending}")
+
+
+def _commit_beside(path: str, summary: Summary) -> None:
+    with replacing(_beside(path, "summary.json")) as draft:
+        draft.write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
+    rejected = _beside(path, "rejected.jsonl")
+    os.replace(staged(rejected), rejected)
+
+
+def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
+    with open(lines, "rb") as file:
+        while rows := [orjson.loads(line) for line in islice(file, _ROWS_IN_GROUP)]:
+            yield rows

@@ -1,0 +1,48 @@
+"""Pictures in files: folders, single files, globs, object stores, archives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sightflow.protocols import Context, Read
+from sightflow.records import Claim, EncodedImage, Origin, Rejected
+from sightflow.sources.naming import as_paths, labelled
+from sightflow.sources.storage import Reader, list_files
+
+__all__ = ["Directory"]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Every file of folders, globs, archives and single paths, sorted; each is one image."""
+
+    paths: str | tuple[str, ...]
+    """Paths of this machine, or URLs of fsspec."""
+    pattern: str = "*"
+    """For file names in folders, such as `*.jpg`; upper and lower case alike."""
+    recursive: bool = True
+    """Whether folders in a folder are read."""
+
+    def claims(self) -> Iterator[Claim]:
+        """List the files."""
+        paths = as_paths(self.paths)
+        for path, label in labelled(paths):
+            found = list_files(path, pattern=self.pattern, recursive=self.recursive)
+            for sequence, file in enumerate(found):
+                name = file.name if len(paths) == 1 else _name_under(label, file.name)
+                yield Claim(Origin(file.uri, path, sequence, file.modified_ms, name))
+
+    def open(self, context: Context) -> Read:
+        """Return a function that reads one file."""
+        reader = Reader()
+
+        def read(claim: Claim) -> Iterator[EncodedImage | Rejected]:
+            try:
+                yield EncodedImage(claim.origin, reader.read(claim.origin.uri))
+            except OSError as error:
+                yield Rejected(claim.origin, context.step, "unreadable", str(error))
+
+        return read
+
+
+def _name_under(label: str, name: str) -> str:
+    return label if label == name else f"{label}/{name}"

@@ -1,0 +1,32 @@
+"""Several sources, one after the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sightflow.protocols import Context, Read, Source
+from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
+
+__all__ = ["Union"]
+
+
+@dataclass(frozen=True)
+class Union:
+    """The images of several sources, in the order of the sources."""
+
+    sources: tuple[Source, ...]
+
+    def claims(self) -> Iterator[Claim]:
+        """List the images of all sources."""
+        for number, source in enumerate(self.sources):
+            for claim in source.claims():
+                yield replace(claim, source=(number, *claim.source))
+
+    def open(self, context: Context) -> Read:
+        """Return a function that redeems a claim at the source it came from."""
+        reads = [source.open(context) for source in self.sources]
+
+        def read(claim: Claim) -> Iterator[EncodedImage | ImageRecord | Rejected]:
+            number, *rest = claim.source
+            return reads[number](replace(claim, source=tuple(rest)))
+
+        return read

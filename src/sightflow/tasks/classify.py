@@ -1,0 +1,88 @@
+"""Name the main subject of each image, and the scene around it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from sightflow.errors import CardError, PipelineError
+from sightflow.kinds import resolve_kind
+from sightflow.models import ModelFile, zoo
+from sightflow.protocols import Context, Process
+from sightflow.records import Classification, ImageRecord, Scene
+from sightflow.tasks.model_step import check_model, open_model
+
+__all__ = ["Classify"]
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Name the main subject of each image."""
+
+    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    top_k: int = 5
+    """How many classes a result holds."""
+    min_score: float = 0.0
+    """Classes that score less are left out, in [0, 1]."""
+    scenes: bool = False
+    """Also name the scene, by the model card's map from classes to scenes."""
+
+    def check(self) -> None:
+        """Refuse a model for another task, and scenes where the card has none."""
+        if self.top_k < 1:
+            raise PipelineError(f"Classify: `top_k` is a count, from 1; got {self.top_k}")
+        check_model(self.model, task="classify")
+        if self.scenes and not self.model.card.scenes:
+            raise CardError(f"model {self.model.card.name!r} has no `scenes` on its card")
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return the scale at which the model looks at the image."""
+        return self.model.card.input.preprocess.scale_for(width, height)
+
+    def open(self, context: Context) -> Process:
+        """Load the model."""
+        call = open_model(self.model, context)
+        card = self.model.card
+        head = dict(card.head)
+        probabilities_of = resolve_kind("heads", head.pop("kind"))(**head)
+        weights = _scene_weights(card.scenes, len(card.labels)) if self.scenes else None
+
+        def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+            batch = call(records)
+            probabilities = probabilities_of(batch.outputs)  # [B, classes]
+            return [
+                replace(
+                    record,
+                    models=(*record.models, batch.use),
+                    classification=self._best(row),
+                    scene=None if weights is None else _scene(tuple(card.scenes), weights @ row),
+                )
+                for record, row in zip(records, probabilities, strict=True)
+            ]
+
+        return process
+
+    def _best(self, probabilities: npt.NDArray[np.float32]) -> Classification:
+        order = np.argsort(-probabilities, kind="stable")[: self.top_k]
+        order = order[probabilities[order] >= self.min_score]
+        labels = tuple(self.model.card.labels[i] for i in order)
+        return Classification(labels, order.astype(np.int32), probabilities[order])
+
+
+def _scene_weights(
+    scenes: Mapping[str, Mapping[int, float]], n_classes: int
+) -> npt.NDArray[np.float32]:
+    """Return the card's map as float32 [scenes, classes]."""
+    weights = np.zeros((len(scenes), n_classes), np.float32)
+    for row, classes in enumerate(scenes.values()):
+        for class_id, weight in classes.items():
+            weights[row, class_id] = weight
+    return weights
+
+
+def _scene(labels: Sequence[str], evidence: npt.NDArray[np.float32]) -> Scene:
+    """Return all scenes, most likely first; the scores sum to 1 where there is any evidence."""
+    scores = (evidence / max(float(evidence.sum()), 1e-9)).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    return Scene(tuple(labels[i] for i in order), scores[order])

@@ -1,0 +1,79 @@
+"""Find objects in each image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sightflow.errors import PipelineError
+from sightflow.kinds import resolve_kind
+from sightflow.models import ModelFile, zoo
+from sightflow.ops.boxes import clip_boxes, nms
+from sightflow.ops.preprocess import Placement
+from sightflow.protocols import Context, Process
+from sightflow.records import Detections, ImageRecord
+from sightflow.tasks.heads import Found
+from sightflow.tasks.model_step import check_model, open_model
+
+__all__ = ["Detect"]
+
+
+@dataclass(frozen=True)
+class Detect:
+    """Find objects in each image: boxes, labels, scores."""
+
+    model: ModelFile = field(default_factory=lambda: zoo("nanodet"))
+    min_score: float = 0.4
+    """Objects that score less are left out, in [0, 1]."""
+    max_iou: float = 0.6
+    """Of two objects of one class that overlap more than this, the better one stays."""
+    max_objects: int = 100
+    """The best so many objects of an image are kept."""
+
+    def check(self) -> None:
+        """Refuse a model for another task and thresholds that cannot be."""
+        for name in ("min_score", "max_iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PipelineError(f"Detect: `{name}` is in [0, 1]; got {getattr(self, name)}")
+        if self.max_objects < 1:
+            raise PipelineError(f"Detect: `max_objects` is from 1; got {self.max_objects}")
+        check_model(self.model, task="detect")
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return the scale at which the model looks at the image."""
+        return self.model.card.input.preprocess.scale_for(width, height)
+
+    def open(self, context: Context) -> Process:
+        """Load the model."""
+        call = open_model(self.model, context)
+        head = dict(self.model.card.head)
+        decode = resolve_kind("heads", head.pop("kind"))(**head)
+
+        def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+            batch = call(records)
+            found = decode(batch.outputs, min_score=self.min_score)
+            return [
+                replace(
+                    record,
+                    models=(*record.models, batch.use),
+                    detections=self._detections(record, objects, placement),
+                )
+                for record, objects, placement in zip(records, found, batch.placements, strict=True)
+            ]
+
+        return process
+
+    def _detections(self, record: ImageRecord, found: Found, placement: Placement) -> Detections:
+        """Suppress duplicates and bring the boxes into pixels of the original."""
+        kept = nms(found.boxes_xyxy, found.scores, found.class_ids, max_iou=self.max_iou)
+        kept = kept[: self.max_objects]
+        height, width = record.pixels.shape[:2]
+        reduced = np.array([record.width / width, record.height / height] * 2, np.float32)
+        boxes = placement.to_source(found.boxes_xyxy[kept]) * reduced
+        class_ids = found.class_ids[kept]
+        return Detections(
+            boxes_xyxy=clip_boxes(boxes, width=record.width, height=record.height),
+            scores=found.scores[kept],
+            class_ids=class_ids,
+            labels=tuple(self.model.card.labels[i] for i in class_ids),
+        )

@@ -1,0 +1,111 @@
+"""For tests, ours and yours: small records and pictures, and checks that hold for every plug-in."""
+
+import io
+import pickle
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from sightflow.protocols import Context, Operator, Outcome, Source
+from sightflow.records import Claim, ImageRecord, Origin
+
+__all__ = [
+    "a_claim",
+    "a_context",
+    "a_record",
+    "an_origin",
+    "check_operator",
+    "check_source",
+    "draw_scene",
+    "encode_image",
+]
+
+
+def an_origin(**changes: Any) -> Origin:
+    """Return where an image comes from; changes name fields."""
+    return replace(Origin("photos/a.jpg", "photos", 0, 0, "a.jpg"), **changes)
+
+
+def a_claim(**changes: Any) -> Claim:
+    """Return a claim for one image; changes name fields of its origin."""
+    return Claim(an_origin(**changes))
+
+
+def a_context(step: str = "step") -> Context:
+    """Return the context of an opened part."""
+    return Context(step, 1, ExitStack())
+
+
+def a_record(pixels: npt.NDArray[np.uint8] | None = None, **changes: Any) -> ImageRecord:
+    """Return a record of a small grey picture; changes name fields of the record."""
+    if pixels is None:
+        pixels = np.full((24, 32, 3), 128, np.uint8)
+    height, width = pixels.shape[:2]
+    return replace(ImageRecord(an_origin(), width, height, pixels), **changes)
+
+
+def draw_scene(
+    width: int = 320, height: int = 240, *, boxes: Iterable[Sequence[int]] = ((40, 60, 140, 200),)
+) -> npt.NDArray[np.uint8]:
+    """Return a picture, uint8 [H, W, 3] RGB: a sky, ground, and a coloured block for each box."""
+    image = Image.new("RGB", (width, height), (150, 190, 230))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, height * 2 // 3, width, height), fill=(90, 110, 70))
+    for i, box in enumerate(boxes):
+        draw.rectangle(tuple(box), fill=((200, 60 + 50 * i) + (40,)), outline=(0, 0, 0))
+    return np.array(image)
+
+
+def encode_image(pixels: npt.NDArray[Any], format: str = "JPEG", **options: Any) -> bytes:
+    """Return a picture as the bytes of a file; options go to Pillow's writer."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def check_source(source: Source) -> list[Claim]:
+    """Raise AssertionError unless the source keeps the promises of `protocols.Source`."""
+    _check_description(source)
+    claims = list(source.claims())
+    assert claims == list(source.claims()), "claims must be the same list each time"
+    names = [claim.origin.name for claim in claims]
+    assert len(names) == len(set(names)) or any(claim.frames for claim in claims), (
+        "names must be unique"
+    )
+    read = source.open(a_context("read"))
+    for claim in claims:
+        n_images = sum(1 for _ in read(claim))
+        assert n_images == claim.n_images, f"{claim} promises {claim.n_images}; gave {n_images}"
+    return claims
+
+
+def check_operator(operator: Operator) -> list[Outcome]:
+    """Raise AssertionError unless the operator keeps the promises of `protocols.Operator`."""
+    _check_description(operator)
+    operator.check()
+    assert 0 < operator.scale_for(640, 480) <= 1, "scale_for must be in (0, 1]"
+    context = a_context()
+    with context.resources:
+        process = operator.open(context)
+        records = [a_record(draw_scene(64, 48)), a_record(draw_scene(300, 40))]
+        records = [replace(r, origin=an_origin(sequence=i)) for i, r in enumerate(records)]
+        before = [record.pixels.copy() for record in records]
+        outcomes = list(process(records))
+        alone = [outcome for record in records for outcome in process([record])]
+    assert [o.origin for o in outcomes] == [r.origin for r in records], "one outcome each, in order"
+    assert [o.origin for o in alone] == [r.origin for r in records], "batches must not matter"
+    for record, pixels in zip(records, before, strict=True):
+        assert np.array_equal(record.pixels, pixels), "records must not be changed in place"
+    return outcomes
+
+
+def _check_description(part: object) -> None:
+    assert is_dataclass(part), f"{part!r} must be a dataclass"
+    params = type(part).__dataclass_params__  # type: ignore[attr-defined]
+    assert params.frozen, f"{part!r} must be frozen"
+    assert pickle.loads(pickle.dumps(part)) == part, f"{part!r} must survive pickling"

@@ -1,0 +1,1 @@
+"""Tools that make the project's own files; none of them is part of the installed package."""
