@@ -133,7 +133,8 @@ def _flink_jars() -> list[Path]:
     spec = find_spec("pyflink")
     if spec is None or not spec.submodule_search_locations:
         raise BuildError(
-            f"package `apache-flink` must be installed; run `pip install apache-flink=={FLINK_VERSION}`"
+            f"package `apache-flink` must be installed; "
+            f"run `pip install apache-flink=={FLINK_VERSION}`"
         )
     installed = version("apache-flink")
     if installed != FLINK_VERSION:

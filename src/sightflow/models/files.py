@@ -28,6 +28,12 @@ class ModelFile:
         """The version of the card, or the first 12 digits of the file's sha256."""
         return self.card.version or self.sha256()[:12]
 
+    @property
+    def reference(self) -> str:
+        """What `find_model` finds this model by."""
+        path = Path(self.path)
+        return path.parent.name if path.parent.parent == _ZOO else self.path
+
     def sha256(self) -> str:
         """Return the sha256 of the file, in hexadecimal."""
         digest = hashlib.sha256()

@@ -18,16 +18,26 @@ from PIL import Image
 
 from sightflow.errors import DecodeError
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "Header", "decode", "read_header"]
+__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "decode"]
 
 MAX_PIXELS = 178_000_000
 """Default limit for width x height of a picture."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """What is decoded, in Pillow's words. GIF, WebP and TIFF give their first frame."""
 
 _MAX_JPEG_PIXELS_PER_BYTE = 1 << 14
 """Even a blank JPEG spends about one bit on each block of 64 pixels; beyond this it is a bomb."""
+
+_STARTS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"RIFF": "WebP",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -46,18 +56,6 @@ class Decoded:
     width: int
     """Pixels of the original, upright; `pixels` may be smaller."""
     height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a picture says of itself before it is decoded."""
-
-    format: str
-    width: int
-    """As stored, before orientation."""
-    height: int
-    orientation: int
-    """EXIF orientation, 1 to 8."""
 
 
 def _full_scale(width: int, height: int) -> float:
@@ -95,36 +93,29 @@ def decode(
         raise DecodeError("empty", "no bytes")
     image = _open(data)
     _check_size(image, len(data), max_pixels)
-    orientation = _orientation(image)
-    width, height = image.size if orientation <= 4 else image.size[::-1]
-    pixels = None
     if image.format == "JPEG":
-        pixels = _decode_jpeg(data, image, scale_for(width, height))
-    if pixels is None:
-        pixels = _decode_with_pillow(image)
-    return Decoded(_upright(pixels, orientation), width, height)
-
-
-def read_header(data: bytes) -> Header:
-    """Return format, stored size and orientation without decoding.
-
-    Raises:
-        DecodeError: `empty` or `not_an_image`.
-    """
-    if not data:
-        raise DecodeError("empty", "no bytes")
-    image = _open(data)
-    return Header(str(image.format), image.width, image.height, _orientation(image))
+        return _decode_jpeg(data, image, scale_for)
+    pixels = _decode_with_pillow(image)
+    return _decoded(pixels, image.size, _orientation(image))
 
 
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Exception as error:  # damaged headers make Pillow raise nearly anything
-        start = data[:8].hex(" ")
-        raise DecodeError(
-            "not_an_image", f"no {', '.join(FORMATS)} starts with the bytes {start}"
-        ) from error
+        raise _refusal(data) from error
+
+
+def _refusal(data: bytes) -> DecodeError:
+    """Tell a damaged picture from something else."""
+    for start, kind in _STARTS.items():
+        if data.startswith(start):
+            return DecodeError("corrupt", f"starts as {kind}, and its header cannot be read")
+    if data[4:8] == b"ftyp":
+        return DecodeError("not_an_image", "a video or audio file; give it as a path of its own")
+    return DecodeError(
+        "not_an_image", f"no {', '.join(FORMATS)} starts with the bytes {data[:8].hex(' ')}"
+    )
 
 
 def _check_size(image: Image.Image, n_bytes: int, max_pixels: int) -> None:
@@ -141,6 +132,7 @@ def _check_size(image: Image.Image, n_bytes: int, max_pixels: int) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; a PNG must have been loaded, since asking would load it."""
     try:
         orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF is no reason to refuse a picture
@@ -148,21 +140,31 @@ def _orientation(image: Image.Image) -> int:
     return orientation if 1 <= orientation <= 8 else 1
 
 
-def _decode_jpeg(data: bytes, image: Image.Image, scale: float) -> Pixels | None:
-    """Return RGB pixels from libjpeg-turbo, or None where Pillow should try."""
-    if image.mode not in ("RGB", "L"):
-        return None
+def _decode_jpeg(
+    data: bytes, image: Image.Image, scale_for: Callable[[int, int], float]
+) -> Decoded:
+    """Decode with libjpeg-turbo what it can, at the scale that is enough; the rest with Pillow."""
+    orientation = _orientation(image)
+    upright = image.size if orientation <= 4 else image.size[::-1]
+    scale = scale_for(*upright)
     least: dict[str, Any] = {}
     if scale <= 0.5:
         least = {
             "min_height": math.ceil(image.height * scale),
             "min_width": math.ceil(image.width * scale),
         }
-    try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", **least)
-    except ValueError:  # damaged, or harmless rubbish between segments: Pillow knows which
-        return None
-    return pixels
+    if image.mode in ("RGB", "L"):
+        try:
+            pixels = simplejpeg.decode_jpeg(data, "RGB", **least)
+            return _decoded(pixels, image.size, orientation)
+        except ValueError:
+            pass  # damaged, or harmless rubbish between segments: Pillow tells these apart
+    return _decoded(_decode_with_pillow(image), image.size, orientation)
+
+
+def _decoded(pixels: Pixels, size: tuple[int, int], orientation: int) -> Decoded:
+    width, height = size if orientation <= 4 else size[::-1]
+    return Decoded(_upright(pixels, orientation), width, height)
 
 
 def _decode_with_pillow(image: Image.Image) -> Pixels:

@@ -116,7 +116,7 @@ class NanoDet:
     """(height, width) of the model's input."""
 
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[Found]:
-        """Return the cells whose best class scores at least `min_score`."""
+        """Return each class of each cell that scores at least `min_score`."""
         levels = [
             (output_of(outputs, s), output_of(outputs, d), stride)
             for s, d, stride in zip(self.scores, self.distances, self.strides, strict=True)
@@ -134,14 +134,13 @@ class NanoDet:
         stride: int,
         min_score: float,
     ) -> Found:
-        best = scores.max(axis=1)
-        cells = np.flatnonzero(best >= min_score)
+        cells, class_ids = np.nonzero(scores >= min_score)  # a cell may speak for several classes
         n_columns = -(-self.size[1] // stride)
         centres = np.stack([cells % n_columns, cells // n_columns], axis=1) * stride + stride / 2
-        bins = _softmax(distances[cells].reshape(len(cells), 4, -1))
+        bins = _softmax(distances[cells].reshape(len(cells), 4, distances.shape[1] // 4))
         sides = bins @ np.arange(bins.shape[2], dtype=np.float32) * stride  # left top right bottom
         boxes = np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1)
-        return _found(boxes, best[cells], scores[cells].argmax(axis=1))
+        return _found(boxes, scores[cells, class_ids], class_ids)
 
 
 def _found(boxes: npt.NDArray[Any], scores: npt.NDArray[Any], class_ids: npt.NDArray[Any]) -> Found:

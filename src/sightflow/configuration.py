@@ -1,0 +1,173 @@
+"""A pipeline as YAML, and back. Plug-ins are named by kind; each option is checked by its type."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sightflow.errors import PipelineError, SightflowError
+from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.models import ModelFile, find_model
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Source
+from sightflow.settings import RunSettings
+
+__all__ = ["read_pipeline", "to_yaml"]
+
+_SECTIONS = ("name", "source", "steps", "sinks", "run")
+
+
+def read_pipeline(path: Path) -> tuple[Pipeline, RunSettings]:
+    """Read a pipeline and how to run it from a YAML file.
+
+    Raises:
+        PipelineError: the message names the file, the place in it and what was expected.
+    """
+    try:
+        fields = msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
+        return _pipeline(fields)
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}: must be a mapping in YAML: {error}") from error
+    except SightflowError as error:
+        raise PipelineError(f"{path}: {error}") from error
+
+
+def to_yaml(pipeline: Pipeline, settings: RunSettings | None = None) -> str:
+    """Return a pipeline as YAML that `read_pipeline` reads; options at their default are left out.
+
+    Raises:
+        PipelineError: a part is of a kind that has no name, or is no dataclass.
+    """
+    fields: dict[str, Any] = {
+        "name": pipeline.name,
+        "source": _describe("sources", pipeline.source),
+        "steps": [
+            {"name": step.name, **_describe("operators", step.operator)} for step in pipeline.steps
+        ],
+        "sinks": [
+            {"name": named.name, **_describe("sinks", named.sink)} for named in pipeline.sinks
+        ],
+    }
+    if settings is not None:
+        fields["run"] = _options(settings)
+    return msgspec.yaml.encode(fields).decode()
+
+
+def _pipeline(fields: Mapping[str, Any]) -> tuple[Pipeline, RunSettings]:
+    unknown = sorted(set(fields) - set(_SECTIONS))
+    if unknown or "source" not in fields:
+        raise PipelineError(
+            f"needs `source` and may have {', '.join(_SECTIONS)}; got {sorted(fields)}"
+        )
+    pipeline = Pipeline(
+        _part("sources", "source", fields["source"]), name=str(fields.get("name", "sightflow"))
+    )
+    for place, entry in _entries("steps", fields):
+        name, rest = _named(place, entry)
+        pipeline = pipeline.apply(name, _part("operators", place, rest))
+    for place, entry in _entries("sinks", fields):
+        name, rest = _named(place, entry)
+        pipeline = pipeline.write(name, _part("sinks", place, rest))
+    return pipeline, _build(RunSettings, "run", fields.get("run") or {})
+
+
+def _entries(section: str, fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    entries = fields.get(section) or []
+    if not isinstance(entries, list):
+        raise PipelineError(f"{section}: must be a list; got {entries!r}")
+    return [(f"{section}[{i}]", entry) for i, entry in enumerate(entries)]
+
+
+def _named(place: str, entry: Any) -> tuple[str, dict[str, Any]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise PipelineError(f"{place}: must be a mapping with a `name`; got {entry!r}")
+    return entry["name"], {key: value for key, value in entry.items() if key != "name"}
+
+
+def _part(group: str, place: str, entry: Any) -> Any:
+    """Return the source, operator or sink that an entry describes."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+        raise PipelineError(
+            f"{place}: must be a mapping with a `kind`, one of {', '.join(known_kinds(group))} "
+            f"or `package.module:Class`; got {entry!r}"
+        )
+    options = {key: value for key, value in entry.items() if key != "kind"}
+    try:
+        kind = resolve_kind(group, entry["kind"])
+    except PipelineError as error:
+        raise PipelineError(f"{place}.kind: {error}") from error
+    return _build(kind, place, options)
+
+
+def _build(kind: Any, place: str, options: Any) -> Any:
+    """Make a dataclass from its options, each checked by the type of its field."""
+    if not isinstance(options, dict):
+        raise PipelineError(f"{place}: must be a mapping; got {options!r}")
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind) if field.init]
+    for name in options:
+        if name not in known:
+            raise PipelineError(f"{place}.{name}: no such option; {kind.__name__} has {known}")
+    values = {
+        name: _value(hints[name], f"{place}.{name}", value) for name, value in options.items()
+    }
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise PipelineError(f"{place}: {error}") from error
+    except SightflowError as error:
+        raise PipelineError(f"{place}: {error}") from error
+
+
+def _value(hint: Any, place: str, value: Any) -> Any:
+    """Return one option, checked; models and nested sources are named, the rest is plain."""
+    if hint is ModelFile:
+        try:
+            return find_model(msgspec.convert(value, str))
+        except (SightflowError, msgspec.ValidationError) as error:
+            raise PipelineError(f"{place}: {error}") from error
+    if hint == tuple[Source, ...]:
+        return tuple(_part("sources", f"{place}[{i}]", entry) for i, entry in enumerate(value))
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        raise PipelineError(f"{place}: {error}; got {value!r}") from error
+
+
+def _describe(group: str, part: Any) -> dict[str, Any]:
+    """Return kind and options of a source, operator or sink."""
+    if not dataclasses.is_dataclass(part):
+        raise PipelineError(f"{part!r} must be a dataclass to be written as YAML")
+    kind = type(part)
+    name = kind.__name__
+    if name not in known_kinds(group) or resolve_kind(group, name) is not kind:
+        name = f"{kind.__module__}:{kind.__qualname__}"
+    return {"kind": name, **_options(part)}
+
+
+def _options(part: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that are not at their default."""
+    options = {}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if value != default:
+            options[field.name] = _plain(value)
+    return options
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ModelFile):
+        return value.reference
+    if dataclasses.is_dataclass(value):
+        return _options(value) if not hasattr(value, "claims") else _describe("sources", value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
