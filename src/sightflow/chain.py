@@ -66,7 +66,8 @@ def _redeem(
         yield image
     if n_images != claim.n_images:
         raise PipelineError(
-            f"the source promised {claim.n_images} images for {claim.origin.uri} and gave {n_images}"
+            f"{claim.origin.uri}: the source must give the {claim.n_images} images of its claim; "
+            f"it gave {n_images}"
         )
 
 

@@ -40,7 +40,8 @@ def run(
     n_images = sum(claim.n_images for chunk in chunks for claim in chunk)
     sinks = [sink for _, sink in pipeline.result_sinks]
     with ExitStack() as resources:
-        resources.callback(lambda: [sink.discard() for sink in sinks])
+        for sink in sinks:
+            resources.callback(sink.discard)
         recognise = open_chain(pipeline, settings, n_threads=n_cores(), resources=resources)
         delivery = Delivery(sinks, Place())
         resources.callback(delivery.close)

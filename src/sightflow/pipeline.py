@@ -111,7 +111,7 @@ class Pipeline:
         return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
 
     def _check_name(self, kind: str, name: str) -> None:
-        taken = {part.name for part in (*self.steps, *self.sinks)}
+        taken = {step.name for step in self.steps} | {named.name for named in self.sinks}
         if not name or name in taken:
             raise PipelineError(
                 f"{kind} {name!r} needs a name of its own; in the pipeline are {sorted(taken)}"

@@ -57,7 +57,7 @@ def draw_scene(
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, height * 2 // 3, width, height), fill=(90, 110, 70))
     for i, box in enumerate(boxes):
-        draw.rectangle(tuple(box), fill=((200, 60 + 50 * i) + (40,)), outline=(0, 0, 0))
+        draw.rectangle(tuple(box), fill=(200, 60 + 50 * i, 40), outline=(0, 0, 0))
     return np.array(image)
 
 
@@ -105,7 +105,7 @@ def check_operator(operator: Operator) -> list[Outcome]:
 
 
 def _check_description(part: object) -> None:
-    assert is_dataclass(part), f"{part!r} must be a dataclass"
-    params = type(part).__dataclass_params__  # type: ignore[attr-defined]
-    assert params.frozen, f"{part!r} must be frozen"
+    assert is_dataclass(type(part)), f"{part!r} must be a dataclass"
+    frozen = part.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert frozen, f"{part!r} must be frozen"
     assert pickle.loads(pickle.dumps(part)) == part, f"{part!r} must survive pickling"

@@ -203,15 +203,15 @@ class FakeEnumeratorContext:
         self.splits: list[Any] = []
         self.notes: list[Any] = []
 
-    def metricGroup(self) -> Any:  # noqa: N802
+    def metricGroup(self) -> Any:
         metrics = self._jvm.org.apache.flink.metrics.groups
         return metrics.UnregisteredMetricsGroup.createSplitEnumeratorMetricGroup()
 
-    def assignSplit(self, split: Any, subtask: int) -> None:  # noqa: N802
+    def assignSplit(self, split: Any, subtask: int) -> None:
         self.splits.append(split)
         self.notes.append([split.splitId(), getattr(split, "from")(), split.to()])
 
-    def signalNoMoreSplits(self, subtask: int) -> None:  # noqa: N802
+    def signalNoMoreSplits(self, subtask: int) -> None:
         self.notes.append("no more")
 
     class Java:

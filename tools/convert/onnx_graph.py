@@ -35,6 +35,7 @@ class GraphBuilder:
     """Collects nodes and constants and gives each tensor a name."""
 
     def __init__(self) -> None:
+        """Start without nodes."""
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, Array] = {}
 

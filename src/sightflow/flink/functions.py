@@ -70,7 +70,7 @@ class Manifest:
 
     def open(self, resources: ExitStack) -> Any:
         """Return a function that gives the claims of a chunk by its number."""
-        file = resources.enter_context(open(self.path, "rb"))
+        file = resources.enter_context(self.path.open("rb"))
         ends = np.load(self._ends_path, mmap_mode="r")
 
         def claims_of(number: int) -> list[Claim]:

@@ -42,7 +42,7 @@ def start_gateway() -> None:
     launch = java_gateway.launch_gateway_server_process
 
     def launch_here(env: dict[str, str], args: list[str]) -> "subprocess.Popen[bytes]":
-        process = launch(_adapted(env), args)
+        process: subprocess.Popen[bytes] = launch(_adapted(env), args)
         _copy_to_log(process.stderr, log_directory() / "stderr.log")
         atexit.register(_end, process)
         return process
@@ -59,7 +59,7 @@ def start_gateway() -> None:
 
 
 def _adapted(env: dict[str, str]) -> dict[str, str]:
-    """Let the Python inside the Java process be this one, and its scratch files lie in one place."""
+    """Let the Python inside Java be this one, and scratch files lie in one place."""
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     env["JVM_ARGS"] = f"{env.get('JVM_ARGS', '')} -Djava.io.tmpdir={log_directory()}"
     env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])

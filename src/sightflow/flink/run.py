@@ -122,9 +122,7 @@ def _build(
     in_range = -(-n_chunks // _MAX_RANGES)
     numbers = get_gateway().jvm.ai.sightflow.flink.InOrderSource(n_chunks, in_range)
     results = (
-        env.from_source(
-            Source(numbers), WatermarkStrategy.no_watermarks(), "chunks", Types.LONG()
-        )
+        env.from_source(Source(numbers), WatermarkStrategy.no_watermarks(), "chunks", Types.LONG())
         .uid("chunks")
         .map(recognise, Types.PRIMITIVE_ARRAY(Types.BYTE()))
         .name("recognise")

@@ -39,7 +39,8 @@ class Onnx:
         output_names = [output.name for output in session.get_outputs()]
 
         def run(batch: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
-            return dict(zip(output_names, session.run(output_names, {input_name: batch}), strict=True))
+            outputs = session.run(output_names, {input_name: batch})
+            return dict(zip(output_names, outputs, strict=True))
 
         return run
 

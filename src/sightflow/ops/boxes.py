@@ -47,7 +47,10 @@ def box_iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float32]:
     )
     common = size[..., 0] * size[..., 1]
     union = _areas(a)[:, None] + _areas(b)[None, :] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    iou: npt.NDArray[np.float32] = np.divide(
+        common, union, out=np.zeros_like(common), where=union > 0
+    )
+    return iou
 
 
 def _areas(boxes: Boxes) -> npt.NDArray[np.float32]:
@@ -92,7 +95,8 @@ def nms(
                 alive[i + 1 :] &= ious[i, i + 1 :] <= max_iou
         kept.extend(rows[alive])
     survivors = np.array(kept, np.intp)
-    return survivors[np.lexsort((survivors, -scores[survivors]))]
+    best_first: npt.NDArray[np.intp] = survivors[np.lexsort((survivors, -scores[survivors]))]
+    return best_first
 
 
 def clip_boxes(boxes_xyxy: Boxes, *, width: int, height: int) -> Boxes:

@@ -120,13 +120,13 @@ class Preprocess:
         def prepare(pixels: npt.NDArray[np.uint8]) -> tuple[Array, Placement]:
             height, width = pixels.shape[:2]
             scale_y, scale_x = self._scales(height, width)
-            if (scale_y, scale_x) != (1.0, 1.0):
-
-                new = (max(1, round(width * scale_x)), max(1, round(height * scale_y)))
-                pixels = cv2.resize(pixels, new, interpolation=interpolation)
-                scale_x, scale_y = new[0] / width, new[1] / height
-            pixels, pad_x, pad_y = self._frame(pixels)
-            return finish(pixels), Placement(scale_x, scale_y, pad_x, pad_y)
+            new = (max(1, round(width * scale_x)), max(1, round(height * scale_y)))
+            scaled: npt.NDArray[Any] = pixels
+            if new != (width, height):
+                scaled = cv2.resize(pixels, new, interpolation=interpolation)
+            framed, pad_x, pad_y = self._frame(scaled)
+            placement = Placement(new[0] / width, new[1] / height, pad_x, pad_y)
+            return finish(framed), placement
 
         return prepare
 
@@ -165,7 +165,7 @@ class Preprocess:
 
         def planes(pixels: npt.NDArray[np.uint8]) -> Array:
             split = cv2.split(pixels)
-            stacked = np.stack(split[::-1] if flip else split)
+            stacked: Array = np.stack(split[::-1] if flip else split)
             return stacked * factors + offsets
 
         return planes

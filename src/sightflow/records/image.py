@@ -106,5 +106,3 @@ class Rejected:
     reason: str
     """One of `REASONS`, or a word of the step's own."""
     message: str
-
-

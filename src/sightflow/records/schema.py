@@ -34,9 +34,7 @@ RESULT_SCHEMA = pa.schema(
         pa.field(
             "detections",
             pa.list_(
-                pa.struct(
-                    [_LABEL, _CLASS_ID, _SCORE, pa.field("box_xyxy", pa.list_(pa.float32()))]
-                )
+                pa.struct([_LABEL, _CLASS_ID, _SCORE, pa.field("box_xyxy", pa.list_(pa.float32()))])
             ),
         ),
     ]

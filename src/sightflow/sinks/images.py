@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from sightflow.errors import PipelineError
@@ -110,7 +111,7 @@ def _with_suffix(name: str, suffix: str) -> str:
     return name if os.path.splitext(name)[1].lower() == suffix else name + suffix
 
 
-def _encode(array: np.ndarray, format: str, quality: int) -> bytes:
+def _encode(array: npt.NDArray[Any], format: str, quality: int) -> bytes:
     buffer = io.BytesIO()
     if format == "npy":
         np.save(buffer, array)

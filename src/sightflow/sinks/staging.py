@@ -63,4 +63,3 @@ class StagedLines:
     def close(self) -> None:
         """Close the file and leave it staged."""
         self._file.close()
-

@@ -71,7 +71,7 @@ class Video:
                     n_done += 1
             except av.FFmpegError as error:
                 message = str(error)
-            except _NotAVideo as error:
+            except _NotAVideoError as error:
                 reason, message = "unsupported", str(error)
             except OSError as error:
                 reason, message = "unreadable", str(error)
@@ -83,7 +83,7 @@ class Video:
     def _segments(self, reader: Reader, origin: Origin) -> Iterator[Claim]:
         try:
             packets, seconds_per_tick = _scan(reader, origin.uri)
-        except (av.FFmpegError, OSError, _NotAVideo):
+        except (av.FFmpegError, OSError, _NotAVideoError):
             yield Claim(origin)  # opening it again in a worker tells why, as a rejected record
             return
         taken: list[Frame] = []
@@ -101,7 +101,7 @@ class Video:
             yield Claim(origin, tuple(taken))
 
 
-class _NotAVideo(ValueError):
+class _NotAVideoError(ValueError):
     """A file without a stream of pictures, or without timestamps."""
 
 
@@ -110,7 +110,7 @@ _NO_TIMESTAMPS = "frames without timestamps; `ffmpeg -i IN -c copy OUT.mp4` adds
 
 def _stream(container: Any) -> Any:
     if not container.streams.video:
-        raise _NotAVideo("no stream of pictures")
+        raise _NotAVideoError("no stream of pictures")
     return container.streams.video[0]
 
 
@@ -121,7 +121,7 @@ def _scan(reader: Reader, uri: str) -> tuple[list[tuple[int, bool]], float]:
         packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size]
         seconds_per_tick = float(stream.time_base or 1)
     if not packets or any(pts is None for pts, _ in packets):
-        raise _NotAVideo(_NO_TIMESTAMPS)
+        raise _NotAVideoError(_NO_TIMESTAMPS)
     return sorted(packets), seconds_per_tick
 
 
@@ -139,7 +139,7 @@ def _decode(reader: Reader, claim: Claim, context: Context) -> Iterator[ImageRec
     with reader.open(claim.origin.uri) as file, av.open(file) as container:
         stream = _stream(container)
         if not claim.frames:
-            raise _NotAVideo(_NO_TIMESTAMPS)
+            raise _NotAVideoError(_NO_TIMESTAMPS)
         stream.codec_context.thread_count = context.n_threads
         wanted = list(zip(claim.frames, _origins(claim), strict=True))
         container.seek(wanted[0][0][1], stream=stream)

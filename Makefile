@@ -1,0 +1,52 @@
+# `make demo` and `make test` each set everything up first; see README.md.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null \
+	&& echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/.set-up
+
+.PHONY: setup demo test check lock jar wheel clean help
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv with everything: Java, Flink, weights, tools
+
+$(STAMP): requirements-dev.txt pyproject.toml
+ifeq ($(strip $(PYTHON)),)
+	@echo "Sightflow needs Python 3.10, 3.11 or 3.12; python3 is $$(python3 --version 2>&1). Call: make PYTHON=/path/to/python3.11" >&2; exit 2
+endif
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: setup ## Recognise real pictures on embedded Flink and show them on a page
+	$(BIN)/python examples/demo.py --out demo-out
+
+test: check ## Pass the tests, the fast ones first
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: setup ## Resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --group dev --all-extras pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" - -o requirements-uv.txt
+
+jar: setup ## Build the companion jar from java/
+	$(BIN)/python tools/build_jar.py
+
+wheel: setup ## Build dist/*.whl
+	$(BIN)/python -m hatchling build -t wheel
+
+clean: ## Remove what the other targets made
+	rm -rf .venv dist demo-out

@@ -1,0 +1,79 @@
+"""The main job on real pictures: classify and detect on embedded Flink, and a page that shows it.
+
+The pictures are photographs that ship in the package scikit-image, and one broken file, to show
+what becomes of it. `docs/pictures.md` says who made them and under which licence they are.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import skimage.data
+from PIL import Image
+
+from sightflow import (
+    AnnotatedImages,
+    Classify,
+    Detect,
+    Directory,
+    JsonLines,
+    Pipeline,
+    RunSettings,
+    run,
+)
+from sightflow.dashboard.gallery import Section, write_gallery
+
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle", "camera", "coins", "retina")
+
+
+def collect_photos(folder: Path) -> None:
+    """Write the photographs as files, and a JPEG that ends in the middle."""
+    folder.mkdir(parents=True)
+    for name in PHOTOS:
+        photo = skimage.data.stereo_motorcycle()[0] if name == "motorcycle" else None
+        Image.fromarray(getattr(skimage.data, name)() if photo is None else photo).convert(
+            "RGB"
+        ).save(folder / f"{name}.jpg", quality=92)
+    whole = (folder / "coffee.jpg").read_bytes()
+    (folder / "cut-short.jpg").write_bytes(whole[: len(whole) // 2])
+
+
+def recognise(photos: Path, out: Path) -> list[Section]:
+    """Run the two pipelines of the demo."""
+    tasks = {
+        "classify": ("What is it?", Classify(top_k=3, scenes=True)),
+        "detect": ("Where is what?", Detect(min_score=0.4)),
+    }
+    sections = []
+    for name, (title, operator) in tasks.items():
+        results, pictures = out / f"{name}.jsonl", out / f"{name}-pictures"
+        pipeline = (
+            Pipeline(Directory(str(photos)), name=f"demo: {name}")
+            .apply(name, operator)
+            .write("results", JsonLines(str(results)))
+            .write("pictures", AnnotatedImages(str(pictures)))
+        )
+        summary = run(pipeline, RunSettings(runner="flink"))
+        ledger = summary.ledger
+        print(
+            f"{name}: {ledger.read} read = {ledger.recognised} recognised + {ledger.rejected} "
+            f"rejected + {ledger.skipped} skipped, {summary.seconds:.1f} s on embedded Flink"
+        )
+        sections.append(Section(title, results, pictures))
+    return sections
+
+
+def main() -> None:
+    """Run the demo into a folder of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("demo-out"))
+    out = parser.parse_args().out
+    shutil.rmtree(out, ignore_errors=True)
+    collect_photos(out / "photos")
+    sections = recognise(out / "photos", out)
+    write_gallery(out / "index.html", "Sightflow demo", sections)
+    print(f"open {(out / 'index.html').resolve()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""The command `sightflow`: arguments in, exit code out."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sightflow import console
+from sightflow.errors import JobError, LedgerError, SightflowError
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Source
+from sightflow.runners import run as run_pipeline
+from sightflow.settings import RunSettings
+from sightflow.sources.directory import Directory
+from sightflow.sources.union import Union
+from sightflow.sources.video import VIDEO_SUFFIXES, Video
+
+__all__ = ["main"]
+
+_FAILED, _WRONG_CALL, _STOPPED = 1, 2, 130
+
+
+def main() -> None:
+    """Run the command and leave with its exit code.
+
+    0: all was read, rejected images included; 2: wrong call or configuration; 1: the job failed;
+    130: stopped with Ctrl-C.
+    """
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(_WRONG_CALL)
+    except (KeyboardInterrupt, click.Abort):
+        print("sightflow: stopped", file=sys.stderr)
+        sys.exit(_STOPPED)
+    except (JobError, LedgerError) as error:
+        console.print_error(error)
+        sys.exit(_FAILED)
+    except SightflowError as error:
+        console.print_error(error)
+        sys.exit(_WRONG_CALL)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sightflow")
+def cli() -> None:
+    """Recognise what is in pictures and videos, on Apache Flink.
+
+    A PATH is a file, a folder (with all folders in it), a glob in quotes, a video, an archive
+    (.zip), or a URL such as s3://bucket/photos.
+    """
+
+
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of every command that runs a pipeline."""
+    options = [
+        click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
+        click.option("--pattern", default="*", help="Which files of a folder, such as '*.jpg'."),
+        click.option("--every", type=click.IntRange(1), default=1, help="Every n-th video frame."),
+        click.option("--fps", type=float, help="At most so many video frames a second."),
+        click.option(
+            "--runner",
+            type=click.Choice(["flink", "inline"]),
+            help="Embedded Flink (default), or this process (default for single pictures).",
+        ),
+        *_shared_options(),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _shared_options() -> list[Callable[..., Any]]:
+    return [
+        click.option("--workers", type=click.IntRange(1), help="Parallel workers [one a core]."),
+        click.option("--batch-size", type=click.IntRange(1), help="Images in one model call [4]."),
+        click.option(
+            "--max-megapixels",
+            type=click.FloatRange(0, min_open=True),
+            help="Reject larger images before decoding them [178].",
+        ),
+        click.option("--full-decode", is_flag=True, help="Decode every JPEG at its full size."),
+        click.option(
+            "--web-ui",
+            type=click.IntRange(1, 65535),
+            metavar="PORT",
+            help="Show Flink's own page on this port of 127.0.0.1 while the job runs.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace the output of an earlier run."),
+        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+    ]
+
+
+def _out_option(*, parquet: bool) -> Callable[..., Any]:
+    kinds = ".jsonl or .parquet" if parquet else ".jsonl"
+    return click.option("--out", type=click.Path(), help=f"File for the results, {kinds}.")
+
+
+@cli.command()
+@_run_options
+@_out_option(parquet=True)
+@click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option("--model", help="Name (see `sightflow models`), or an .onnx file with its card.")
+@click.option("--scenes", is_flag=True, help="Also name the scene: coast, kitchen, street, ...")
+@click.option("--annotate", type=click.Path(), metavar="DIR", help="Folder for labelled pictures.")
+def classify(**options: Any) -> None:
+    """Name the main subject of each image."""
+    from sightflow.models import find_model
+    from sightflow.tasks.classify import Classify
+
+    model = find_model(options["model"] or "efficientnet_lite0")
+    step = Classify(
+        model=model,
+        top_k=options["top_k"],
+        min_score=options["min_score"],
+        scenes=options["scenes"],
+    )
+    _recognise("classify", step, options)
+
+
+@cli.command()
+@_run_options
+@_out_option(parquet=True)
+@click.option("--min-score", type=click.FloatRange(0, 1), default=0.4, show_default=True)
+@click.option("--model", help="Name (see `sightflow models`), or an .onnx file with its card.")
+@click.option(
+    "--annotate", type=click.Path(), metavar="DIR", help="Folder for pictures with boxes."
+)
+def detect(**options: Any) -> None:
+    """Find objects in each image: boxes, labels, scores."""
+    from sightflow.models import find_model
+    from sightflow.tasks.detect import Detect
+
+    model = find_model(options["model"] or "nanodet")
+    _recognise("detect", Detect(model=model, min_score=options["min_score"]), options)
+
+
+def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
+    """Run one step over the paths, into a file or onto standard output."""
+    from sightflow.sinks import AnnotatedImages, JsonLines, Parquet
+
+    pipeline = Pipeline(_source(options), name=f"sightflow {name}").apply(name, step)
+    overwrite = options["overwrite"]
+    if options["annotate"]:
+        sink = AnnotatedImages(options["annotate"], overwrite=overwrite)
+        pipeline = pipeline.write("pictures", sink)
+    if options["out"]:
+        out = options["out"]
+        kind = Parquet if out.endswith(".parquet") else JsonLines
+        _run(pipeline.write("results", kind(out, overwrite=overwrite)), options)
+        return
+    with tempfile.TemporaryDirectory(prefix="sightflow-") as folder:
+        path = Path(folder, "results.jsonl")
+        _run(pipeline.write("results", JsonLines(str(path))), options, hidden=folder)
+        console.print_results(path, as_json=not sys.stdout.isatty())
+
+
+@cli.command()
+@_run_options
+@click.option("--out", type=click.Path(), required=True, metavar="DIR", help="Folder to fill.")
+@click.option("--size", type=click.IntRange(1), help="Side of the square result, in pixels.")
+@click.option(
+    "--fit",
+    type=click.Choice(["crop", "letterbox", "stretch"]),
+    default="crop",
+    show_default=True,
+    help="How a picture becomes a square: cut, framed, or pulled.",
+)
+@click.option("--resize", type=click.IntRange(1), help="Length of the short side before a crop.")
+@click.option(
+    "--interpolation",
+    type=click.Choice(["nearest", "bilinear", "bicubic", "area"]),
+    default="area",
+    show_default=True,
+)
+@click.option("--mean", type=float, nargs=3, help="Subtract R G B (of 0..255); needs npy.")
+@click.option("--std", type=float, nargs=3, help="Divide by R G B after that; needs npy.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["jpeg", "png", "npy"]),
+    default="jpeg",
+    show_default=True,
+)
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True)
+def preprocess(**options: Any) -> None:
+    """Decode, scale, crop and normalise pictures into a folder.
+
+    Beside the pictures, DIR/index.jsonl lists what was prepared and DIR/index.rejected.jsonl what
+    could not be, and why.
+    """
+    from sightflow.sinks import ImageFolder, JsonLines
+    from sightflow.tasks.prepare import Prepare
+
+    directory = options["out"]
+    folder = ImageFolder(
+        directory, options["format_"], options["quality"], overwrite=options["overwrite"]
+    )
+    index = JsonLines(str(Path(directory, "index.jsonl")), overwrite=options["overwrite"])
+    pipeline = (
+        Pipeline(_source(options), name="sightflow preprocess")
+        .apply("prepare", Prepare(_preprocess(options)))
+        .write("pictures", folder)
+        .write("index", index)
+    )
+    _run(pipeline, options)
+
+
+def _preprocess(options: dict[str, Any]) -> Any:
+    from sightflow.ops.preprocess import Preprocess
+
+    size, fit = options["size"], options["fit"]
+    square = None if size is None else (size, size)
+    if (options["mean"] or options["std"]) and options["format_"] != "npy":
+        raise click.UsageError("--mean and --std make numbers, not pictures; add --format npy")
+    return Preprocess(
+        resize=options["resize"] or (size if fit == "crop" else None),
+        crop=square if fit == "crop" else None,
+        letterbox=square if fit == "letterbox" else None,
+        stretch=square if fit == "stretch" else None,
+        interpolation=options["interpolation"],
+        mean=options["mean"] or None,
+        std=options["std"] or None,
+    )
+
+
+@cli.command("run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def run_file(file: Path, *, check: bool, quiet: bool) -> None:
+    """Run the pipeline that a YAML FILE describes (docs/reference/pipelines.md)."""
+    from sightflow.configuration import read_pipeline
+
+    pipeline, settings = read_pipeline(file)
+    if check:
+        pipeline.check()
+        click.echo(f"{file}: in order")
+        return
+    _execute(pipeline, settings, quiet=quiet)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As lines of JSON.")
+def models(*, as_json: bool) -> None:
+    """List the models that ship: task, input, licence, sha256, accuracy as measured."""
+    from sightflow.models.listing import COLUMNS, list_models
+
+    rows = list_models()
+    if as_json:
+        import json
+
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    console.print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+
+
+@cli.command()
+@click.option("--quick", is_flag=True, help="Do not run a job.")
+def doctor(*, quick: bool) -> None:
+    """Check Java, Flink, models, video, GPU: what works, and what to do where not."""
+    from sightflow.doctor import examine
+
+    findings = examine(run_job=not quick)
+    mark = {True: "ok", False: "MISSING", None: "not there"}
+    console.print_table(
+        ("part", "state", "found", "what to do"),
+        [(f.part, mark[f.works], f.found, f.advice) for f in findings],
+    )
+    if any(finding.works is False for finding in findings):
+        sys.exit(_FAILED)
+
+
+def _source(options: dict[str, Any]) -> Source:
+    """Return the source for the paths of a call: pictures, videos, or both."""
+    paths: Sequence[str] = options["paths"]
+    videos = tuple(path for path in paths if path.lower().endswith(VIDEO_SUFFIXES))
+    pictures = tuple(path for path in paths if path not in videos)
+    sources: list[Source] = []
+    if pictures:
+        sources.append(Directory(pictures, pattern=options["pattern"]))
+    if videos:
+        every = 1 if options["fps"] else options["every"]
+        sources.append(Video(videos, every=every, fps=options["fps"]))
+    return sources[0] if len(sources) == 1 else Union(tuple(sources))
+
+
+def _run(pipeline: Pipeline, options: dict[str, Any], *, hidden: str | None = None) -> None:
+    """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
+    chosen = {
+        "runner": options["runner"] or _runner_for(options["paths"]),
+        "workers": options["workers"],
+        "batch_size": options["batch_size"],
+        "max_pixels": options["max_megapixels"] and int(options["max_megapixels"] * 1_000_000),
+        "reduced_decode": not options["full_decode"],
+        "web_ui_port": options["web_ui"],
+    }
+    settings = RunSettings(**{name: value for name, value in chosen.items() if value is not None})
+    _execute(pipeline, settings, quiet=options["quiet"], hidden=hidden)
+
+
+def _runner_for(paths: Sequence[str]) -> str:
+    """Return the default: single pictures are answered here, masses go to Flink."""
+    single = all(Path(p).is_file() and not p.lower().endswith(VIDEO_SUFFIXES) for p in paths)
+    return "inline" if single and len(paths) <= 8 else "flink"
+
+
+def _execute(
+    pipeline: Pipeline, settings: RunSettings, *, quiet: bool, hidden: str | None = None
+) -> None:
+    if settings.web_ui_port and settings.runner == "flink":
+        print(f"Flink's page: http://127.0.0.1:{settings.web_ui_port}", file=sys.stderr)
+    with (
+        console.without_native_noise() as stderr,
+        console.progress(pipeline.name, stderr=stderr, quiet=quiet) as on_progress,
+    ):
+        summary = run_pipeline(pipeline, settings, on_progress=on_progress)
+    outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
+    if not quiet:
+        shown = [o for o in outputs if hidden is None or not o.startswith(hidden)]
+        console.print_summary(summary, shown)

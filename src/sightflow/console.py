@@ -1,0 +1,138 @@
+"""What a person sees in a terminal: progress, results, tables, errors."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from sightflow.ledger import Ledger, Summary
+
+__all__ = [
+    "print_error",
+    "print_results",
+    "print_summary",
+    "print_table",
+    "progress",
+    "without_native_noise",
+]
+
+OnProgress = Callable[[Ledger, int], None]
+
+
+@contextmanager
+def without_native_noise() -> Iterator[IO[str]]:
+    """Silence what C libraries write to standard error, and give a stream that still reaches it.
+
+    Damaged TIFF files alone make libtiff write hundreds of lines; the reason of each is in the
+    rejected records.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        with os.fdopen(os.dup(kept), "w") as stderr:
+            yield stderr
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
+def progress(what: str, *, stderr: IO[str], quiet: bool) -> Iterator[OnProgress]:
+    """Show done / total, speed and rejected images; nothing without a terminal."""
+    if quiet or not stderr.isatty():
+        yield lambda ledger, n_images: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]} images/s, {task.fields[rejected]} rejected"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stderr), transient=True) as bar:
+        task = bar.add_task(what, total=None, speed="-", rejected=0)
+
+        def show(ledger: Ledger, n_images: int) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                total=n_images,
+                completed=ledger.read,
+                speed="-" if speed is None else f"{speed:.1f}",
+                rejected=ledger.rejected,
+            )
+
+        yield show
+
+
+def print_summary(summary: Summary, outputs: Iterable[str]) -> None:
+    """Say on standard error what a run did and where its output is."""
+    ledger = summary.ledger
+    speed = ledger.read / summary.seconds if summary.seconds else 0.0
+    print(
+        f"{ledger.read} read, {ledger.recognised} recognised, {ledger.rejected} rejected in "
+        f"{summary.seconds:.1f} s ({speed:.1f} images/s, {summary.runner}, "
+        f"workers: {summary.workers})",
+        file=sys.stderr,
+    )
+    for output in outputs:
+        print(f"wrote {output}", file=sys.stderr)
+
+
+def print_results(path: Path, *, as_json: bool) -> None:
+    """Print the results of a run: lines of JSON, or a line for people for each image."""
+    stream = sys.stdout.buffer
+    with open(path, "rb") as lines:
+        for line in lines:
+            stream.write(line if as_json else _for_people(orjson.loads(line)).encode())
+    stream.flush()
+    with open(path.with_suffix(".rejected.jsonl"), "rb") as lines:
+        for line in lines:
+            row = orjson.loads(line)
+            print(f"rejected {row['uri']}: {row['reason']}: {row['message']}", file=sys.stderr)
+
+
+def _for_people(row: Mapping[str, Any]) -> str:
+    r"""Return one result as a short text.
+
+    Examples:
+        >>> _for_people(
+        ...     {
+        ...         "uri": "a.jpg",
+        ...         "sequence": 0,
+        ...         "classification": [{"label": "tabby", "class_id": 281, "score": 0.91}],
+        ...     }
+        ... )
+        'a.jpg: tabby 0.91\n'
+    """
+    found = []
+    for key in ("classification", "detections", "scene"):
+        for item in row.get(key, ())[: 3 if key == "scene" else None]:
+            box = item.get("box_xyxy")
+            place = f" at {[round(v) for v in box]}" if box else ""
+            found.append(f"{item['label']} {item['score']:.2f}{place}")
+    frame = f" frame {row['sequence']}" if row["uri"] == row.get("source_id") else ""
+    return f"{row['uri']}{frame}: {', '.join(found) or 'nothing found'}\n"
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on standard output, wrapped to the terminal."""
+    table = Table(*(Column(name, overflow="fold") for name in columns))
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, markup=False).print(table)
+
+
+def print_error(error: BaseException) -> None:
+    """Print an error for a person: no stack, no Java."""
+    print(f"sightflow: {error}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Pages for people: they read results and draw them."""
