@@ -110,7 +110,8 @@ def _copy_to_log(stream: IO[bytes] | None, path: Path) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the Java process: it leaves when its standard input closes; wait for that."""
-    java_gateway.get_gateway().shutdown()  # so that nothing calls into Java from now on
+    if process.poll() is None:
+        java_gateway.get_gateway().shutdown()  # so that nothing calls into Java from now on
     if process.stdin is not None:
         process.stdin.close()
     try:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyflink.common import Configuration, Types, WatermarkStrategy
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import Source
 from pyflink.java_gateway import get_gateway
 
 from sightflow.chunks import chunked
-from sightflow.delivery import Place, finish
+from sightflow.delivery import Delivery, Place, finish
 from sightflow.errors import JobError
 from sightflow.flink.functions import DeliverInOrder, Manifest, RecogniseChunk, read_failure
 from sightflow.flink.gateway import log_directory, start_gateway
@@ -58,6 +58,8 @@ def run(
     with _run_directory(pipeline) as directory:
         manifest = Manifest(directory / "claims.jsonl")
         n_chunks, n_images = manifest.write(chunked(pipeline.source.claims(), settings.batch_size))
+        sinks = [sink for _, sink in pipeline.result_sinks]
+        Delivery(sinks, Place()).close()  # an empty output, should there be no chunk
         place = Place()
         if n_chunks:
             recognise = RecogniseChunk(pipeline, settings, manifest, max(1, n_cores() // workers))
@@ -149,9 +151,14 @@ def _execute(
         result.result()
     except Py4JJavaError as error:
         raise _job_error(error) from error
-    finally:
-        if not result.done():
-            client.cancel().result()
+    except Py4JError as error:
+        raise JobError(
+            "the Java process that ran the job is gone: it was killed, ran out of memory, or a "
+            f"native library crashed in it; its log is {_kept_log()}"
+        ) from error
+    except BaseException:
+        client.cancel().result()
+        raise
     return _place(directory)
 
 

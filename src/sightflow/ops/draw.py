@@ -77,7 +77,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _font_size(size: tuple[int, int]) -> int:
-    return max(12, round(max(size) / 45))
+    return max(14, round(max(size) / 32))
 
 
 def _line_height(size: tuple[int, int]) -> int:

@@ -166,7 +166,8 @@ class Preprocess:
         def planes(pixels: npt.NDArray[np.uint8]) -> Array:
             split = cv2.split(pixels)
             stacked: Array = np.stack(split[::-1] if flip else split)
-            return stacked * factors + offsets
+            normalised: Array = stacked * factors + offsets
+            return normalised
 
         return planes
 

@@ -1,0 +1,158 @@
+"""What only Flink can show: failures, restarts, its web page, a clean end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sightflow import Directory, JsonLines, Pipeline, RunSettings, run
+from sightflow.errors import JobError
+from tests.pictures import fill_folder
+from tests.steps import Bright, FailOnce, FailWith, Slow
+
+pytestmark = pytest.mark.flink
+
+
+def test_a_failing_step_fails_the_job_with_its_python_error(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 3)
+    pipeline = (
+        Pipeline(Directory(str(photos)))
+        .apply("broken", FailWith("the weights are NaN"))
+        .write("out", JsonLines(str(tmp_path / "out.jsonl")))
+    )
+
+    with pytest.raises(JobError, match="ArithmeticError: the weights are NaN") as failure:
+        run(pipeline)
+
+    assert "steps.py" in str(failure.value), "the traceback names the place"
+    assert "org.apache.flink" not in str(failure.value), "no Java stack"
+    assert list(tmp_path.iterdir()) == [photos], "no output, nothing half-written"
+
+
+def test_a_restart_from_a_checkpoint_gives_the_output_of_an_undisturbed_run(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 120)
+    flag = tmp_path / "failed"
+
+    def outputs(name: str) -> list[bytes]:
+        pipeline = (
+            Pipeline(Directory(str(photos)))
+            .apply("fail", FailOnce("0090.jpg", str(flag)))
+            .apply("bright", Bright())
+            .write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        )
+        settings = RunSettings(checkpoint_interval_ms=100, restart_attempts=1)
+        assert run(pipeline, settings).ledger.read == 123
+        return [(tmp_path / f"{name}.{e}").read_bytes() for e in ("jsonl", "rejected.jsonl")]
+
+    disturbed = outputs("disturbed")
+    assert flag.exists(), "the step has failed"
+    undisturbed = outputs("undisturbed")
+
+    assert disturbed == undisturbed
+
+
+def test_a_job_whose_java_process_is_killed_says_so(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 40)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sightflow import *\n"
+        "from tests.steps import Slow\n"
+        f"pipeline = Pipeline(Directory({str(photos)!r})).apply('slow', Slow(0.5))\n"
+        f"run(pipeline.write('out', JsonLines({str(tmp_path / 'out.jsonl')!r})))\n"
+    )
+    process = _start([sys.executable, str(script)])
+
+    _wait_for_results(tmp_path / ".out.jsonl.partial")
+    _java_of(process).kill()
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "JobError: the Java process that ran the job is gone" in stderr
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 3000)
+    out = tmp_path / "out.jsonl"
+    process = _start(
+        [str(Path(sys.executable).parent / "sightflow"), "classify", str(photos), "--out", str(out)]
+    )
+    _wait_for_results(tmp_path / ".out.jsonl.partial")
+    java = _java_of(process)
+
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert stderr.strip().endswith("sightflow: stopped")
+    assert not java.is_running()
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_flinks_page_can_be_opened_while_the_job_runs(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 30)
+    pipeline = Pipeline(Directory(str(photos)), name="a job to look at").apply("slow", Slow(0.1))
+    settings = RunSettings(web_ui_port=_free_port())
+    answers: list[dict] = []
+
+    def look() -> None:
+        url = f"http://127.0.0.1:{settings.web_ui_port}/jobs/overview"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not answers:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    jobs = json.load(answer)["jobs"]
+                    answers.extend(job for job in jobs if job["state"] == "RUNNING")
+            except OSError:
+                pass
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), settings)
+    watcher.join()
+
+    assert [job["name"] for job in answers] == ["a job to look at"]
+
+
+def test_an_empty_folder_gives_empty_results(tmp_path):
+    (tmp_path / "photos").mkdir()
+    pipeline = Pipeline(Directory(str(tmp_path / "photos"))).apply("bright", Bright())
+
+    summary = run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))))
+
+    assert summary.ledger.read == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+def _start(command: list[str]) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def _java_of(process: subprocess.Popen[str]) -> psutil.Process:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return next(child for child in children if child.name() == "java")
+
+
+def _wait_for_results(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() or not path.stat().st_size:
+        assert time.monotonic() < deadline, "waited for 60 s"
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,72 @@
+"""The same pipeline through every runner gives the same output, byte for byte."""
+
+from pathlib import Path
+
+import pytest
+
+from sightflow import (
+    AnnotatedImages,
+    Classify,
+    Detect,
+    Directory,
+    JsonLines,
+    Pipeline,
+    RunSettings,
+    Union,
+    Video,
+    run,
+)
+from tests.pictures import draw_video, fill_folder
+from tests.steps import Bright
+
+RUNNERS = [
+    pytest.param(RunSettings(runner="flink", workers=1), id="flink, 1 worker"),
+    pytest.param(RunSettings(runner="flink", workers=2), id="flink, 2 workers"),
+    pytest.param(RunSettings(runner="flink", workers=3, batch_size=1), id="flink, 3 workers"),
+]
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("settings", RUNNERS)
+def test_results_and_rejected_images_are_those_of_the_inline_runner(settings, tmp_path):
+    photos = fill_folder(tmp_path / "photos", 21)
+    video = draw_video(tmp_path / "clip.mp4", 60)
+    source = Union((Directory(str(photos)), Video(str(video), segment_frames=7)))
+    pipeline = Pipeline(source).apply("bright", Bright(reject_below=0.3))
+
+    for name, how in {"inline": RunSettings(runner="inline"), "flink": settings}.items():
+        summary = run(pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl"))), how)
+        assert summary.ledger.read == 24 + 60
+        assert summary.ledger.rejected >= 2
+
+    for ending in ("jsonl", "rejected.jsonl"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+        assert inline
+
+
+@pytest.mark.flink
+def test_real_models_answer_the_same_on_flink(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 6)
+    pipeline = (
+        Pipeline(Directory(str(photos), pattern="*.jpg"))
+        .apply("classify", Classify(scenes=True))
+        .apply("detect", Detect(min_score=0.05))
+    )
+
+    for runner in ("inline", "flink"):
+        described = pipeline.write("out", JsonLines(str(tmp_path / f"{runner}.jsonl"))).write(
+            "pictures", AnnotatedImages(str(tmp_path / runner))
+        )
+        run(described, RunSettings(runner=runner))
+
+    results = [(tmp_path / f"{r}.jsonl").read_bytes() for r in ("inline", "flink")]
+    assert results[0] == results[1]
+    assert results[0].count(b"\n") == 6
+    drawn = [sorted(_files(tmp_path / runner)) for runner in ("inline", "flink")]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 6
+
+
+def _files(folder: Path) -> list[tuple[str, bytes]]:
+    return [(path.name, path.read_bytes()) for path in folder.rglob("*.jpg")]

@@ -1,0 +1,119 @@
+"""Operators for tests, importable by name in every worker."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sightflow.protocols import Context, Outcome, Process
+from sightflow.records import Detections, ImageRecord, ModelUse, Rejected
+
+__all__ = ["Bright", "FailOnce", "FailWith", "Slow"]
+
+
+@dataclass(frozen=True)
+class Bright:
+    """Reports one object over the whole image, whose score is its mean brightness; no model."""
+
+    reject_below: float = 0.0
+
+    def check(self) -> None:
+        """Accept everything."""
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return 1: every pixel counts."""
+        return 1.0
+
+    def open(self, context: Context) -> Process:
+        """Return the function that measures brightness."""
+        from dataclasses import replace
+
+        def measure(record: ImageRecord) -> Outcome:
+            score = np.float32(record.pixels.mean() / 255)
+            if score < self.reject_below:
+                return Rejected(record.origin, context.step, "dark", f"brightness {score:.2f}")
+            box = np.array([[0, 0, record.width, record.height]], np.float32)
+            found = Detections(box, score[None], np.zeros(1, np.int32), ("image",))
+            use = ModelUse(context.step, "brightness", "1")
+            return replace(record, detections=found, models=(*record.models, use))
+
+        return lambda records: [measure(record) for record in records]
+
+
+@dataclass(frozen=True)
+class FailWith:
+    """Fails at the first image, as a broken model would."""
+
+    message: str
+
+    def check(self) -> None:
+        """Accept everything."""
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return 1."""
+        return 1.0
+
+    def open(self, context: Context) -> Process:
+        """Return a function that fails."""
+
+        def process(records: Sequence[ImageRecord]) -> list[Outcome]:
+            raise ArithmeticError(self.message)
+
+        return process
+
+
+@dataclass(frozen=True)
+class FailOnce:
+    """Fails once when it meets an image, and never again; slow, so that checkpoints happen."""
+
+    name: str
+    """Of the image."""
+    flag: str
+    """File that remembers the failure."""
+    delay_s: float = 0.02
+
+    def check(self) -> None:
+        """Accept everything."""
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return 1."""
+        return 1.0
+
+    def open(self, context: Context) -> Process:
+        """Return a function that fails once."""
+
+        def process(records: Sequence[ImageRecord]) -> Sequence[ImageRecord]:
+            time.sleep(self.delay_s * len(records))
+            if any(record.origin.name == self.name for record in records):
+                if not os.path.exists(self.flag):
+                    Path(self.flag).touch()
+                    raise ConnectionError("the first attempt fails")
+            return records
+
+        return process
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Takes its time with each image."""
+
+    delay_s: float
+
+    def check(self) -> None:
+        """Accept everything."""
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return 1."""
+        return 1.0
+
+    def open(self, context: Context) -> Process:
+        """Return a function that waits."""
+
+        def process(records: Sequence[ImageRecord]) -> Sequence[ImageRecord]:
+            time.sleep(self.delay_s * len(records))
+            return records
+
+        return process

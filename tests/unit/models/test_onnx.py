@@ -1,0 +1,121 @@
+"""The ONNX Runtime back end refuses what does not fit, and runs what does."""
+
+import numpy as np
+import pytest
+
+from sightflow.errors import ModelError
+from sightflow.models import ModelFile
+from sightflow.models.onnx import Onnx
+from sightflow.ops.preprocess import Preprocess
+
+TO_UNIT = {"std": (255, 255, 255)}
+GREY_MEANS = [[0.2, 0.4, 0.6]]  # of 51, 102, 153
+
+
+@pytest.mark.parametrize(
+    ("shape", "preprocess"),
+    [
+        (("B", 3, 8, 8), Preprocess(stretch=(8, 8), **TO_UNIT)),
+        (("B", 3, "H", "W"), Preprocess(letterbox=(6, 4), **TO_UNIT)),
+        (("B", 8, 8, 3), Preprocess(stretch=(8, 8), layout="HWC", **TO_UNIT)),
+    ],
+)
+def test_a_model_that_fits_its_card_is_accepted_and_runs(write_onnx, make_card, shape, preprocess):
+    model = ModelFile(write_onnx(shape), make_card(preprocess))
+    model.check()
+    image, _ = preprocess.compile()(np.full((8, 8, 3), (51, 102, 153), np.uint8))
+
+    outputs = model.load(n_threads=1)(image[None])
+
+    if preprocess.stretch:
+        assert outputs["scores"] == pytest.approx(np.array(GREY_MEANS), abs=1e-6)
+    assert list(outputs) == ["scores", "negative"]
+    assert (outputs["negative"] == -outputs["scores"]).all()
+
+
+def test_each_item_of_a_batch_has_its_own_answer(write_onnx, make_card):
+    run = ModelFile(write_onnx(), make_card()).load(n_threads=2)
+    batch = np.arange(5, dtype=np.float32)[:, None, None, None] * np.ones((1, 3, 8, 8), np.float32)
+
+    assert run(batch)["scores"][:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("shape", "preprocess", "message"),
+    [
+        (
+            ("B", 3, 8, 8),
+            Preprocess(stretch=(6, 4), **TO_UNIT),
+            r"`images` is tensor\(float\) \['B', 3, 8, 8\]; its card makes .*\['B', 3, 6, 4\]",
+        ),
+        (
+            ("B", 8, 8, 3),
+            Preprocess(stretch=(8, 8), **TO_UNIT),
+            r"\['B', 8, 8, 3\]; its card makes float32 \['B', 3, 8, 8\].*layout",
+        ),
+        (
+            ("B", 1, 8, 8),
+            Preprocess(stretch=(8, 8), **TO_UNIT),
+            r"\['B', 1, 8, 8\]; its card makes float32 \['B', 3, 8, 8\]",
+        ),
+        (("B", 3, 8), Preprocess(stretch=(8, 8), **TO_UNIT), r"is tensor\(float\) \['B', 3, 8\]"),
+    ],
+)
+def test_another_input_than_that_of_the_card_is_refused_with_both_shapes(
+    write_onnx, make_card, shape, preprocess, message
+):
+    path = write_onnx((*shape, 3)[:4]) if len(shape) == 4 else write_onnx(shape)
+
+    with pytest.raises(ModelError, match=rf"net\.onnx: input {message}|{message}"):
+        Onnx().check(path, make_card(preprocess))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(np.uint8, "uint8"), (np.float16, "float16"), (np.float64, "double")]
+)
+def test_an_input_that_is_not_float32_is_refused(write_onnx, make_card, dtype, name):
+    with pytest.raises(ModelError, match=rf"`images` is tensor\({name}\) .* makes float32"):
+        Onnx().check(write_onnx(dtype=dtype), make_card())
+
+
+def test_a_card_that_does_not_normalise_is_refused(write_onnx, make_card):
+    """Without `mean` and `std` the preprocessing gives uint8 [H, W, 3]."""
+    with pytest.raises(ModelError, match="uint8"):
+        Onnx().check(write_onnx(), make_card(Preprocess(stretch=(8, 8))))
+
+
+def test_a_card_whose_size_depends_on_the_picture_does_not_fit_a_fixed_size(write_onnx, make_card):
+    with pytest.raises(ModelError, match=r"\['B', 3, 8, 8\]"):
+        Onnx().check(write_onnx(), make_card(Preprocess(resize=8, **TO_UNIT)))
+
+
+def test_a_batch_that_is_fixed_in_the_file_is_refused_or_runs(write_onnx, make_card):
+    """Many models are exported for one image; a step calls with up to `batch_size`."""
+    path = write_onnx((1, 3, 8, 8))
+    try:
+        Onnx().check(path, make_card())
+    except ModelError as error:
+        assert "batch" in str(error) or "'B'" in str(error)
+    else:
+        run = Onnx().load(path, make_card(), n_threads=1)
+        assert run(np.zeros((2, 3, 8, 8), np.float32))["scores"].shape == (2, 3)
+
+
+def test_of_several_inputs_the_card_must_name_one(write_onnx, make_card):
+    path = write_onnx(names=("images", "sizes"))
+
+    with pytest.raises(ModelError, match=r"`input\.name` must be one of \['images', 'sizes'\]; got N"):
+        Onnx().check(path, make_card())
+
+
+def test_an_input_that_the_file_lacks_is_refused(write_onnx, make_card):
+    with pytest.raises(ModelError, match=r"`input\.name` must be one of \['images'\]; got 'x'"):
+        Onnx().check(write_onnx(), make_card(input_name="x"))
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, make_card):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"no model at all")
+
+    with pytest.raises(ModelError, match=r"net\.onnx: ONNX Runtime cannot load it"):
+        Onnx().check(str(path), make_card())

@@ -1,0 +1,147 @@
+"""What is drawn lies where it should and can be read."""
+
+import numpy as np
+import pytest
+
+from sightflow.ops.draw import colour_of, draw_classification, draw_detections, enlarged
+from sightflow.records import Classification, Detections
+
+GREY = (90, 90, 90)
+WHITE = (255, 255, 255)
+
+
+def a_canvas(width=640, height=480):
+    return np.full((height, width, 3), GREY, np.uint8)
+
+
+def found(*boxes, scores=None, class_ids=None, labels=None):
+    n = len(boxes)
+    return Detections(
+        np.array(boxes, np.float32).reshape(n, 4),
+        np.array(scores or [0.9] * n, np.float32),
+        np.array(class_ids or [0] * n, np.int32),
+        labels or ("cat",) * n,
+    )
+
+
+def where(pixels, colour):
+    """Return x from, y from, x to, y to (exclusive) of the pixels that have this colour."""
+    y, x = np.nonzero((pixels == colour).all(axis=2))
+    return (x.min(), y.min(), x.max() + 1, y.max() + 1) if len(x) else None
+
+
+def test_the_outline_of_a_box_lies_just_inside_it():
+    drawn = draw_detections(a_canvas(), found((100, 200, 180, 260)))
+
+    colour = colour_of(0)
+    for y, x in ((259, 140), (230, 100), (230, 179), (259, 179)):
+        assert tuple(drawn[y, x]) == colour
+    for y, x in ((260, 140), (230, 99), (230, 180), (230, 140)):
+        assert tuple(drawn[y, x]) == GREY
+
+
+def test_boxes_are_scaled_to_a_reduced_picture():
+    drawn = draw_detections(a_canvas(), found((200, 400, 360, 520)), scale=0.5)
+
+    assert tuple(drawn[259, 179]) == colour_of(0)
+    assert tuple(drawn[260, 179]) == GREY
+
+
+def test_the_picture_itself_is_not_changed():
+    canvas = a_canvas()
+
+    draw_detections(canvas, found((100, 100, 200, 200)))
+    draw_classification(canvas, Classification(("a",), np.zeros(1, np.int32), np.ones(1, np.float32)))
+
+    assert (canvas == GREY).all()
+
+
+def test_nothing_found_leaves_the_picture_as_it_is():
+    assert (draw_detections(a_canvas(), found()) == GREY).all()
+
+
+def test_objects_below_min_score_are_left_out():
+    two = found((10, 50, 60, 90), (300, 300, 400, 400), scores=[0.5, 0.4], class_ids=[0, 1])
+
+    drawn = draw_detections(a_canvas(), two, min_score=0.5)
+
+    assert where(drawn, colour_of(0)) is not None
+    assert where(drawn, colour_of(1)) is None
+
+
+def test_the_best_object_lies_on_top():
+    same_place = found((100, 100, 300, 300), (100, 100, 300, 300), class_ids=[0, 1])
+
+    drawn = draw_detections(a_canvas(), same_place)
+
+    assert tuple(drawn[200, 100]) == colour_of(0)
+
+
+def ink_of(drawn):
+    """Return the extent of the text: class 0 is dark red, so that its ink is white."""
+    x1, y1, x2, y2 = where(drawn, WHITE)
+    return x2 - x1, y2 - y1
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(300, 0, 400, 90), (0, 0, 50, 50), (600, 0, 640, 40), (630, 470, 640, 480), (590, 200, 700, 300)],
+    ids=["top", "top left", "top right", "bottom right", "beyond the right edge"],
+)
+def test_a_label_lies_inside_the_picture_and_is_whole(box):
+    in_the_middle = ink_of(draw_detections(a_canvas(), found((300, 200, 400, 300))))
+
+    at_the_edge = ink_of(draw_detections(a_canvas(), found(box)))
+
+    assert at_the_edge == pytest.approx(in_the_middle, abs=2)
+
+
+@pytest.mark.parametrize(
+    "box", [(50, 50, 50, 90), (50, 50, 50.4, 90), (640, 100, 640, 200), (640, 480, 640, 480)]
+)
+def test_a_box_without_area_is_no_reason_to_stop(box):
+    """Clipping at the edge of the image leaves such boxes; reduced pictures make thin ones."""
+    assert draw_detections(a_canvas(), found(box)).shape == (480, 640, 3)
+
+
+def test_classes_stand_in_the_lower_left_corner_best_on_top():
+    top3 = Classification(
+        ("cat", "dog", "cow", "hen"),
+        np.array([0, 1, 2, 3], np.int32),
+        np.array([0.4, 0.3, 0.2, 0.1], np.float32),
+    )
+
+    drawn = draw_classification(a_canvas(), top3)
+
+    plates = [where(drawn, colour_of(i)) for i in range(3)]
+    assert [plate[0] for plate in plates] == [0, 0, 0]
+    assert plates[0][3] <= plates[1][3] <= plates[2][3] == 480
+    assert plates[0][1] >= 480 - 3 * 20 - 1  # lines of 14 + 6 pixels
+    assert where(drawn, colour_of(3)) is None
+
+
+def test_no_class_leaves_the_picture_as_it_is():
+    none = Classification((), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+    assert (draw_classification(a_canvas(), none) == GREY).all()
+
+
+def test_a_small_picture_is_enlarged_by_a_whole_factor():
+    small = np.arange(32 * 24 * 3, dtype=np.uint8).reshape(24, 32, 3)
+
+    large, factor = enlarged(small)
+
+    assert (factor, large.shape) == (10, (240, 320, 3))
+    assert (large[::10, ::10] == small).all()
+    assert (large[9::10, 9::10] == small).all()
+
+
+@pytest.mark.parametrize(("width", "factor"), [(319, 2), (320, 1), (4000, 1), (1, 320)])
+def test_only_a_picture_with_a_long_side_below_320_pixels_is_enlarged(width, factor):
+    assert enlarged(np.zeros((1, width, 3), np.uint8))[1] == factor
+
+
+def test_neighbouring_classes_have_colours_far_apart():
+    colours = np.array([colour_of(i) for i in range(80)])
+
+    assert np.abs(np.diff(colours, axis=0)).sum(axis=1).min() > 100

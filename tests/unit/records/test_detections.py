@@ -1,0 +1,45 @@
+"""Columns of detections are parallel."""
+
+import numpy as np
+import pytest
+
+from sightflow.errors import ShapeError
+from sightflow.records import Detections
+
+
+def detections(**changes):
+    columns = {
+        "boxes_xyxy": np.zeros((2, 4), np.float32),
+        "scores": np.zeros(2, np.float32),
+        "class_ids": np.zeros(2, np.int32),
+        "labels": ("cat", "dog"),
+    }
+    return Detections(**{**columns, **changes})
+
+
+def test_the_length_is_the_number_of_objects():
+    assert len(detections()) == 2
+
+
+def test_nothing_found_is_a_length_of_zero():
+    columns = {"scores": np.zeros(0, np.float32), "class_ids": np.zeros(0, np.int32)}
+
+    assert len(detections(boxes_xyxy=np.zeros((0, 4), np.float32), labels=(), **columns)) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"boxes_xyxy": np.zeros((2, 5), np.float32)},
+            r"`boxes_xyxy` must be float32 \[2, 4\]; got float32 \[2, 5\]",
+        ),
+        ({"boxes_xyxy": np.zeros((2, 4))}, r"`boxes_xyxy` must be float32 .* got float64"),
+        ({"scores": np.zeros(1, np.float32)}, r"`scores` must be float32 \[2\]; got float32 \[1\]"),
+        ({"class_ids": np.zeros(2, np.int64)}, r"`class_ids` must be int32 \[2\]; got int64"),
+        ({"labels": ("cat",)}, r"`boxes_xyxy` must be float32 \[1, 4\]"),
+    ],
+)
+def test_columns_that_are_not_parallel_are_refused(changes, message):
+    with pytest.raises(ShapeError, match=message):
+        detections(**changes)

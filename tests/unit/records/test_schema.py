@@ -1,0 +1,166 @@
+"""One schema; rows that fit it, in Arrow and in JSON."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sightflow.records import (
+    REJECTED_SCHEMA,
+    RESULT_SCHEMA,
+    Classification,
+    Detections,
+    ModelUse,
+    Rejected,
+    Scene,
+    rejected_row,
+    result_row,
+    to_json,
+)
+from sightflow.testing import a_record, an_origin
+
+THIRD = np.float32(1 / 3)
+CLASSIFICATION = Classification(
+    ("cat", "dog"), np.array([281, 207], np.int32), np.array([THIRD, 0.25], np.float32)
+)
+SCENE = Scene(("coast", "forest"), np.array([0.75, 0.25], np.float32))
+DETECTIONS = Detections(
+    np.array([[1.5, 2, 30, 20.1]], np.float32),
+    np.array([0.9], np.float32),
+    np.array([15], np.int32),
+    ("cat",),
+)
+
+
+def a_full_record():
+    return a_record(
+        models=(ModelUse("classify", "net", "1"), ModelUse("detect", "det", "2")),
+        classification=CLASSIFICATION,
+        scene=SCENE,
+        detections=DETECTIONS,
+    )
+
+
+def test_a_row_says_where_the_image_comes_from_and_how_large_it_is():
+    origin = an_origin(uri="s3://b/x.png", source_id="b", sequence=4, event_time_ms=1_700_000)
+
+    row = result_row(a_record(np.zeros((2, 3, 3), np.uint8), origin=origin, width=30, height=20))
+
+    assert row == {
+        "uri": "s3://b/x.png",
+        "source_id": "b",
+        "sequence": 4,
+        "event_time_ms": 1_700_000,
+        "width": 30,
+        "height": 20,
+    }
+
+
+@pytest.mark.parametrize(
+    ("results", "fields"),
+    [
+        ({}, set()),
+        ({"classification": CLASSIFICATION}, {"classification"}),
+        ({"scene": SCENE}, {"scene"}),
+        ({"detections": DETECTIONS}, {"detections"}),
+        (
+            {"classification": CLASSIFICATION, "scene": SCENE, "detections": DETECTIONS},
+            {"classification", "scene", "detections"},
+        ),
+    ],
+)
+def test_fields_of_steps_that_did_not_run_are_absent(results, fields):
+    row = result_row(a_record(**results))
+
+    assert row.keys() & {"classification", "scene", "detections", "step", "steps"} == fields
+
+
+def test_a_step_that_found_nothing_leaves_an_empty_list():
+    nothing = Detections(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), ()
+    )
+
+    assert result_row(a_record(detections=nothing))["detections"] == []
+
+
+def test_results_by_hand():
+    row = json.loads(to_json(result_row(a_full_record())))
+
+    assert row["classification"] == [
+        {"label": "cat", "class_id": 281, "score": 0.33333334},
+        {"label": "dog", "class_id": 207, "score": 0.25},
+    ]
+    assert row["scene"] == [{"label": "coast", "score": 0.75}, {"label": "forest", "score": 0.25}]
+    assert row["detections"] == [
+        {"label": "cat", "class_id": 15, "score": 0.9, "box_xyxy": [1.5, 2.0, 30.0, 20.1]}
+    ]
+
+
+def test_one_step_with_a_model_is_named_and_not_listed():
+    row = result_row(a_record(models=(ModelUse("classify", "net", "1"),)))
+
+    assert (row["step"], row["model"], row["model_version"]) == ("classify", "net", "1")
+    assert "steps" not in row
+
+
+def test_of_several_steps_the_last_is_named_and_all_are_listed():
+    row = result_row(a_full_record())
+
+    assert (row["step"], row["model"], row["model_version"]) == ("detect", "det", "2")
+    assert row["steps"] == [
+        {"step": "classify", "model": "net", "model_version": "1"},
+        {"step": "detect", "model": "det", "model_version": "2"},
+    ]
+
+
+@pytest.mark.parametrize("record", [a_record(), a_full_record()], ids=["bare", "full"])
+def test_a_row_has_no_field_that_the_schema_lacks(record):
+    assert result_row(record).keys() <= set(RESULT_SCHEMA.names)
+
+
+def test_a_full_record_has_every_field_of_the_schema():
+    assert result_row(a_full_record()).keys() == set(RESULT_SCHEMA.names)
+
+
+def test_rows_become_an_arrow_table_and_come_back(tmp_path):
+    rows = [result_row(a_full_record()), result_row(a_record())]
+
+    pq.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA), tmp_path / "r.parquet")
+
+    full, bare = pq.read_table(tmp_path / "r.parquet", schema=RESULT_SCHEMA).to_pylist()
+    assert full["classification"][0] == {"label": "cat", "class_id": 281, "score": float(THIRD)}
+    assert full["detections"][0]["box_xyxy"] == [1.5, 2.0, 30.0, float(np.float32(20.1))]
+    assert full["steps"] == rows[0]["steps"]
+    assert bare["uri"] == "photos/a.jpg"
+    assert (bare["classification"], bare["scene"], bare["detections"]) == (None, None, None)
+    assert (bare["step"], bare["steps"]) == (None, None)
+
+
+def test_a_float32_written_as_json_is_the_same_float32_when_read():
+    values = np.random.default_rng(1).random(2000, np.float32)
+    values = np.concatenate([values, np.float32([0, 1, 1e-30, 1e30, 16_777_216, 1 / 3])])
+
+    read = json.loads(to_json({"scores": list(values)}))["scores"]
+
+    assert (np.array(read, np.float32) == values).all()
+
+
+def test_a_float32_is_written_with_few_digits():
+    assert to_json({"score": np.float32(0.9)}) == b'{"score":0.9}'
+
+
+def test_a_row_is_one_line_of_json_whatever_its_labels_are():
+    line = to_json({"label": 'a\nb "c" \u00e9'})
+
+    assert b"\n" not in line
+    assert json.loads(line) == {"label": 'a\nb "c" \u00e9'}
+
+
+def test_a_rejected_image_is_a_row_of_its_own_schema():
+    row = rejected_row(Rejected(an_origin(uri="x.jpg"), "decode", "corrupt", "cut short"))
+
+    assert row == {"uri": "x.jpg", "step": "decode", "reason": "corrupt", "message": "cut short"}
+    table = pa.Table.from_pylist([row], schema=REJECTED_SCHEMA)
+    assert table.to_pylist() == [row]

@@ -1,0 +1,23 @@
+"""Paths get one short name each."""
+
+import pytest
+
+from sightflow.sources.naming import as_paths, labelled
+
+
+@pytest.mark.parametrize("paths", ["a", ["a"], ("a",), iter(["a"])])
+def test_one_path_or_many_are_a_tuple(paths: object) -> None:
+    assert as_paths(paths) == ("a",)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("paths", "labels"),
+    [
+        (["x/day/", "y/day"], ["day", "day-2"]),
+        (["x/day-2", "x/day", "y/day"], ["day-2", "day", "day-3"]),
+        (["x/day", "y/day", "z/day-2"], ["day", "day-2", "day-2-2"]),
+        (["/"], ["root"]),
+    ],
+)
+def test_labels_are_the_last_parts_and_differ(paths: list[str], labels: list[str]) -> None:
+    assert [label for _, label in labelled(paths)] == labels
