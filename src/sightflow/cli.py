@@ -307,7 +307,8 @@ def _run(pipeline: Pipeline, options: dict[str, Any], *, hidden: str | None = No
 
 def _runner_for(paths: Sequence[str]) -> str:
     """Return the default: single pictures are answered here, masses go to Flink."""
-    single = all(Path(p).is_file() and not p.lower().endswith(VIDEO_SUFFIXES) for p in paths)
+    many = (*VIDEO_SUFFIXES, ".zip")
+    single = all(Path(path).is_file() and not path.lower().endswith(many) for path in paths)
     return "inline" if single and len(paths) <= 8 else "flink"
 
 

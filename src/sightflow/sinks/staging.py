@@ -21,7 +21,9 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise `OutputExistsError` if there is something at `path` that must not be overwritten."""
     occupied = any(path.iterdir()) if path.is_dir() else path.exists()
     if occupied and not overwrite:
-        raise OutputExistsError(f"{path}: exists already; choose another path or use `overwrite`")
+        raise OutputExistsError(
+            f"{path}: exists already; choose another path, or use `overwrite: true` (--overwrite)"
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def write_onnx(tmp_path):
 
     def write(shape=("B", 3, 8, 8), *, dtype=np.float32, names=("images",), file="net.onnx"):
         element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        axes = [1, 2] if shape[-1] == 3 else [2, 3]
+        axes = [1, 2] if shape[-1] == 3 else list(range(2, len(shape)))
         nodes = [
             helper.make_node("Cast", [names[0]], ["floats"], to=TensorProto.FLOAT),
             helper.make_node("ReduceMean", ["floats"], ["scores"], axes=axes, keepdims=0),

@@ -51,23 +51,25 @@ def test_each_item_of_a_batch_has_its_own_answer(write_onnx, make_card):
         (
             ("B", 8, 8, 3),
             Preprocess(stretch=(8, 8), **TO_UNIT),
-            r"\['B', 8, 8, 3\]; its card makes float32 \['B', 3, 8, 8\].*layout",
+            r"`images` .*\['B', 8, 8, 3\]; its card makes float32 \['B', 3, 8, 8\].*layout",
         ),
         (
             ("B", 1, 8, 8),
             Preprocess(stretch=(8, 8), **TO_UNIT),
-            r"\['B', 1, 8, 8\]; its card makes float32 \['B', 3, 8, 8\]",
+            r"`images` .*\['B', 1, 8, 8\]; its card makes float32 \['B', 3, 8, 8\]",
         ),
-        (("B", 3, 8), Preprocess(stretch=(8, 8), **TO_UNIT), r"is tensor\(float\) \['B', 3, 8\]"),
+        (
+            ("B", 3, 8),
+            Preprocess(stretch=(8, 8), **TO_UNIT),
+            r"`images` .*\['B', 3, 8\]; its card makes",
+        ),
     ],
 )
 def test_another_input_than_that_of_the_card_is_refused_with_both_shapes(
     write_onnx, make_card, shape, preprocess, message
 ):
-    path = write_onnx((*shape, 3)[:4]) if len(shape) == 4 else write_onnx(shape)
-
-    with pytest.raises(ModelError, match=rf"net\.onnx: input {message}|{message}"):
-        Onnx().check(path, make_card(preprocess))
+    with pytest.raises(ModelError, match=rf"net\.onnx: input {message}"):
+        Onnx().check(write_onnx(shape), make_card(preprocess))
 
 
 @pytest.mark.parametrize(
@@ -89,22 +91,20 @@ def test_a_card_whose_size_depends_on_the_picture_does_not_fit_a_fixed_size(writ
         Onnx().check(write_onnx(), make_card(Preprocess(resize=8, **TO_UNIT)))
 
 
-def test_a_batch_that_is_fixed_in_the_file_is_refused_or_runs(write_onnx, make_card):
+def test_a_batch_that_is_fixed_in_the_file_is_refused(write_onnx, make_card):
     """Many models are exported for one image; a step calls with up to `batch_size`."""
-    path = write_onnx((1, 3, 8, 8))
-    try:
-        Onnx().check(path, make_card())
-    except ModelError as error:
-        assert "batch" in str(error) or "'B'" in str(error)
-    else:
-        run = Onnx().load(path, make_card(), n_threads=1)
-        assert run(np.zeros((2, 3, 8, 8), np.float32))["scores"].shape == (2, 3)
+    with pytest.raises(
+        ModelError, match=r"\[1, 3, 8, 8\]; its card makes float32 \['B', 3, 8, 8\]"
+    ):
+        Onnx().check(write_onnx((1, 3, 8, 8)), make_card())
 
 
 def test_of_several_inputs_the_card_must_name_one(write_onnx, make_card):
     path = write_onnx(names=("images", "sizes"))
 
-    with pytest.raises(ModelError, match=r"`input\.name` must be one of \['images', 'sizes'\]; got N"):
+    with pytest.raises(
+        ModelError, match=r"`input\.name` must be one of \['images', 'sizes'\]; got N"
+    ):
         Onnx().check(path, make_card())
 
 

@@ -40,7 +40,10 @@ def test_the_overlap_of_two_boxes(a, b, iou):
 
 
 def test_overlaps_are_of_every_pair():
-    three, two = boxes((0, 0, 1, 1), (0, 0, 2, 1), (9, 9, 10, 10)), boxes((0, 0, 2, 1), (0, 0, 1, 1))
+    three, two = (
+        boxes((0, 0, 1, 1), (0, 0, 2, 1), (9, 9, 10, 10)),
+        boxes((0, 0, 2, 1), (0, 0, 1, 1)),
+    )
 
     ious = box_iou(three, two)
 

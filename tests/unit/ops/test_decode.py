@@ -1,4 +1,4 @@
-"""Bytes to upright RGB pixels; the reference is Pillow's `convert("RGB")` unless a test says more."""
+"""Bytes to upright RGB pixels; the reference is Pillow's `convert("RGB")` unless a test says so."""
 
 import io
 import re
@@ -379,7 +379,8 @@ def test_no_bytes_are_empty():
 
 
 @pytest.mark.parametrize(
-    "data", [b"hello, world", b"<svg></svg>", b"\0" * 64, b"\x1a\x45\xdf\xa3 mkv", b"\xff", b"%PDF-1.7"]
+    "data",
+    [b"hello, world", b"<svg></svg>", b"\0" * 64, b"\x1a\x45\xdf\xa3 mkv", b"\xff", b"%PDF-1.7"],
 )
 def test_what_starts_like_no_picture_is_not_an_image(data):
     error = refused(data)
@@ -483,7 +484,7 @@ def test_damage_raises_nothing_but_a_decode_error(format, options):
     exif[0x0112] = 6
     extra = {"exif": exif} if format in ("JPEG", "PNG", "WEBP") else {}
     data = encode(picture, format, **options, **extra)
-    n_refused = 0
+    reasons = []
 
     for _ in range(300):
         try:
@@ -491,10 +492,10 @@ def test_damage_raises_nothing_but_a_decode_error(format, options):
                 mutated(data, random), max_pixels=4_000_000, scale_for=lambda w, h: 0.5
             )
         except DecodeError as error:
-            assert error.reason in REASONS
-            n_refused += 1
+            reasons.append(error.reason)
         else:
             assert decoded.pixels.dtype == np.uint8
             assert decoded.pixels.shape[2:] == (3,)
 
-    assert n_refused > 0
+    assert reasons
+    assert set(reasons) <= set(REASONS)

@@ -98,7 +98,7 @@ def test_the_summary_lies_beside_the_results(tmp_path: Path, kind: Any) -> None:
 @KINDS
 def test_a_name_that_is_taken_is_refused(tmp_path: Path, kind: Any) -> None:
     (tmp_path / "out.data").write_text("of an earlier run")
-    with pytest.raises(OutputExistsError, match=r"out\.data: exists already; .* `overwrite`"):
+    with pytest.raises(OutputExistsError, match=r"out\.data: exists already; .* `overwrite"):
         kind(str(tmp_path / "out.data")).check()
 
 
@@ -189,7 +189,9 @@ def test_what_came_after_a_position_is_cut_off(tmp_path: Path, kind: Any) -> Non
 def test_starting_anew_forgets_what_was_staged(tmp_path: Path, kind: Any) -> None:
     sink = kind(str(tmp_path / "out.data"))
     write(sink, [a_row(7)], [a_rejected_row()])
-    assert sink.open_results(None).position() == (0, 0)
+    writer = sink.open_results(None)
+    assert writer.position() == (0, 0)
+    writer.close()
 
 
 @KINDS

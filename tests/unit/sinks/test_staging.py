@@ -20,9 +20,14 @@ def test_a_file_appears_when_all_went_well(tmp_path: Path) -> None:
 
 def test_an_error_leaves_what_was_there_before(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError, match="stop"), replacing(tmp_path / "a.txt") as draft:
-        draft.write_text("half")
-        raise RuntimeError("stop")
+
+    def fail_half_way() -> None:
+        with replacing(tmp_path / "a.txt") as draft:
+            draft.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_half_way()
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
 
 

@@ -1,0 +1,114 @@
+"""How accurate are the shipped models? One command for each data set; JSON on standard output.
+
+    python benchmarks/accuracy.py classify DATA/imagenet_samples
+    python benchmarks/accuracy.py scenes   DATA/scenes
+    python benchmarks/accuracy.py detect   DATA/coco_mini
+
+The data sets are not part of the project. `imagenet_samples` holds `labels.csv` (path, class_index)
+and pictures; `scenes` a folder for each scene; `coco_mini` COCO's `annotations.json` and pictures.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def recognise(command: str, data: Path, *options: str) -> list[dict[str, Any]]:
+    """Return the result lines of a `sightflow` command over a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "results.jsonl")
+        call = ["sightflow", command, str(data), "--out", str(out), "--quiet", *options]
+        subprocess.run([str(Path(sys.executable).parent / call[0]), *call[1:]], check=True)
+        return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def classify(data: Path) -> dict[str, Any]:
+    """Top-1 and top-5 accuracy against `labels.csv`."""
+    with open(data / "labels.csv", newline="") as file:
+        truth = {row["path"]: int(row["class_index"]) for row in csv.DictReader(file)}
+    top1 = top5 = n = 0
+    for row in recognise("classify", data, "--pattern", "*.jpg"):
+        expected = truth[str(Path(row["uri"]).relative_to(data))]
+        ids = [item["class_id"] for item in row["classification"]]
+        n, top1, top5 = n + 1, top1 + (ids[0] == expected), top5 + (expected in ids[:5])
+    return {"images": n, "top1_percent": 100 * top1 / n, "top5_percent": 100 * top5 / n}
+
+
+def scenes(data: Path) -> dict[str, Any]:
+    """How often the best of the folders' names is the name of the picture's folder."""
+    names = sorted(folder.name for folder in data.iterdir() if folder.is_dir())
+    right = dict.fromkeys(names, 0)
+    total = dict.fromkeys(names, 0)
+    for row in recognise("classify", data, "--scenes"):
+        expected = Path(row["uri"]).parent.name
+        best = next(item["label"] for item in row["scene"] if item["label"] in right)
+        total[expected] += 1
+        right[expected] += best == expected
+    by_scene = {name: 100 * right[name] / total[name] for name in names}
+    n = sum(total.values())
+    return {"images": n, "right_percent": 100 * sum(right.values()) / n, "by_scene": by_scene}
+
+
+def detect(data: Path) -> dict[str, Any]:
+    """COCO's mean average precision, by pycocotools."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = COCO(str(data / "annotations.json"))
+    categories = {c["name"]: c["id"] for c in truth.dataset["categories"]}
+    images = {Path(i["file_name"]).name: i["id"] for i in truth.dataset["images"]}
+    rows = recognise("detect", data, "--pattern", "*.jpg", "--min-score", "0.05")
+    found = [
+        {
+            "image_id": images[Path(row["uri"]).name],
+            "category_id": categories[item["label"]],
+            "bbox": [*item["box_xyxy"][:2], *_size(item["box_xyxy"])],
+            "score": item["score"],
+        }
+        for row in rows
+        for item in row["detections"]
+        if item["label"] in categories
+    ]
+    evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return {
+        "images": len(rows),
+        "map_50_95_percent": 100 * evaluation.stats[0],
+        "map_50_percent": 100 * evaluation.stats[1],
+    }
+
+
+def _size(box_xyxy: list[float]) -> tuple[float, float]:
+    return box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1]
+
+
+MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "classify": classify,
+    "scenes": scenes,
+    "detect": detect,
+}
+
+
+def main() -> None:
+    """Measure one model on one data set."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("measure", choices=MEASURES)
+    parser.add_argument("data", type=Path)
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.exit(f"{arguments.data}: no such folder; this measure needs its data set there")
+    print(json.dumps(MEASURES[arguments.measure](arguments.data), indent=2))
+
+
+if __name__ == "__main__":
+    main()

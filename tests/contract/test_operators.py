@@ -1,0 +1,66 @@
+"""Every registered operator keeps its promises. A new operator needs an example here."""
+
+from pathlib import Path
+
+import pytest
+
+from sightflow.configuration import read_pipeline, to_yaml
+from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.ops.preprocess import Preprocess
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Operator
+from sightflow.records import ImageRecord, result_row, to_json
+from sightflow.sources import Directory
+from sightflow.tasks import Classify, Detect, Prepare
+from sightflow.testing import check_operator
+
+AT_LEAST = 3
+
+EXAMPLES: dict[str, Operator] = {
+    "Classify": Classify(top_k=2),
+    "Detect": Detect(min_score=0.3),
+    "Prepare": Prepare(Preprocess(resize=8, crop=(8, 8))),
+}
+
+KINDS = pytest.mark.parametrize("kind", known_kinds("operators"))
+
+
+def test_the_operators_were_found_and_each_has_an_example() -> None:
+    assert len(known_kinds("operators")) >= AT_LEAST
+    assert set(known_kinds("operators")) == set(EXAMPLES)
+
+
+@KINDS
+def test_an_example_is_of_its_kind(kind: str) -> None:
+    assert type(EXAMPLES[kind]) is resolve_kind("operators", kind)
+
+
+@KINDS
+def test_it_keeps_the_promises_of_an_operator(kind: str) -> None:
+    outcomes = check_operator(EXAMPLES[kind])
+    assert all(isinstance(outcome, ImageRecord) for outcome in outcomes)
+
+
+@KINDS
+def test_what_it_adds_can_be_written(kind: str) -> None:
+    for outcome in check_operator(EXAMPLES[kind]):
+        assert isinstance(outcome, ImageRecord)
+        assert to_json(result_row(outcome)).startswith(b'{"uri":')
+
+
+@KINDS
+@pytest.mark.parametrize("size", [(1, 1), (20_000, 10), (10, 20_000), (8_000, 6_000)])
+def test_any_size_of_image_has_a_scale(kind: str, size: tuple[int, int]) -> None:
+    assert 0 < EXAMPLES[kind].scale_for(*size) <= 1
+
+
+@KINDS
+def test_it_works_without_options(kind: str) -> None:
+    resolve_kind("operators", kind)().check()
+
+
+@KINDS
+def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
+    pipeline = Pipeline(Directory("photos")).apply("step", EXAMPLES[kind])
+    (tmp_path / "job.yaml").write_text(to_yaml(pipeline))
+    assert read_pipeline(tmp_path / "job.yaml")[0] == pipeline

@@ -1,0 +1,175 @@
+"""Every registered sink keeps its promises. A new sink needs an example here."""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sightflow.configuration import read_pipeline, to_yaml
+from sightflow.errors import OutputExistsError
+from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.ledger import Ledger, Summary
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import ImageSink, ResultSink
+from sightflow.records import result_row
+from sightflow.sinks import AnnotatedImages, ImageFolder, JsonLines, Parquet
+from sightflow.sources import Directory
+from sightflow.testing import a_context, a_record, an_origin
+
+AT_LEAST = 4
+
+EXAMPLES: dict[str, Callable[[Path], Any]] = {
+    "AnnotatedImages": lambda folder: AnnotatedImages(str(folder / "pictures")),
+    "ImageFolder": lambda folder: ImageFolder(str(folder / "pictures"), format="png"),
+    "JsonLines": lambda folder: JsonLines(str(folder / "results.jsonl")),
+    "Parquet": lambda folder: Parquet(str(folder / "results.parquet")),
+}
+
+SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, runner="inline", workers=1)
+
+
+def of_kind(shape: Any) -> list[str]:
+    found = [k for k in known_kinds("sinks") if isinstance(EXAMPLES[k](Path("out")), shape)]
+    assert len(found) >= 2, "this contract found nothing to check"
+    return found
+
+
+KINDS = pytest.mark.parametrize("kind", known_kinds("sinks"))
+RESULT_KINDS = pytest.mark.parametrize("kind", of_kind(ResultSink))
+IMAGE_KINDS = pytest.mark.parametrize("kind", of_kind(ImageSink))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file; summaries hold times and are left out."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "summary" not in path.name
+    }
+
+
+def rows(*numbers: int) -> list[dict[str, Any]]:
+    return [result_row(a_record(origin=an_origin(sequence=number))) for number in numbers]
+
+
+def rejected(message: str) -> list[dict[str, Any]]:
+    return [{"uri": "x", "step": "decode", "reason": "empty", "message": message}]
+
+
+def test_the_sinks_were_found_and_each_has_an_example() -> None:
+    assert len(known_kinds("sinks")) >= AT_LEAST
+    assert set(known_kinds("sinks")) == set(EXAMPLES)
+
+
+@KINDS
+def test_an_example_is_of_its_kind(kind: str, tmp_path: Path) -> None:
+    assert type(EXAMPLES[kind](tmp_path)) is resolve_kind("sinks", kind)
+
+
+@KINDS
+def test_it_is_frozen_data_that_survives_pickling(kind: str, tmp_path: Path) -> None:
+    sink = EXAMPLES[kind](tmp_path)
+    assert is_dataclass(sink)
+    assert type(sink).__dataclass_params__.frozen  # type: ignore[union-attr]
+    assert pickle.loads(pickle.dumps(sink)) == sink
+
+
+@KINDS
+def test_it_takes_results_or_images_and_not_both(kind: str, tmp_path: Path) -> None:
+    sink = EXAMPLES[kind](tmp_path)
+    assert isinstance(sink, ResultSink) != isinstance(sink, ImageSink)
+
+
+@KINDS
+def test_checking_writes_nothing(kind: str, tmp_path: Path) -> None:
+    EXAMPLES[kind](tmp_path).check()
+    assert list(tmp_path.iterdir()) == []
+
+
+@KINDS
+def test_it_refuses_what_is_there_already(kind: str, tmp_path: Path) -> None:
+    sink = EXAMPLES[kind](tmp_path)
+    taken = Path(sink.outputs()[0])
+    if isinstance(sink, ImageSink):
+        taken = taken / "of an earlier run"
+        taken.parent.mkdir()
+    taken.touch()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        sink.check()
+
+
+@KINDS
+def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
+    pipeline = Pipeline(Directory("photos")).write("sink", EXAMPLES[kind](tmp_path))
+    (tmp_path / "job.yaml").write_text(to_yaml(pipeline))
+    assert read_pipeline(tmp_path / "job.yaml")[0] == pipeline
+
+
+@RESULT_KINDS
+def test_results_appear_at_the_commit_and_as_announced(kind: str, tmp_path: Path) -> None:
+    sink = EXAMPLES[kind](tmp_path)
+    writer = sink.open_results(None)
+    writer.append(rows(0), rejected("a"))
+    writer.close()
+    assert not [output for output in sink.outputs() if Path(output).exists()]
+    sink.commit(SUMMARY)
+    assert sorted(sink.outputs()) == sorted(str(path) for path in tmp_path.iterdir())
+
+
+@RESULT_KINDS
+def test_discarding_leaves_nothing_and_may_be_repeated(kind: str, tmp_path: Path) -> None:
+    sink = EXAMPLES[kind](tmp_path)
+    writer = sink.open_results(None)
+    writer.append(rows(0), rejected("a"))
+    writer.close()
+    sink.discard()
+    sink.discard()
+    assert tree(tmp_path) == {}
+
+
+@RESULT_KINDS
+def test_going_on_at_a_position_gives_what_an_undisturbed_writer_gives(
+    kind: str, tmp_path: Path
+) -> None:
+    undisturbed = EXAMPLES[kind](tmp_path / "undisturbed")
+    writer = undisturbed.open_results(None)
+    writer.append(rows(0), rejected("a"))
+    writer.append(rows(1, 2), rejected("b"))
+    writer.close()
+    undisturbed.commit(SUMMARY)
+
+    restarted = EXAMPLES[kind](tmp_path / "restarted")
+    writer = restarted.open_results(None)
+    writer.append(rows(0), rejected("a"))
+    position = writer.position()
+    writer.append(rows(9), rejected("lost"))
+    writer.close()
+    writer = restarted.open_results(position)
+    assert writer.position() == position
+    writer.append(rows(1, 2), rejected("b"))
+    writer.close()
+    restarted.commit(SUMMARY)
+    assert tree(tmp_path / "restarted") == tree(tmp_path / "undisturbed")
+
+
+@IMAGE_KINDS
+def test_any_size_of_image_has_a_scale(kind: str, tmp_path: Path) -> None:
+    assert 0 < EXAMPLES[kind](tmp_path).scale_for(6_000, 4_000) <= 1
+
+
+@IMAGE_KINDS
+def test_an_image_written_again_gives_the_same_file_below_the_announced_folder(
+    kind: str, tmp_path: Path
+) -> None:
+    sink = EXAMPLES[kind](tmp_path)
+    record = a_record(origin=an_origin(name="day 1/a#%.webp"))
+    trees = []
+    for _ in range(2):
+        sink.open_images(a_context("pictures"))(record)
+        trees.append(tree(tmp_path))
+    assert trees[0] == trees[1]
+    (name,) = trees[0]
+    assert (tmp_path / name).is_relative_to(sink.outputs()[0])

@@ -1,0 +1,98 @@
+"""A folder like that of a reader: drawn pictures, a video, an archive, a model of his own."""
+
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper, save_model
+from tests.docs.pages import ROOT, modules
+from tests.pictures import draw_video
+
+from sightflow.testing import draw_scene, encode_image
+
+SaveModel = Callable[..., Path]
+
+
+def save_constant_model(
+    path: Path, answer: list, *, size: tuple[int, int], output: str = "output"
+) -> Path:
+    """Write a model that gives the same answer, one item of the output, for every picture."""
+    value = np.array([answer], np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
+            helper.make_node("Reshape", ["zeros", "shape"], ["column"]),
+            helper.make_node("Add", ["column", "answer"], [output]),
+        ],
+        "constant",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["B", 3, *size])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["B", *_axes(value)])],
+        [
+            numpy_helper.from_array(np.zeros(1, np.float32), "zero"),
+            numpy_helper.from_array(np.array([-1, *[1] * (value.ndim - 1)], np.int64), "shape"),
+            numpy_helper.from_array(value, "answer"),
+        ],
+    )
+    opset = helper.make_opsetid("", 17)
+    save_model(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    return path
+
+
+def _axes(value: np.ndarray) -> list:
+    return [value.shape[1], "k"] if value.ndim == 3 else [value.shape[1]]
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "photos").mkdir()
+    for i in range(3):
+        scene = draw_scene(boxes=[(40 + 20 * i, 60, 140 + 20 * i, 200)])
+        (folder / "photos" / f"{i:04d}.jpg").write_bytes(encode_image(scene))
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        archive.write(folder / "photos" / "0000.jpg", "monday/0000.jpg")
+    draw_video(folder / "clip.mp4", 60)
+    # one gate in the middle of the input: cx, cy, w, h, gate, fence
+    answer = [[320], [320], [320], [160], [0.9], [0.1]]
+    save_constant_model(folder / "my.onnx", answer, size=(640, 640), output="output0")
+    return folder
+
+
+@pytest.fixture
+def place(drawn, tmp_path, monkeypatch) -> Iterator[Path]:
+    """Give a fresh copy of the reader's folder, as working directory and in front of `sys.path`."""
+    folder = tmp_path / "place"
+    shutil.copytree(drawn, folder)
+    own = next(b for b in _yaml_of(ROOT / "docs/how-to/own-model.md"))
+    (folder / "my.yaml").write_text(own)
+    pipeline = next(b for b in _yaml_of(ROOT / "docs/reference/pipelines.md"))
+    (folder / "pipeline.yaml").write_text(pipeline)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and name.startswith("my_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def save_modules(place) -> Callable[[Path], None]:
+    """Return a function that writes the files that a page shows."""
+
+    def save(page: Path) -> None:
+        for block in modules(page):
+            (place / f"{block.module}.py").write_text(block.text)
+
+    return save
+
+
+def _yaml_of(page: Path) -> Iterator[str]:
+    from tests.docs.pages import blocks
+
+    return (block.text for block in blocks("yaml", page))

@@ -1,0 +1,150 @@
+"""docs/reference/cli.md has every command with every option, and the real exit codes."""
+
+import re
+import sys
+
+import click
+import pytest
+from tests.docs.pages import ROOT, table
+
+import sightflow.cli
+from sightflow import RunSettings
+from sightflow.cli import cli
+from sightflow.errors import JobError
+from sightflow.sources.video import VIDEO_SUFFIXES
+
+PAGE = "docs/reference/cli.md"
+SHARED = "Options of classify, detect and preprocess"
+RECOGNISE = ("classify", "detect", "preprocess")
+
+
+def shown(command):
+    """Return the rows of a command, by option."""
+    rows = table(PAGE, command) + (table(PAGE, SHARED) if command in RECOGNISE else [])
+    return {re.match(r"--[\w-]+", row[0])[0]: row for row in rows}
+
+
+def click_options(command):
+    params = cli.commands[command].params
+    return {p.opts[0]: p for p in params if isinstance(p, click.Option)}
+
+
+@pytest.fixture
+def call(place, monkeypatch):
+    """Return a function that calls the command as a shell does and returns its exit code."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["sightflow", *words])
+        try:
+            sightflow.cli.main()
+        except SystemExit as left:
+            return left.code
+        return 0
+
+    return run
+
+
+def test_every_command_is_in_the_overview():
+    overview = [re.search(r"`(\w+)`", row[0])[1] for row in table(PAGE, "Command line")]
+    assert sorted(overview) == sorted(cli.commands)
+    assert len(overview) >= 6
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_the_options_of_a_command_are_those_of_the_code(command):
+    assert set(shown(command)) == set(click_options(command))
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_defaults_and_choices_of_a_command_are_those_of_the_code(command):
+    rows = shown(command)
+    for name, option in click_options(command).items():
+        cell, default, _ = rows[name]
+        if isinstance(option.default, str | int | float) and not option.is_flag:
+            assert default == str(option.default), name
+        if option.required:
+            assert default == "required", name
+        if isinstance(option.type, click.Choice):
+            assert cell == f"{name} {'|'.join(option.type.choices)}"
+        assert option.is_flag == (cell == name), name
+
+
+def test_defaults_that_come_from_the_run_settings_are_theirs():
+    rows, settings = shown("detect"), RunSettings()
+    assert rows["--batch-size"][1] == str(settings.batch_size)
+    assert int(rows["--max-megapixels"][1]) * 1_000_000 == settings.max_pixels
+    assert settings.workers is None
+
+
+def test_the_endings_of_videos_are_named():
+    text = (ROOT / PAGE).read_text("utf-8")
+    assert [suffix for suffix in VIDEO_SUFFIXES if f"`{suffix}`" not in text] == []
+
+
+def test_the_exit_codes_are_these_four():
+    assert [row[0] for row in table(PAGE, "Exit codes")] == ["0", "1", "2", "130"]
+
+
+def test_rejected_pictures_end_with_0_and_leave_standard_output_empty(call, place, capfd):
+    (place / "photos" / "bad.jpg").write_text("no picture")
+    assert call("classify", "photos", "--runner", "inline", "--out", "r.jsonl") == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "4 read, 3 recognised, 1 rejected" in err
+    assert "wrote r.jsonl" in err
+
+
+def test_without_out_results_are_lines_of_json_and_rejected_pictures_are_beside(call, place, capfd):
+    (place / "bad.jpg").write_text("no picture")
+    assert call("classify", "photos/0000.jpg", "bad.jpg") == 0
+    out, err = capfd.readouterr()
+    assert out.startswith('{"uri":"photos/0000.jpg"')
+    assert "rejected bad.jpg: not_an_image" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["detect", "nowhere.jpg", "--runner", "inline"],
+        ["detect", "photos/0000.jpg", "--min-score", "7"],
+        ["detect", "photos/0000.jpg", "--out", "my.yaml"],
+        ["classify", "photos/0000.jpg", "--model", "nanodet"],
+        ["run", "nowhere.yaml"],
+    ],
+)
+def test_a_wrong_call_ends_with_2(words, call):
+    assert call(*words) == 2
+
+
+@pytest.mark.parametrize(("error", "code"), [(JobError("broke"), 1), (KeyboardInterrupt(), 130)])
+def test_a_failed_job_ends_with_1_and_a_stopped_one_with_130(error, code, call, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(sightflow.cli, "run_pipeline", fail)
+    assert call("detect", "photos", "--runner", "inline") == code
+
+
+@pytest.mark.parametrize(
+    ("words", "runner"),
+    [
+        (["photos/0000.jpg"], "inline"),
+        (["photos/0000.jpg"] * 8, "inline"),
+        (["photos/0000.jpg"] * 9, "flink"),
+        (["photos"], "flink"),
+        (["photos/*.jpg"], "flink"),
+        (["photos.zip"], "flink"),
+        (["clip.mp4"], "flink"),
+        (["photos", "--runner", "inline"], "inline"),
+    ],
+)
+def test_the_default_runner_is_as_the_page_says(words, runner, call, monkeypatch):
+    chosen = []
+
+    def note(pipeline, settings, **_):
+        chosen.append(settings.runner)
+        raise JobError("enough")
+
+    monkeypatch.setattr(sightflow.cli, "run_pipeline", note)
+    call("detect", *words)
+    assert chosen == [runner]

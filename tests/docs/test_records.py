@@ -1,0 +1,119 @@
+"""docs/reference/records.md says what is written, field by field."""
+
+import json
+import os
+
+import pyarrow as pa
+import pytest
+from tests.docs.pages import ROOT, table
+from tests.steps import Bright
+
+from sightflow import Classify, Detect, Directory, JsonLines, Pipeline, RunSettings, run
+from sightflow.ledger import Ledger, Summary
+from sightflow.ops.decode import FORMATS
+from sightflow.records import REASONS, REJECTED_SCHEMA, RESULT_SCHEMA
+from sightflow.testing import draw_scene, encode_image
+
+PAGE = "docs/reference/records.md"
+INLINE = RunSettings(runner="inline")
+
+
+def flattened(field, prefix=""):
+    """Yield (name, type, may be null) of a field and all in it."""
+    name, kind = prefix + field.name, field.type
+    is_list = pa.types.is_list(kind)
+    yield [name, "list" if is_list else str(kind), "yes" if field.nullable else "no"]
+    if is_list and pa.types.is_struct(kind.value_type):
+        for inner in kind.value_type:
+            yield from flattened(inner, f"{name}[].")
+    elif is_list:
+        yield [f"{name}[]", str(kind.value_type), "yes"]
+
+
+def in_json(value, name=""):
+    """Return the names of all fields of a line, as the table writes them."""
+    if isinstance(value, dict):
+        return {n for key, v in value.items() for n in in_json(v, f"{name}.{key}".lstrip("."))} | {
+            name
+        } - {""}
+    if isinstance(value, list):
+        return (
+            {name}
+            | {n for item in value for n in in_json(item, f"{name}[]")} - {f"{name}[]"}
+            | ({f"{name}[]"} if value and not isinstance(value[0], dict) else set())
+        )
+    return {name}
+
+
+def test_the_table_of_results_is_the_schema():
+    shown = [row[:3] for row in table(PAGE, "The result of an image")]
+    assert shown == [row for field in RESULT_SCHEMA for row in flattened(field)]
+    assert len(shown) >= 20
+
+
+def test_the_table_of_rejected_images_is_the_schema():
+    shown = [row[:3] for row in table(PAGE, "A rejected image")]
+    assert shown == [row for field in REJECTED_SCHEMA for row in flattened(field)]
+
+
+def test_every_reason_is_explained():
+    assert tuple(row[0] for row in table(PAGE, "A rejected image", number=1)) == REASONS
+
+
+def test_every_format_is_named():
+    text = (ROOT / PAGE).read_text("utf-8").lower()
+    assert [name for name in FORMATS if name.lower() not in text] == []
+
+
+def test_the_keys_of_the_summary_are_explained():
+    summary = Summary(Ledger(), 1.0, None, "inline", 1)
+    assert [row[0] for row in table(PAGE, "The summary")] == list(summary.as_dict())
+
+
+def test_a_line_of_two_steps_has_every_field_of_the_table_and_no_other(place):
+    pipeline = (
+        Pipeline(Directory("photos/0000.jpg"))
+        .apply("classify", Classify(scenes=True))
+        .apply("detect", Detect(min_score=0.01))
+        .write("results", JsonLines("results.jsonl"))
+    )
+    run(pipeline, INLINE)
+    line = json.loads((place / "results.jsonl").read_text())
+    assert in_json(line) == {row[0] for row in table(PAGE, "The result of an image")}
+
+
+def test_without_a_model_the_fields_that_may_be_absent_are_absent(place):
+    run(Pipeline(Directory("photos")).write("results", JsonLines("results.jsonl")), INLINE)
+    line = json.loads((place / "results.jsonl").read_text().splitlines()[0])
+    assert set(line) == {row[0] for row in table(PAGE, "The result of an image") if row[2] == "no"}
+
+
+def test_a_box_over_a_turned_picture_is_in_pixels_of_the_upright_one(place):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying, shown standing
+    (place / "turned.jpg").write_bytes(encode_image(draw_scene(320, 240), exif=exif))
+    pipeline = Pipeline(Directory("turned.jpg")).apply("bright", Bright())
+    run(pipeline.write("results", JsonLines("results.jsonl")), INLINE)
+    line = json.loads((place / "results.jsonl").read_text())
+    assert (line["width"], line["height"]) == (240, 320)
+    assert line["detections"][0]["box_xyxy"] == [0, 0, 240, 320]
+
+
+@pytest.mark.parametrize(
+    ("path", "source_id", "time_ms"),
+    [
+        ("photos", "photos", 1_700_000_000_500),
+        ("photos/*.jpg", "photos/*.jpg", 1_700_000_000_500),
+        ("photos/0002.jpg", "photos/0002.jpg", 1_700_000_000_500),
+        ("photos.zip", "photos.zip", 0),
+    ],
+)
+def test_stream_position_and_time_of_files_are_as_the_table_says(path, source_id, time_ms, place):
+    for photo in (place / "photos").iterdir():
+        os.utime(photo, (0, 1_700_000_000.5))
+    origins = [claim.origin for claim in Directory(path).claims()]
+    assert {origin.source_id for origin in origins} == {source_id}
+    assert [origin.sequence for origin in origins] == list(range(len(origins)))
+    assert {origin.event_time_ms for origin in origins} == {time_ms}

@@ -1,0 +1,83 @@
+"""Tiny ONNX models with answers that can be worked out by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper, save_model
+
+from sightflow.models import Card, ModelFile, ModelInput
+from sightflow.ops.preprocess import Preprocess
+
+
+def _save(path, nodes, output, shape, constants):
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["B", 3, "H", "W"])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    opset = helper.make_opsetid("", 17)
+    save_model(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """Return a function that makes a classifier: the score of a class is the mean of its channel.
+
+    Its answer for a picture of one colour (r, g, b) is [r, g, b] / 255.
+    """
+
+    def make(**changes):
+        path = tmp_path / "means.onnx"
+        node = helper.make_node("ReduceMean", ["images"], ["scores"], axes=[2, 3], keepdims=0)
+        _save(path, [node], "scores", ["B", 3], {})
+        card = Card(
+            name="means",
+            task="classify",
+            version="3",
+            input=ModelInput(Preprocess(stretch=(4, 4), std=(255, 255, 255))),
+            head={"kind": "Probabilities"},
+            labels=("red", "green", "blue"),
+        )
+        return ModelFile(str(path), replace(card, **changes))
+
+    return make
+
+
+@pytest.fixture
+def detector(tmp_path):
+    """Return a function that makes a detector which finds the same rows in every picture.
+
+    A row is x1, y1, x2, y2 in pixels of the input of 100 x 100, score, class id.
+    """
+
+    def make(*rows, preprocess=None, **changes):
+        path = tmp_path / "always.onnx"
+        nodes = [
+            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
+            helper.make_node("Reshape", ["zeros", "column"], ["empty"]),
+            helper.make_node("Add", ["empty", "rows"], ["boxes"]),
+        ]
+        constants = {
+            "zero": np.float32(0).reshape(1),
+            "column": np.array([-1, 1, 1], np.int64),
+            "rows": np.array(rows, np.float32).reshape(1, -1, 6),
+        }
+        _save(path, nodes, "boxes", ["B", len(rows), 6], constants)
+        preprocess = preprocess or Preprocess(
+            letterbox=(100, 100), anchor="top_left", std=(255, 255, 255)
+        )
+        card = Card(
+            name="always",
+            task="detect",
+            version="1",
+            input=ModelInput(preprocess),
+            head={"kind": "XyxyScoreClass"},
+            labels=("cat", "dog", "cow"),
+        )
+        return ModelFile(str(path), replace(card, **changes))
+
+    return make

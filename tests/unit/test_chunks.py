@@ -1,0 +1,109 @@
+"""Chunks: claims travel as lines, outcomes travel back as rows, and nothing is lost on the way."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from sightflow.chunks import ChunkResult, chunked, decode_claims, encode_claims
+from sightflow.records import Claim, Classification, ImageRecord, Rejected
+from sightflow.testing import a_claim, a_record, an_origin
+
+
+def segment(n_frames: int) -> Claim:
+    frames = tuple((number, number * 512, number * 40) for number in range(n_frames))
+    return Claim(an_origin(name="clip.mp4"), frames, source=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("n_claims", "n_images", "sizes"),
+    [(0, 4, []), (1, 4, [1]), (4, 4, [4]), (5, 4, [4, 1]), (5, 1, [1, 1, 1, 1, 1])],
+)
+def test_claims_are_grouped_in_order(n_claims: int, n_images: int, sizes: list[int]) -> None:
+    claims = [a_claim(sequence=i) for i in range(n_claims)]
+    chunks = list(chunked(claims, n_images))
+    assert [len(chunk) for chunk in chunks] == sizes
+    assert [claim for chunk in chunks for claim in chunk] == claims
+
+
+def test_a_segment_counts_as_its_frames_and_is_not_cut() -> None:
+    claims = [a_claim(), segment(7), a_claim(), segment(1)]
+    assert list(chunked(claims, 4)) == [[claims[0], claims[1]], [claims[2], claims[3]]]
+
+
+def test_chunks_are_made_as_claims_come() -> None:
+    endless = (a_claim(sequence=i) for i in iter(int, 1))
+    assert len(next(chunked(endless, 3))) == 3
+
+
+ODD = ["a\nb.jpg", "naïve-图.jpg", 'quote".jpg', "100%#.jpg", "\x00\x7f"]
+ODD += [pytest.param(os.fsdecode(b"\xff.jpg"), id="not UTF-8")]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_claims_with_odd_names_survive_as_one_line(name: str) -> None:
+    claims = [a_claim(uri=name, name=name)]
+    line = encode_claims(claims)
+    assert b"\n" not in line
+    assert decode_claims(line) == claims
+
+
+def test_segments_survive_as_one_line() -> None:
+    assert decode_claims(encode_claims([segment(3), a_claim()])) == [segment(3), a_claim()]
+
+
+def rejected(uri: str = "b.jpg") -> Rejected:
+    return Rejected(an_origin(uri=uri), "decode", "empty", "no bytes")
+
+
+def test_outcomes_are_counted_and_told_apart() -> None:
+    result = ChunkResult.of(5, [a_record(), rejected(), a_record()])
+    assert (result.number, result.n_read) == (5, 3)
+    assert [row["uri"] for row in result.rows] == ["photos/a.jpg"] * 2
+    assert result.rejected == [
+        {"uri": "b.jpg", "step": "decode", "reason": "empty", "message": "no bytes"}
+    ]
+
+
+def test_each_record_is_let_go_before_the_next_is_made() -> None:
+    held: list[int] = []
+
+    def outcomes() -> Iterator[ImageRecord]:
+        for _ in range(3):
+            record = a_record()
+            yield record
+            held.append(sys.getrefcount(record))
+
+    ChunkResult.of(0, outcomes())
+    assert len(held) == 3
+    assert held == [held[0]] * 3
+
+
+def test_an_empty_chunk_has_a_result() -> None:
+    result = ChunkResult.decode(ChunkResult.of(0, []).encode())
+    assert (result.n_read, list(result.rows), list(result.rejected)) == (0, [], [])
+
+
+def test_a_result_survives_the_way_between_processes() -> None:
+    result = ChunkResult.of(2, [a_record(), rejected("new\nline-图.jpg")])
+    assert ChunkResult.decode(result.encode()) == result
+
+
+def test_scores_travel_with_the_digits_of_float32() -> None:
+    scores = np.array([0.9, 0.1], np.float32)
+    found = Classification(("cat", "dog"), np.array([3, 7], np.int32), scores)
+    result = ChunkResult.of(0, [a_record(classification=found)])
+    (row,) = ChunkResult.decode(result.encode()).rows
+    assert json.dumps(row["classification"]) == (
+        '[{"label": "cat", "class_id": 3, "score": 0.9}, '
+        '{"label": "dog", "class_id": 7, "score": 0.1}]'
+    )
+
+
+def test_a_file_name_that_is_not_utf_8_does_not_stop_a_chunk() -> None:
+    name = os.fsdecode(b"\xff.jpg")
+    result = ChunkResult.of(0, [a_record(origin=an_origin(uri=name)), rejected(name)])
+    assert ChunkResult.decode(result.encode()).n_read == 2

@@ -1,0 +1,40 @@
+"""Every exception has the one root and is also what Python programmers already catch."""
+
+import pytest
+
+from sightflow import errors
+from sightflow.errors import DecodeError, SightflowError
+
+BUILTINS = {
+    "CardError": ValueError,
+    "DecodeError": ValueError,
+    "SetupError": RuntimeError,
+    "JobError": RuntimeError,
+    "LedgerError": AssertionError,
+    "ModelError": ValueError,
+    "OutputExistsError": FileExistsError,
+    "PipelineError": ValueError,
+    "ShapeError": ValueError,
+    "SourceError": OSError,
+}
+
+
+def test_every_exception_is_listed_here() -> None:
+    assert set(errors.__all__) == {*BUILTINS, "SightflowError"}
+
+
+@pytest.mark.parametrize("name", BUILTINS)
+def test_an_exception_is_one_of_ours_and_a_builtin(name: str) -> None:
+    kind = getattr(errors, name)
+    assert issubclass(kind, SightflowError)
+    assert issubclass(kind, BUILTINS[name])
+
+
+@pytest.mark.parametrize("name", set(BUILTINS) - {"DecodeError"})
+def test_the_message_is_what_was_said(name: str) -> None:
+    assert str(getattr(errors, name)("photos: not there")) == "photos: not there"
+
+
+def test_a_decode_error_keeps_its_reason() -> None:
+    error = DecodeError("corrupt", "cut short")
+    assert (error.reason, error.message, str(error)) == ("corrupt", "cut short", "cut short")

@@ -1,0 +1,145 @@
+"""A pipeline is data: immutable, checked where it is put together."""
+
+import pickle
+from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
+
+import pytest
+
+from sightflow import AnnotatedImages, Classify, Directory, ImageFolder, JsonLines, Parquet
+from sightflow import Pipeline as PublicPipeline
+from sightflow.errors import OutputExistsError, PipelineError
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Context, Process
+from sightflow.tasks import Prepare
+
+
+@dataclass(frozen=True)
+class Refuses:
+    """A step that cannot work."""
+
+    def check(self) -> None:
+        raise PipelineError("Refuses: never works")
+
+    def scale_for(self, width: int, height: int) -> float:
+        return 1.0
+
+    def open(self, context: Context) -> Process:
+        raise AssertionError("a step that was refused is not opened")
+
+
+def a_pipeline() -> Pipeline:
+    return Pipeline(Directory("photos"))
+
+
+def test_steps_and_sinks_keep_their_order() -> None:
+    pipeline = (
+        a_pipeline()
+        .apply("one", Prepare())
+        .write("out", JsonLines("a.jsonl"))
+        .apply("two", Prepare())
+        .write("more", Parquet("b.parquet"))
+    )
+    assert [step.name for step in pipeline.steps] == ["one", "two"]
+    assert [named.name for named in pipeline.sinks] == ["out", "more"]
+
+
+def test_each_method_returns_a_new_pipeline_and_leaves_the_old_one() -> None:
+    empty = a_pipeline()
+    one = empty.apply("one", Prepare())
+    two = one.write("out", JsonLines("a.jsonl"))
+    assert (len(empty.steps), len(one.steps), len(one.sinks), len(two.sinks)) == (0, 1, 0, 1)
+
+
+def test_a_pipeline_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        a_pipeline().name = "other"  # type: ignore[misc]
+
+
+def test_a_pipeline_is_equal_to_its_copy_and_survives_pickling() -> None:
+    pipeline = a_pipeline().apply("classify", Classify(top_k=1)).write("out", JsonLines("a.jsonl"))
+    assert pickle.loads(pickle.dumps(pipeline)) == pipeline
+
+
+def test_the_public_pipeline_is_this_one() -> None:
+    assert PublicPipeline is Pipeline
+
+
+@pytest.mark.parametrize("name", ["", "one", "out"])
+def test_a_name_must_be_given_and_be_its_own(name: str) -> None:
+    pipeline = a_pipeline().apply("one", Prepare()).write("out", JsonLines("a.jsonl"))
+    found = rf"{name!r} needs a name of its own; in the pipeline are \['one', 'out'\]"
+    with pytest.raises(PipelineError, match=f"step {found}"):
+        pipeline.apply(name, Prepare())
+    with pytest.raises(PipelineError, match=f"sink {found}"):
+        pipeline.write(name, JsonLines("b.jsonl"))
+
+
+@pytest.mark.parametrize("source", ["photos", None, JsonLines("a.jsonl"), Directory])
+def test_a_source_must_have_the_methods_of_one(source: Any) -> None:
+    with pytest.raises(
+        PipelineError, match="the source needs an object with `claims`, `open`; got"
+    ):
+        Pipeline(source)
+
+
+@pytest.mark.parametrize("operator", ["classify", JsonLines("a.jsonl"), Prepare, len])
+def test_a_step_must_have_the_methods_of_an_operator(operator: Any) -> None:
+    message = "step 'one' needs an object with `check`, `scale_for`, `open`; got"
+    with pytest.raises(PipelineError, match=message):
+        a_pipeline().apply("one", operator)
+
+
+@pytest.mark.parametrize("sink", ["out.jsonl", Prepare(), Directory("photos"), JsonLines])
+def test_a_sink_must_have_the_methods_of_one(sink: Any) -> None:
+    message = "sink 'out' needs an object with `open_results` and `commit`, or with `open_images`"
+    with pytest.raises(PipelineError, match=message):
+        a_pipeline().write("out", sink)
+
+
+def test_sinks_are_told_apart_by_what_they_take() -> None:
+    pipeline = (
+        a_pipeline()
+        .write("pictures", AnnotatedImages("a"))
+        .write("rows", JsonLines("b.jsonl"))
+        .write("files", ImageFolder("c"))
+    )
+    assert [name for name, _ in pipeline.image_sinks] == ["pictures", "files"]
+    assert [name for name, _ in pipeline.result_sinks] == ["rows"]
+
+
+def test_checking_asks_each_step() -> None:
+    with pytest.raises(PipelineError, match="Refuses: never works"):
+        a_pipeline().apply("one", Prepare()).apply("two", Refuses()).check()
+
+
+def test_checking_asks_each_sink(tmp_path: Any) -> None:
+    (tmp_path / "a.jsonl").touch()
+    pipeline = a_pipeline().write("out", JsonLines(str(tmp_path / "a.jsonl")))
+    with pytest.raises(OutputExistsError, match=r"a\.jsonl: exists already"):
+        pipeline.check()
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "shared"),
+    [
+        (JsonLines("a.jsonl"), JsonLines("a.jsonl"), r"a\.jsonl"),
+        (JsonLines("a.jsonl"), Parquet("a.parquet"), r"a\.rejected\.jsonl"),
+        (AnnotatedImages("pictures"), ImageFolder("pictures"), "pictures"),
+        (AnnotatedImages("pictures"), ImageFolder("./pictures/"), "pictures"),
+    ],
+)
+def test_two_sinks_must_not_share_a_file(
+    one: Any, two: Any, shared: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipeline = a_pipeline().write("one", one).write("two", two)
+    with pytest.raises(PipelineError, match=f"sinks 'one' and 'two' both write .*{shared}"):
+        pipeline.check()
+
+
+def test_sinks_with_files_of_their_own_are_accepted(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    a_pipeline().write("a", JsonLines("a.jsonl")).write("b", Parquet("b.parquet")).check()
