@@ -23,17 +23,15 @@ from sightflow import (
 )
 from sightflow.dashboard.gallery import Section, write_gallery
 
-PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle", "camera", "coins", "retina")
+PHOTOS = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 
 
 def collect_photos(folder: Path) -> None:
     """Write the photographs as files, and a JPEG that ends in the middle."""
     folder.mkdir(parents=True)
     for name in PHOTOS:
-        photo = skimage.data.stereo_motorcycle()[0] if name == "motorcycle" else None
-        Image.fromarray(getattr(skimage.data, name)() if photo is None else photo).convert(
-            "RGB"
-        ).save(folder / f"{name}.jpg", quality=92)
+        photo = Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
+        photo.save(folder / f"{name}.jpg", quality=92)
     whole = (folder / "coffee.jpg").read_bytes()
     (folder / "cut-short.jpg").write_bytes(whole[: len(whole) // 2])
 

@@ -34,5 +34,3 @@ def draw_video(path: Path, n_frames: int, *, rate: int = 25, gop: int = 12) -> P
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
-
-

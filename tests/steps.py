@@ -87,10 +87,10 @@ class FailOnce:
 
         def process(records: Sequence[ImageRecord]) -> Sequence[ImageRecord]:
             time.sleep(self.delay_s * len(records))
-            if any(record.origin.name == self.name for record in records):
-                if not os.path.exists(self.flag):
-                    Path(self.flag).touch()
-                    raise ConnectionError("the first attempt fails")
+            here = any(record.origin.name == self.name for record in records)
+            if here and not os.path.exists(self.flag):
+                Path(self.flag).touch()
+                raise ConnectionError("the first attempt fails")
             return records
 
         return process

@@ -1,5 +1,6 @@
 """Chunks: the units of work that a runner hands to its workers, and what comes back for each."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,13 +35,16 @@ def chunked(claims: Iterable[Claim], n_images: int) -> Iterator[list[Claim]]:
 
 
 def encode_claims(claims: Sequence[Claim]) -> bytes:
-    """Return the claims of a chunk as one line of JSON."""
-    return msgspec.json.encode(claims)
+    """Return the claims of a chunk as one line of JSON, in ASCII.
+
+    Python writes a file name that is no UTF-8 with lone surrogates, which only `json` takes.
+    """
+    return json.dumps(msgspec.to_builtins(claims)).encode()
 
 
 def decode_claims(line: bytes) -> list[Claim]:
     """Return the claims of a line that `encode_claims` made."""
-    return msgspec.json.decode(line, type=list[Claim])
+    return msgspec.convert(json.loads(line), list[Claim])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from sightflow.protocols import Source
 from sightflow.runners import run as run_pipeline
 from sightflow.settings import RunSettings
 from sightflow.sources.directory import Directory
+from sightflow.sources.naming import VIDEO_SUFFIXES
 from sightflow.sources.union import Union
-from sightflow.sources.video import VIDEO_SUFFIXES, Video
+from sightflow.sources.video import Video
 
 __all__ = ["main"]
 
@@ -286,8 +287,7 @@ def _source(options: dict[str, Any]) -> Source:
     if pictures:
         sources.append(Directory(pictures, pattern=options["pattern"]))
     if videos:
-        every = 1 if options["fps"] else options["every"]
-        sources.append(Video(videos, every=every, fps=options["fps"]))
+        sources.append(Video(videos, every=options["every"], fps=options["fps"]))
     return sources[0] if len(sources) == 1 else Union(tuple(sources))
 
 

@@ -101,6 +101,8 @@ def _part(group: str, place: str, entry: Any) -> Any:
         kind = resolve_kind(group, entry["kind"])
     except PipelineError as error:
         raise PipelineError(f"{place}.kind: {error}") from error
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        raise PipelineError(f"{place}.kind: {entry['kind']!r} must be a dataclass; got {kind!r}")
     return _build(kind, place, options)
 
 
@@ -131,7 +133,11 @@ def _value(hint: Any, place: str, value: Any) -> Any:
             return find_model(msgspec.convert(value, str))
         except (SightflowError, msgspec.ValidationError) as error:
             raise PipelineError(f"{place}: {error}") from error
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, place, value)
     if hint == tuple[Source, ...]:
+        if not isinstance(value, list):
+            raise PipelineError(f"{place}: must be a list; got {value!r}")
         return tuple(_part("sources", f"{place}[{i}]", entry) for i, entry in enumerate(value))
     try:
         return msgspec.convert(value, hint)

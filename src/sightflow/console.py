@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from sightflow.ledger import Ledger, Summary
+from sightflow.sources.naming import VIDEO_SUFFIXES
 
 __all__ = [
     "print_error",
@@ -120,7 +121,7 @@ def _for_people(row: Mapping[str, Any]) -> str:
             box = item.get("box_xyxy")
             place = f" at {[round(v) for v in box]}" if box else ""
             found.append(f"{item['label']} {item['score']:.2f}{place}")
-    frame = f" frame {row['sequence']}" if row["uri"] == row.get("source_id") else ""
+    frame = f" frame {row['sequence']}" if row["uri"].lower().endswith(VIDEO_SUFFIXES) else ""
     return f"{row['uri']}{frame}: {', '.join(found) or 'nothing found'}\n"
 
 

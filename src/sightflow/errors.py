@@ -11,6 +11,7 @@ __all__ = [
     "JobError",
     "LedgerError",
     "ModelError",
+    "OutputError",
     "OutputExistsError",
     "PipelineError",
     "ShapeError",
@@ -41,6 +42,10 @@ class ShapeError(SightflowError, ValueError):
 
 class SourceError(SightflowError, OSError):
     """A source cannot be listed or opened at all."""
+
+
+class OutputError(SightflowError, OSError):
+    """A sink cannot write where it was told to."""
 
 
 class OutputExistsError(SightflowError, FileExistsError):

@@ -46,5 +46,5 @@ def resolve_kind(group: str, kind: str) -> Any:
         )
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise PipelineError(f"{group[:-1]} {kind!r} cannot be imported: {error}") from error

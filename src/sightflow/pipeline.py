@@ -1,5 +1,6 @@
 """A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -74,7 +75,7 @@ class Pipeline:
             PipelineError: the name is taken or empty, or `sink` is no sink.
         """
         self._check_name("sink", name)
-        if not isinstance(sink, ResultSink | ImageSink):
+        if isinstance(sink, type) or not isinstance(sink, ResultSink | ImageSink):
             raise PipelineError(
                 f"sink {name!r} needs an object with `open_results` and `commit`, or with "
                 f"`open_images`; got {sink!r}"
@@ -93,12 +94,13 @@ class Pipeline:
         for named in self.sinks:
             named.sink.check()
             for output in named.sink.outputs():
-                if output in outputs:
+                place = os.path.realpath(output)
+                if place in outputs:
                     raise PipelineError(
-                        f"sinks {outputs[output]!r} and {named.name!r} both write {output}; "
+                        f"sinks {outputs[place]!r} and {named.name!r} both write {output}; "
                         "choose another path for one of them"
                     )
-                outputs[output] = named.name
+                outputs[place] = named.name
 
     @property
     def image_sinks(self) -> Iterator[tuple[str, ImageSink]]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from sightflow import inline
-from sightflow.errors import PipelineError
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.settings import RunSettings
@@ -33,8 +32,6 @@ def run(
     settings = settings or RunSettings()
     if settings.runner == "inline":
         return inline.run(pipeline, settings, on_progress=on_progress)
-    if settings.runner == "flink":
-        from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
+    from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
 
-        return run_on_flink(pipeline, settings, on_progress=on_progress)
-    raise PipelineError(f"`runner` is 'flink' or 'inline'; got {settings.runner!r}")
+    return run_on_flink(pipeline, settings, on_progress=on_progress)

@@ -37,6 +37,8 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
+        if self.runner not in ("flink", "inline"):
+            raise PipelineError(f"`runner` is 'flink' or 'inline'; got {self.runner!r}")
         for name in ("workers", "batch_size", "max_pixels", "checkpoint_interval_ms"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -73,14 +73,14 @@ def check_source(source: Source) -> list[Claim]:
     _check_description(source)
     claims = list(source.claims())
     assert claims == list(source.claims()), "claims must be the same list each time"
-    names = [claim.origin.name for claim in claims]
-    assert len(names) == len(set(names)) or any(claim.frames for claim in claims), (
-        "names must be unique"
-    )
-    read = source.open(a_context("read"))
-    for claim in claims:
-        n_images = sum(1 for _ in read(claim))
-        assert n_images == claim.n_images, f"{claim} promises {claim.n_images}; gave {n_images}"
+    names = [(claim.origin.name, claim.frames[:1]) for claim in claims]
+    assert len(names) == len(set(names)), "names must be unique"
+    context = a_context("read")
+    with context.resources:
+        read = source.open(context)
+        for claim in claims:
+            n_images = sum(1 for _ in read(claim))
+            assert n_images == claim.n_images, f"{claim} promises {claim.n_images}; gave {n_images}"
     return claims
 
 

@@ -18,7 +18,12 @@ SaveModel = Callable[..., Path]
 
 
 def save_constant_model(
-    path: Path, answer: list, *, size: tuple[int, int], output: str = "output"
+    path: Path,
+    answer: list,
+    *,
+    size: tuple[int, int],
+    output: str = "output",
+    batch: int | str = "B",
 ) -> Path:
     """Write a model that gives the same answer, one item of the output, for every picture."""
     value = np.array([answer], np.float32)
@@ -30,7 +35,7 @@ def save_constant_model(
             helper.make_node("Add", ["column", "answer"], [output]),
         ],
         "constant",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["B", 3, *size])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, *size])],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["B", *_axes(value)])],
         [
             numpy_helper.from_array(np.zeros(1, np.float32), "zero"),

@@ -11,7 +11,7 @@ import sightflow.cli
 from sightflow import RunSettings
 from sightflow.cli import cli
 from sightflow.errors import JobError
-from sightflow.sources.video import VIDEO_SUFFIXES
+from sightflow.sources.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
 SHARED = "Options of classify, detect and preprocess"

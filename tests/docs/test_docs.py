@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import replace
 
 import click
@@ -78,12 +79,10 @@ def test_a_card_of_the_documentation_is_read_and_has_no_field_that_does_not_exis
 @pytest.mark.parametrize("command", [c for _, c in COMMANDS], ids=[place for place, _ in COMMANDS])
 def test_a_command_of_the_documentation_is_understood(command, place):
     words = shlex.split(re.split(r"[|>]", command)[0], comments=True)[1:]
-    try:
+    with suppress(click.exceptions.Exit):  # --help and --version
         group = cli.make_context("sightflow", list(words))
         name, chosen, rest = cli.resolve_command(group, words)
         chosen.make_context(name, rest, parent=group)
-    except click.exceptions.Exit as asked_for_help:
-        assert asked_for_help.exit_code == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -1,4 +1,4 @@
-"""docs/reference/pipelines.md has every kind with every option, and its errors are the real ones."""
+"""docs/reference/pipelines.md has every kind with every option, and the real errors."""
 
 import pytest
 from tests.docs.pages import options, table

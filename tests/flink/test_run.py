@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.pictures import fill_folder
+from tests.steps import Bright, FailOnce, FailWith, Slow
 
 from sightflow import Directory, JsonLines, Pipeline, RunSettings, run
 from sightflow.errors import JobError
-from tests.pictures import fill_folder
-from tests.steps import Bright, FailOnce, FailWith, Slow
 
 pytestmark = pytest.mark.flink
 

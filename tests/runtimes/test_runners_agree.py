@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from tests.pictures import draw_video, fill_folder
+from tests.steps import Bright
 
 from sightflow import (
     AnnotatedImages,
@@ -16,8 +18,6 @@ from sightflow import (
     Video,
     run,
 )
-from tests.pictures import draw_video, fill_folder
-from tests.steps import Bright
 
 RUNNERS = [
     pytest.param(RunSettings(runner="flink", workers=1), id="flink, 1 worker"),

@@ -12,6 +12,7 @@ BUILTINS = {
     "JobError": RuntimeError,
     "LedgerError": AssertionError,
     "ModelError": ValueError,
+    "OutputError": OSError,
     "OutputExistsError": FileExistsError,
     "PipelineError": ValueError,
     "ShapeError": ValueError,

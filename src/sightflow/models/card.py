@@ -1,5 +1,6 @@
 """A model's card: what the model wants, gives, may be used for, and how good it was measured."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,16 +61,30 @@ def read_card(path: Path) -> Card:
     """
     try:
         fields = msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
+        _refuse_unknown(fields)
         _read_labels(path, fields)
         _read_scenes(path, fields)
         return msgspec.convert(fields, Card)
-    except FileNotFoundError as error:
-        raise CardError(f"{error.filename}: no such file; {_WHAT_IS_A_CARD}") from error
+    except OSError as error:
+        what = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise CardError(f"{error.filename}: {what}; {_WHAT_IS_A_CARD}") from error
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: {error}; {_WHAT_IS_A_CARD}") from error
 
 
 _WHAT_IS_A_CARD = "docs/reference/cards.md shows what a card holds"
+
+
+def _refuse_unknown(fields: dict[str, Any]) -> None:
+    """Refuse a misspelt field: it would change what the model sees, and nobody would know."""
+    card_input = fields.get("input")
+    nested = card_input.get("preprocess") if isinstance(card_input, dict) else None
+    places = (("$", fields, Card), ("$.input", card_input, ModelInput))
+    for place, given, kind in (*places, ("$.input.preprocess", nested, Preprocess)):
+        known = [field.name for field in dataclasses.fields(kind)]
+        for name in given if isinstance(given, dict) else ():
+            if name not in known:
+                raise msgspec.ValidationError(f"no field is named {name!r} - at `{place}`")
 
 
 def _read_labels(path: Path, fields: dict[str, Any]) -> None:

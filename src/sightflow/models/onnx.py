@@ -1,5 +1,6 @@
 """ONNX Runtime back end. The only place that imports onnxruntime."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,31 +19,42 @@ class Onnx:
 
     def check(self, path: str, card: Card) -> None:
         """Raise `ModelError` unless the file's input takes what the card's preprocessing gives."""
-        session = _session(path, n_threads=1, optimize=False)
-        found = _input(session, path, card)
+        found = _input(_session(path, n_threads=1, optimize=False), path, card)
         want = _shape_of(card)
-        fits = len(found.shape) == 4 and all(
-            not isinstance(have, int) or need is None or have == need
-            for have, need in zip(found.shape, want, strict=True)
-        )
-        if not fits or found.type != "tensor(float)":
+        dtype = "float32" if card.input.preprocess.normalizes else "uint8"
+        if found.type != "tensor(float)" or dtype != "float32" or not _fits(found.shape, want):
             raise ModelError(
                 f"{path}: input `{found.name}` is {found.type} {found.shape}; its card makes "
-                f"float32 {['B' if n is None else n for n in want]}; correct "
-                "`input.preprocess` (size, layout) on the card, or export the model with this input"
+                f"{dtype} {list(want)}; correct `input.preprocess` (size, layout, mean and std) on "
+                "the card, or export the model with this input"
             )
 
     def load(self, path: str, card: Card, *, n_threads: int) -> Model:
-        """Return the model as a function: float32 batch to its outputs by name."""
+        """Return the model as a function: float32 batch to its outputs by name.
+
+        A model exported for a batch of 1 is called image by image.
+        """
         session = _session(path, n_threads=n_threads, optimize=True)
-        input_name = _input(session, path, card).name
-        output_names = [output.name for output in session.get_outputs()]
+        found = _input(session, path, card)
+        names = [output.name for output in session.get_outputs()]
 
         def run(batch: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
-            outputs = session.run(output_names, {input_name: batch})
-            return dict(zip(output_names, outputs, strict=True))
+            outputs = session.run(names, {found.name: batch})
+            return dict(zip(names, outputs, strict=True))
 
-        return run
+        def run_one_by_one(batch: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
+            single = [run(batch[i : i + 1]) for i in range(len(batch))]
+            return {name: np.concatenate([outputs[name] for outputs in single]) for name in names}
+
+        return run_one_by_one if found.shape[0] == 1 else run
+
+
+def _fits(found: Sequence[int | str | None], want: Sequence[int | str]) -> bool:
+    """Return whether a file's input takes arrays of this shape; a name or None takes any size."""
+    if len(found) != len(want) or (isinstance(found[0], int) and found[0] != 1):
+        return False
+    pairs = zip(found[1:], want[1:], strict=True)
+    return all(not isinstance(have, int) or have == need for have, need in pairs)
 
 
 def _session(path: str, *, n_threads: int, optimize: bool) -> onnxruntime.InferenceSession:
@@ -69,9 +81,9 @@ def _input(session: onnxruntime.InferenceSession, path: str, card: Card) -> Any:
     return inputs[name]
 
 
-def _shape_of(card: Card) -> tuple[int | None, ...]:
-    """Return the shape of the card's input; None where it is free."""
-    height, width = card.input.preprocess.size or (None, None)
+def _shape_of(card: Card) -> tuple[int | str, ...]:
+    """Return the shape of what the card's preprocessing makes; a letter where it is free."""
+    height, width = card.input.preprocess.size or ("H", "W")
     if card.input.preprocess.layout == "CHW":
-        return None, 3, height, width
-    return None, height, width, 3
+        return "B", 3, height, width
+    return "B", height, width, 3

@@ -6,6 +6,7 @@ less work; everything else, and the odd kinds of JPEG, go to Pillow.
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,14 +31,17 @@ _MAX_JPEG_PIXELS_PER_BYTE = 1 << 14
 """Even a blank JPEG spends about one bit on each block of 64 pixels; beyond this it is a bomb."""
 
 _STARTS = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG": "PNG",
-    b"RIFF": "WebP",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
+    rb"\xff\xd8\xff": "JPEG",
+    rb"\x89PNG": "PNG",
+    rb"RIFF.{4}WEBP": "WebP",
+    rb"GIF8": "GIF",
+    rb"BM": "BMP",
+    rb"II\*\0|MM\0\*": "TIFF",
+    rb".{4}ftypavi[fs]": "AVIF",
 }
+
+_JPEG = ("JPEG", "MPO")
+"""MPO, which phones write, is a JPEG with a second picture behind it."""
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -87,13 +91,14 @@ def decode(
             `corrupt`.
 
     Source:
-        Pixels equal Pillow's `Image.convert("RGB")` after `ImageOps.exif_transpose` at scale 1.
+        Pixels at scale 1 equal Pillow's `Image.convert("RGB")` after `ImageOps.exif_transpose`,
+        except that of 16 bits the upper 8 are taken (Pillow clips) and transparency becomes white.
     """
     if not data:
         raise DecodeError("empty", "no bytes")
     image = _open(data)
     _check_size(image, len(data), max_pixels)
-    if image.format == "JPEG":
+    if image.format in _JPEG:
         return _decode_jpeg(data, image, scale_for)
     pixels = _decode_with_pillow(image)
     return _decoded(pixels, image.size, _orientation(image))
@@ -108,9 +113,11 @@ def _open(data: bytes) -> Image.Image:
 
 def _refusal(data: bytes) -> DecodeError:
     """Tell a damaged picture from something else."""
-    for start, kind in _STARTS.items():
-        if data.startswith(start):
+    for pattern, kind in _STARTS.items():
+        if re.match(pattern, data, re.DOTALL):
             return DecodeError("corrupt", f"starts as {kind}, and its header cannot be read")
+    if re.match(rb".{4}ftyp(heic|heix|hevc|heif|mif1|msf1)", data, re.DOTALL):
+        return DecodeError("unsupported", "a HEIC photo; save it as JPEG, PNG or AVIF")
     if data[4:8] == b"ftyp":
         return DecodeError("not_an_image", "a video or audio file; give it as a path of its own")
     return DecodeError(
@@ -127,7 +134,7 @@ def _check_size(image: Image.Image, n_bytes: int, max_pixels: int) -> None:
         )
     if n_pixels == 0:
         raise DecodeError("corrupt", f"the header says {size}")
-    if image.format == "JPEG" and n_pixels > n_bytes * _MAX_JPEG_PIXELS_PER_BYTE:
+    if image.format in _JPEG and n_pixels > n_bytes * _MAX_JPEG_PIXELS_PER_BYTE:
         raise DecodeError("corrupt", f"{n_bytes} bytes cannot hold a JPEG of {size}")
 
 

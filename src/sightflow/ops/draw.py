@@ -51,7 +51,8 @@ def draw_detections(
         if score >= min_score:
             box = [float(v) * scale for v in detections.boxes_xyxy[i]]
             colour = colour_of(int(detections.class_ids[i]))
-            draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=colour, width=width)
+            corner = (max(box[0], box[2] - 1), max(box[1], box[3] - 1))
+            draw.rectangle((box[0], box[1], *corner), outline=colour, width=width)
             _label(
                 draw, image.size, f"{detections.labels[i]} {score:.2f}", (box[0], box[1]), colour
             )

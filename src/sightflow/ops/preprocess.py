@@ -1,5 +1,6 @@
 """Preprocessing declared as data, and compiled into one function."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,16 @@ INTERPOLATIONS: dict[str, int] = {
     "area": cv2.INTER_AREA,
 }
 """By OpenCV's formulas: none but `area` averages over more pixels when it shrinks."""
+
+_MAX_CROPS = 4
+"""A picture is scaled at most to so many times the length of the crop."""
+
+_CHOICES = {
+    "interpolation": tuple(INTERPOLATIONS),
+    "anchor": ("center", "top_left"),
+    "channels": ("BGR", "RGB"),
+    "layout": ("CHW", "HWC"),
+}
 
 Array = npt.NDArray[Any]
 
@@ -81,15 +92,14 @@ class Preprocess:
                 f"Preprocess: at most one of resize, stretch and letterbox; got {sized}"
             )
         for name in ("resize", "stretch", "letterbox", "crop"):
-            if np.min(getattr(self, name) or 1) < 1:
+            value = getattr(self, name)
+            if value is not None and np.min(value) < 1:
+                raise PipelineError(f"Preprocess: `{name}` is in pixels, from 1; got {value}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
                 raise PipelineError(
-                    f"Preprocess: `{name}` is in pixels, from 1; got {getattr(self, name)}"
+                    f"Preprocess: `{name}` is one of {sorted(choices)}; got {getattr(self, name)!r}"
                 )
-        if self.interpolation not in INTERPOLATIONS:
-            raise PipelineError(
-                f"Preprocess: `interpolation` is one of {sorted(INTERPOLATIONS)}; "
-                f"got {self.interpolation!r}"
-            )
         if self.std is not None and 0 in self.std:
             raise PipelineError(f"Preprocess: `std` must not contain 0; got {self.std}")
 
@@ -108,6 +118,13 @@ class Preprocess:
         scale_y, scale_x = self._scales(height, width)
         return min(1.0, max(scale_x, scale_y))
 
+    def n_pixels_for(self, width: int, height: int) -> int:
+        """Return how many pixels the result for an image of this size has."""
+        if self.size is not None:
+            return self.size[0] * self.size[1]
+        scale_y, scale_x = self._scales(height, width)
+        return round(width * scale_x) * round(height * scale_y)
+
     def compile(self) -> PrepareFunction:
         """Return one function: uint8 [H, W, 3] RGB to (prepared image, where its pixels lay).
 
@@ -118,15 +135,17 @@ class Preprocess:
         finish = self._finisher()
 
         def prepare(pixels: npt.NDArray[np.uint8]) -> tuple[Array, Placement]:
+            scale_y, scale_x = self._scales(*pixels.shape[:2])
+            pixels, cut_x, cut_y = self._cut_ends(pixels, scale_y)
             height, width = pixels.shape[:2]
-            scale_y, scale_x = self._scales(height, width)
             new = (max(1, round(width * scale_x)), max(1, round(height * scale_y)))
             scaled: npt.NDArray[Any] = pixels
             if new != (width, height):
                 scaled = cv2.resize(pixels, new, interpolation=interpolation)
             framed, pad_x, pad_y = self._frame(scaled)
-            placement = Placement(new[0] / width, new[1] / height, pad_x, pad_y)
-            return finish(framed), placement
+            scale_x, scale_y = new[0] / width, new[1] / height
+            pad_x, pad_y = pad_x - cut_x * scale_x, pad_y - cut_y * scale_y
+            return finish(framed), Placement(scale_x, scale_y, pad_x, pad_y)
 
         return prepare
 
@@ -140,6 +159,21 @@ class Preprocess:
         if self.stretch is not None:
             return self.stretch[0] / height, self.stretch[1] / width
         return 1.0, 1.0
+
+    def _cut_ends(
+        self, pixels: npt.NDArray[np.uint8], scale: float
+    ) -> tuple[npt.NDArray[np.uint8], int, int]:
+        """Cut the ends of a very long picture, of which a crop shows only the middle.
+
+        Without this a line of 20,000 pixels scaled to a short side of 256 would take gigabytes.
+        Returns the picture and the (x, y) at which it was cut out.
+        """
+        if self.resize is None or self.crop is None:
+            return pixels, 0, 0
+        longest = math.ceil(_MAX_CROPS * max(self.crop) / scale)
+        height, width = pixels.shape[:2]
+        y, x = max(0, (height - longest) // 2), max(0, (width - longest) // 2)
+        return pixels[y : height - y, x : width - x], x, y
 
     def _frame(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int, int]:
         """Letterbox and crop; return the pixels and the offset of the image inside them."""

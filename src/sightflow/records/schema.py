@@ -48,6 +48,11 @@ REJECTED_SCHEMA = pa.schema(
 """One row per rejected image."""
 
 
+def _text(text: str) -> str:
+    r"""Return text that can be written as UTF-8; other bytes of a file name become `\xNN`."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _uses(record: ImageRecord) -> dict[str, Any]:
     uses = [
         {"step": use.step, "model": use.model, "model_version": use.version}
@@ -98,8 +103,8 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
     """Return the record as one row of `RESULT_SCHEMA`, without the fields that it lacks."""
     origin = record.origin
     row: dict[str, Any] = {
-        "uri": origin.uri,
-        "source_id": origin.source_id,
+        "uri": _text(origin.uri),
+        "source_id": _text(origin.source_id),
         "sequence": origin.sequence,
         "event_time_ms": origin.event_time_ms,
         **_uses(record),
@@ -114,10 +119,10 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
 def rejected_row(rejected: Rejected) -> dict[str, Any]:
     """Return the rejected image as one row of `REJECTED_SCHEMA`."""
     return {
-        "uri": rejected.origin.uri,
+        "uri": _text(rejected.origin.uri),
         "step": rejected.step,
         "reason": rejected.reason,
-        "message": rejected.message,
+        "message": _text(rejected.message),
     }
 
 

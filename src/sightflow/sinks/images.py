@@ -15,7 +15,7 @@ from sightflow.errors import PipelineError
 from sightflow.ops.draw import draw_classification, draw_detections, enlarged
 from sightflow.protocols import Context
 from sightflow.records import ImageRecord
-from sightflow.sinks.staging import refuse_existing, replacing
+from sightflow.sinks.staging import check_folder, replacing
 
 __all__ = ["AnnotatedImages", "ImageFolder"]
 
@@ -28,12 +28,19 @@ class AnnotatedImages:
     min_score: float = 0.0
     """What scores less is not drawn, in [0, 1]."""
     quality: int = 90
+    """Of the JPEG, 1 to 100."""
     overwrite: bool = False
     """Write into a folder that is not empty."""
 
+    def __post_init__(self) -> None:
+        """Refuse a quality or a score that is none."""
+        _check_quality(self)
+        if not 0 <= self.min_score <= 1:
+            raise PipelineError(f"AnnotatedImages: `min_score` is in [0, 1]; got {self.min_score}")
+
     def check(self) -> None:
-        """Refuse a folder that is not empty."""
-        refuse_existing(Path(self.directory), overwrite=self.overwrite)
+        """Refuse a folder that is not empty or cannot be written."""
+        check_folder(Path(self.directory), overwrite=self.overwrite)
 
     def outputs(self) -> Sequence[str]:
         """Return the folder."""
@@ -72,9 +79,13 @@ class ImageFolder:
     overwrite: bool = False
     """Write into a folder that is not empty."""
 
+    def __post_init__(self) -> None:
+        """Refuse a quality that is none."""
+        _check_quality(self)
+
     def check(self) -> None:
-        """Refuse a folder that is not empty."""
-        refuse_existing(Path(self.directory), overwrite=self.overwrite)
+        """Refuse a folder that is not empty or cannot be written."""
+        check_folder(Path(self.directory), overwrite=self.overwrite)
 
     def outputs(self) -> Sequence[str]:
         """Return the folder."""
@@ -99,6 +110,13 @@ class ImageFolder:
             _write(path, _encode(array, self.format, self.quality))
 
         return write
+
+
+def _check_quality(sink: AnnotatedImages | ImageFolder) -> None:
+    if not 1 <= sink.quality <= 100:
+        raise PipelineError(
+            f"{type(sink).__name__}: `quality` is from 1 to 100; got {sink.quality}"
+        )
 
 
 def _with_suffix(name: str, suffix: str) -> str:

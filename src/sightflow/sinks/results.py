@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from sightflow.ledger import Summary
 from sightflow.records import RESULT_SCHEMA, Row
-from sightflow.sinks.staging import StagedLines, refuse_existing, replacing, staged
+from sightflow.sinks.staging import StagedLines, check_files, replacing, staged
 
 __all__ = ["JsonLines", "Parquet"]
 
@@ -53,8 +53,8 @@ class JsonLines:
     """Replace files of an earlier run."""
 
     def check(self) -> None:
-        """Refuse a path that is taken."""
-        refuse_existing(Path(self.path), overwrite=self.overwrite)
+        """Refuse paths that are taken or cannot be written."""
+        check_files(self.outputs(), overwrite=self.overwrite)
 
     def outputs(self) -> Sequence[str]:
         """Return the three files."""
@@ -88,8 +88,8 @@ class Parquet:
     """Replace files of an earlier run."""
 
     def check(self) -> None:
-        """Refuse a path that is taken."""
-        refuse_existing(Path(self.path), overwrite=self.overwrite)
+        """Refuse paths that are taken or cannot be written."""
+        check_files(self.outputs(), overwrite=self.overwrite)
 
     def outputs(self) -> Sequence[str]:
         """Return the three files."""

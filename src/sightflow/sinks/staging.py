@@ -2,14 +2,14 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sightflow.errors import JobError, OutputExistsError
+from sightflow.errors import JobError, OutputError, OutputExistsError
 from sightflow.records import Row, to_json
 
-__all__ = ["StagedLines", "refuse_existing", "replacing", "staged"]
+__all__ = ["StagedLines", "check_files", "check_folder", "replacing", "staged"]
 
 
 def staged(path: Path) -> Path:
@@ -17,13 +17,35 @@ def staged(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise `OutputExistsError` if there is something at `path` that must not be overwritten."""
-    occupied = any(path.iterdir()) if path.is_dir() else path.exists()
+def check_files(paths: Iterable[str], *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` if one of these files exists and must not be overwritten."""
+    for path in map(Path, paths):
+        if path.is_dir():
+            raise OutputExistsError(f"{path}: is a folder; a file is needed here")
+        _refuse(path, occupied=path.exists(), overwrite=overwrite)
+        _check_writable(path.parent)
+
+
+def check_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` if this folder is a file, or holds something that must stay."""
+    if path.exists() and not path.is_dir():
+        raise OutputExistsError(f"{path}: is a file; a folder is needed here")
+    _refuse(path, occupied=path.is_dir() and any(path.iterdir()), overwrite=overwrite)
+    _check_writable(path)
+
+
+def _refuse(path: Path, *, occupied: bool, overwrite: bool) -> None:
     if occupied and not overwrite:
         raise OutputExistsError(
             f"{path}: exists already; choose another path, or use `overwrite: true` (--overwrite)"
         )
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise `OutputError` unless files can be made below the nearest folder that exists."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise OutputError(f"{folder}: {nearest} is no folder in which files can be made")
 
 
 @contextmanager
@@ -45,13 +67,15 @@ class StagedLines:
         """Open the staged form of `path` and cut off what came after `position`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = staged(path)
-        self._file = open(self._path, "ab" if position else "wb")  # noqa: SIM115 - see close()
-        if self._file.tell() < position:
+        length = self._path.stat().st_size if position else 0
+        if length < position:
             raise JobError(
-                f"{self._path}: has {self._file.tell()} bytes; the checkpoint needs {position}; "
+                f"{self._path}: has {length} bytes; the checkpoint needs {position}; "
                 "start the run anew"
             )
+        self._file = open(self._path, "ab" if position else "wb")  # noqa: SIM115 - see close()
         self._file.truncate(position)
+        self._file.seek(position)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Append rows, a line each."""

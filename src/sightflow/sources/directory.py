@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, EncodedImage, Origin, Rejected
-from sightflow.sources.naming import as_paths, labelled
+from sightflow.sources.naming import as_paths, labelled, name_under
 from sightflow.sources.storage import Reader, list_files
 
 __all__ = ["Directory"]
@@ -28,7 +28,7 @@ class Directory:
         for path, label in labelled(paths):
             found = list_files(path, pattern=self.pattern, recursive=self.recursive)
             for sequence, file in enumerate(found):
-                name = file.name if len(paths) == 1 else _name_under(label, file.name)
+                name = file.name if len(paths) == 1 else name_under(label, file.name)
                 yield Claim(Origin(file.uri, path, sequence, file.modified_ms, name))
 
     def open(self, context: Context) -> Read:
@@ -42,7 +42,3 @@ class Directory:
                 yield Rejected(claim.origin, context.step, "unreadable", str(error))
 
         return read
-
-
-def _name_under(label: str, name: str) -> str:
-    return label if label == name else f"{label}/{name}"

@@ -1,9 +1,12 @@
 """Paths as users give them, and one short name for each."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["as_paths", "labelled"]
+__all__ = ["VIDEO_SUFFIXES", "as_paths", "labelled", "name_under"]
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
 
 
 def as_paths(paths: str | Iterable[str]) -> tuple[str, ...]:
@@ -20,10 +23,16 @@ def labelled(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
     """
     taken: set[str] = set()
     for path in paths:
-        plain = os.path.basename(path.rstrip("/")) or "root"
+        place = re.split(r"[^/]*[*?\[]", path, maxsplit=1)[0]  # of a glob, the folder before it
+        plain = os.path.basename(place.rstrip("/")) or "root"
         label, number = plain, 1
         while label in taken:
             number += 1
             label = f"{plain}-{number}"
         taken.add(label)
         yield path, label
+
+
+def name_under(label: str, name: str) -> str:
+    """Return the name of a file below the label of its path; a path to a file is its own label."""
+    return label if label == name else f"{label}/{name}"

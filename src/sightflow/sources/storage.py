@@ -3,9 +3,13 @@
 import fnmatch
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
@@ -15,6 +19,7 @@ from sightflow.errors import SourceError
 
 __all__ = ["Reader", "StoredFile", "list_files"]
 
+_ARCHIVES = ("zip", "tar")
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -43,28 +48,45 @@ def list_files(path: str, *, pattern: str = "*", recursive: bool = True) -> Iter
     """
     url = _inside_archive(path)
     try:
-        fs, root = url_to_fs(url)
-        if _MAGIC.search(root) and not fs.exists(root):
-            found = fs.glob(root, detail=True)
-            base = os.path.dirname(_MAGIC.split(root)[0])
-        elif fs.isfile(root):
-            found, base = {root: fs.info(root)}, os.path.dirname(root)
-            pattern = "*"
-        elif fs.isdir(root) or root == "":
-            found = fs.find(root, detail=True, maxdepth=None if recursive else 1)
-            base = root
-        else:
-            raise SourceError(f"{path}: no such file, folder or pattern")
+        with _archive_errors():
+            fs, root = url_to_fs(url)
+            found, base = _find(fs, root, recursive=recursive)
     except (OSError, ValueError, ImportError) as error:
-        if isinstance(error, SourceError):
-            raise
         raise SourceError(f"{path}: cannot be listed: {error}") from error
-    name_pattern = re.compile(fnmatch.translate(pattern), re.IGNORECASE)
+    if not found and (_MAGIC.search(root) or not fs.exists(root)):
+        raise SourceError(f"{path}: no such file, folder or pattern")
+    name_pattern = re.compile(fnmatch.translate("*" if root in found else pattern), re.IGNORECASE)
     for key in sorted(found):
         info = found[key]
         if info.get("type") != "directory" and name_pattern.match(os.path.basename(key)):
-            name = os.path.relpath(key, base) if base else key.lstrip("/")
-            yield StoredFile(_uri(path, url, key, base), name, _modified_ms(info))
+            name = os.path.relpath(key, base) if base else key
+            yield StoredFile(_uri(path, url, key, base), _inside(name), _modified_ms(info))
+
+
+def _find(fs: Any, root: str, *, recursive: bool) -> tuple[dict[str, Any], str]:
+    """Return what is at a path by its key, and the folder that names are relative to."""
+    if _MAGIC.search(root) and not fs.exists(root):
+        return fs.glob(root, detail=True), os.path.dirname(_MAGIC.split(root)[0])
+    if fs.isfile(root):
+        return {root: fs.info(root)}, os.path.dirname(root)
+    if fs.isdir(root) or root == "":
+        return fs.find(root, detail=True, maxdepth=None if recursive else 1), root
+    return {}, root
+
+
+def _inside(name: str) -> str:
+    """Return a relative path that cannot lead out of a folder, whatever an archive says."""
+    parts = PurePosixPath(name).parts
+    return "/".join("__" if part == ".." else part for part in parts if part != "/")
+
+
+@contextmanager
+def _archive_errors() -> Iterator[None]:
+    """Make what a damaged or encrypted archive raises into `OSError`."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise OSError(f"archive: {error}") from error
 
 
 class Reader:
@@ -78,41 +100,42 @@ class Reader:
         """Return the bytes of a file.
 
         Raises:
-            OSError: the storage fails, or the file is gone.
+            OSError: the storage fails, the archive is damaged, or the file is gone.
         """
-        with self.open(uri) as file:
+        with _archive_errors(), self.open(uri) as file:
             data: bytes = file.read()
             return data
 
     def open(self, uri: str) -> Any:
         """Return the file, open for reading and seeking."""
-        if "://" not in uri:
-            return open(uri, "rb")
-        protocol, separator, archive = uri.partition("::")
+        protocol, separator, path = uri.partition("://")
         if not separator:
-            return fsspec.open(uri, "rb").open()
+            return open(uri, "rb")
+        member, separator, archive = path.rpartition("::")
+        if not separator or protocol not in _ARCHIVES:
+            return fsspec.filesystem(protocol).open(path, "rb")
         if archive not in self._archives:
-            kind = protocol.partition("://")[0]
-            self._archives[archive] = url_to_fs(f"{kind}://::{archive}")[0]
-        return self._archives[archive].open(protocol.partition("://")[2], "rb")
+            with _archive_errors():
+                self._archives[archive] = url_to_fs(f"{protocol}://::{archive}")[0]
+        return self._archives[archive].open(member, "rb")
 
 
 def _inside_archive(path: str) -> str:
     """Return a path to an archive as the URL of what is inside it."""
     if path.startswith("zip://") and "::" not in path:
         return f"zip://::{path.removeprefix('zip://')}"
-    if path.endswith(".zip") and "://" not in path:
+    if path.endswith(".zip") and "://" not in path and not os.path.isdir(path):
         return f"zip://::{path}"
     return path
 
 
 def _uri(path: str, url: str, key: str, base: str) -> str:
     """Return the URI of a listed file, in the words in which the user named the place."""
-    if "::" in url:
-        protocol, _, archive = url.partition("::")
-        return f"{protocol.partition('://')[0]}://{key}::{archive}"
-    if "://" in url:
-        return f"{url.partition('://')[0]}://{key}"
+    protocol, separator, rest = url.partition("://")
+    if separator and protocol in _ARCHIVES:
+        return f"{protocol}://{key}::{rest.rpartition('::')[2]}"
+    if separator:
+        return key if "://" in key else f"{protocol}://{key}"
     if os.path.isfile(path):
         return path
     folder = os.path.dirname(_MAGIC.split(path)[0]) if not os.path.isdir(path) else path

@@ -19,7 +19,9 @@ class Union:
         """List the images of all sources."""
         for number, source in enumerate(self.sources):
             for claim in source.claims():
-                yield replace(claim, source=(number, *claim.source))
+                name = f"{number}/{claim.origin.name}"  # two sources may use the same names
+                origin = replace(claim.origin, name=name)
+                yield replace(claim, origin=origin, source=(number, *claim.source))
 
     def open(self, context: Context) -> Read:
         """Return a function that redeems a claim at the source it came from."""

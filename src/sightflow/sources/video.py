@@ -2,23 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import av
 import numpy as np
 
-from sightflow.errors import PipelineError
+from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
-from sightflow.sources.naming import as_paths, labelled
+from sightflow.sources.frames import Decoder, Frame, list_frames
+from sightflow.sources.naming import as_paths, labelled, name_under
 from sightflow.sources.storage import Reader, list_files
 
-__all__ = ["VIDEO_SUFFIXES", "Video"]
-
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
-
-Frame = tuple[int, int, int]
-"""(frame number, presentation timestamp in ticks of the stream, `event_time_ms`)."""
+__all__ = ["Video"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +22,8 @@ class Video:
 
     paths: str | tuple[str, ...]
     """Files, folders or globs of this machine, or URLs of fsspec."""
+    pattern: str = "*"
+    """For file names in folders, such as `*.mp4`; upper and lower case alike."""
     every: int = 1
     """Take every n-th frame."""
     fps: float | None = None
@@ -53,76 +50,56 @@ class Video:
         paths = as_paths(self.paths)
         reader = Reader()
         for path, label in labelled(paths):
-            for file in list_files(path):
-                name = label if file.name == label or len(paths) > 1 else file.name
-                origin = Origin(file.uri, file.uri, 0, self.start_time_ms, name)
-                yield from self._segments(reader, origin)
+            for file in list_files(path, pattern=self.pattern):
+                name = file.name if len(paths) == 1 else name_under(label, file.name)
+                yield from self._segments(
+                    reader, Origin(file.uri, file.uri, 0, self.start_time_ms, name)
+                )
 
     def open(self, context: Context) -> Read:
         """Return a function that decodes one segment."""
-        reader = Reader()
+        decoder = Decoder(Reader(), context.n_threads, context.resources)
 
         def read(claim: Claim) -> Iterator[ImageRecord | Rejected]:
+            origins = _origins(claim)
             n_done = 0
-            reason, message = "corrupt", "the video has no frame at this time"
             try:
-                for outcome in _decode(reader, claim, context):
-                    yield outcome
+                for frame in decoder.decode(claim.origin.uri, claim.frames):
+                    yield _outcome(frame, origins[n_done], context)
                     n_done += 1
+                return
+            except DecodeError as error:
+                reason, message = error.reason, error.message
             except av.FFmpegError as error:
-                message = str(error)
-            except _NotAVideoError as error:
-                reason, message = "unsupported", str(error)
+                reason, message = "corrupt", str(error)
             except OSError as error:
                 reason, message = "unreadable", str(error)
-            for origin in _origins(claim)[n_done:]:
+            for origin in origins[n_done:]:
                 yield Rejected(origin, context.step, reason, message)
 
         return read
 
     def _segments(self, reader: Reader, origin: Origin) -> Iterator[Claim]:
         try:
-            packets, seconds_per_tick = _scan(reader, origin.uri)
-        except (av.FFmpegError, OSError, _NotAVideoError):
+            listing = list_frames(reader, origin.uri)
+        except (av.FFmpegError, OSError, DecodeError):
             yield Claim(origin)  # opening it again in a worker tells why, as a rejected record
             return
         taken: list[Frame] = []
         last_tick = -1
-        for number, (pts, is_key) in enumerate(packets):
+        for number, (pts, is_key) in enumerate(listing.frames):
             if taken and (is_key or len(taken) >= self.segment_frames):
                 yield Claim(origin, tuple(taken))
                 taken = []
-            seconds = (pts - packets[0][0]) * seconds_per_tick
+            seconds = (pts - listing.frames[0][0]) * listing.seconds_per_tick
             tick = number // self.every if self.fps is None else int(seconds * self.fps + 1e-6)
             if tick != last_tick:
                 taken.append((number, pts, self.start_time_ms + round(seconds * 1000)))
             last_tick = tick
+        if not listing.complete:  # one more, which is not there, stands for those that are missing
+            taken.append((number + 1, pts + 1, self.start_time_ms + round(seconds * 1000)))
         if taken:
             yield Claim(origin, tuple(taken))
-
-
-class _NotAVideoError(ValueError):
-    """A file without a stream of pictures, or without timestamps."""
-
-
-_NO_TIMESTAMPS = "frames without timestamps; `ffmpeg -i IN -c copy OUT.mp4` adds them"
-
-
-def _stream(container: Any) -> Any:
-    if not container.streams.video:
-        raise _NotAVideoError("no stream of pictures")
-    return container.streams.video[0]
-
-
-def _scan(reader: Reader, uri: str) -> tuple[list[tuple[int, bool]], float]:
-    """Return (timestamp, is key frame) of each frame in order of time, and seconds per tick."""
-    with reader.open(uri) as file, av.open(file) as container:
-        stream = _stream(container)
-        packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size]
-        seconds_per_tick = float(stream.time_base or 1)
-    if not packets or any(pts is None for pts, _ in packets):
-        raise _NotAVideoError(_NO_TIMESTAMPS)
-    return sorted(packets), seconds_per_tick
 
 
 def _origins(claim: Claim) -> list[Origin]:
@@ -134,27 +111,12 @@ def _origins(claim: Claim) -> list[Origin]:
     ] or [first]
 
 
-def _decode(reader: Reader, claim: Claim, context: Context) -> Iterator[ImageRecord | Rejected]:
-    """Decode the frames of a segment, starting at the key frame before it."""
-    with reader.open(claim.origin.uri) as file, av.open(file) as container:
-        stream = _stream(container)
-        if not claim.frames:
-            raise _NotAVideoError(_NO_TIMESTAMPS)
-        stream.codec_context.thread_count = context.n_threads
-        wanted = list(zip(claim.frames, _origins(claim), strict=True))
-        container.seek(wanted[0][0][1], stream=stream)
-        for frame in container.decode(stream):
-            while wanted and wanted[0][0][1] < frame.pts:
-                message = "the video has no frame at this time"
-                yield Rejected(wanted.pop(0)[1], context.step, "corrupt", message)
-            if not wanted:
-                return
-            if wanted[0][0][1] == frame.pts:
-                yield _record(frame, wanted.pop(0)[1])
-
-
-def _record(frame: av.VideoFrame, origin: Origin) -> ImageRecord:
+def _outcome(
+    frame: av.VideoFrame | None, origin: Origin, context: Context
+) -> ImageRecord | Rejected:
     """Return a decoded frame as an upright record."""
+    if frame is None:
+        return Rejected(origin, context.step, "corrupt", "the video has no frame at this time")
     pixels = frame.to_ndarray(format="rgb24")
     pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
     height, width = pixels.shape[:2]

@@ -1,17 +1,16 @@
 """Name the main subject of each image, and the scene around it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, PipelineError
-from sightflow.kinds import resolve_kind
-from sightflow.models import ModelFile, zoo
+from sightflow.errors import CardError, ModelError, PipelineError
+from sightflow.models import Card, ModelFile, zoo
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, Scene
-from sightflow.tasks.model_step import check_model, open_model
+from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
 
 __all__ = ["Classify"]
 
@@ -32,9 +31,12 @@ class Classify:
         """Refuse a model for another task, and scenes where the card has none."""
         if self.top_k < 1:
             raise PipelineError(f"Classify: `top_k` is a count, from 1; got {self.top_k}")
+        if not 0 <= self.min_score <= 1:
+            raise PipelineError(f"Classify: `min_score` is in [0, 1]; got {self.min_score}")
         check_model(self.model, task="classify")
         if self.scenes and not self.model.card.scenes:
             raise CardError(f"model {self.model.card.name!r} has no `scenes` on its card")
+        try_out(self.open)
 
     def scale_for(self, width: int, height: int) -> float:
         """Return the scale at which the model looks at the image."""
@@ -44,13 +46,17 @@ class Classify:
         """Load the model."""
         call = open_model(self.model, context)
         card = self.model.card
-        head = dict(card.head)
-        probabilities_of = resolve_kind("heads", head.pop("kind"))(**head)
-        weights = _scene_weights(card.scenes, len(card.labels)) if self.scenes else None
+        probabilities_of = make_head(card)
+        weights = _scene_weights(card) if self.scenes else None
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             batch = call(records)
             probabilities = probabilities_of(batch.outputs)  # [B, classes]
+            if probabilities.shape[1:] != (len(card.labels),):
+                raise ModelError(
+                    f"model {card.name!r} gives {list(probabilities.shape)} for a batch; its card "
+                    f"has {len(card.labels)} labels"
+                )
             return [
                 replace(
                     record,
@@ -66,17 +72,20 @@ class Classify:
     def _best(self, probabilities: npt.NDArray[np.float32]) -> Classification:
         order = np.argsort(-probabilities, kind="stable")[: self.top_k]
         order = order[probabilities[order] >= self.min_score]
-        labels = tuple(self.model.card.labels[i] for i in order)
+        labels = labels_of(self.model.card, order)
         return Classification(labels, order.astype(np.int32), probabilities[order])
 
 
-def _scene_weights(
-    scenes: Mapping[str, Mapping[int, float]], n_classes: int
-) -> npt.NDArray[np.float32]:
+def _scene_weights(card: Card) -> npt.NDArray[np.float32]:
     """Return the card's map as float32 [scenes, classes]."""
-    weights = np.zeros((len(scenes), n_classes), np.float32)
-    for row, classes in enumerate(scenes.values()):
+    weights = np.zeros((len(card.scenes), len(card.labels)), np.float32)
+    for row, (scene, classes) in enumerate(card.scenes.items()):
         for class_id, weight in classes.items():
+            if not 0 <= class_id < len(card.labels):
+                raise CardError(
+                    f"model {card.name!r}: scene {scene!r} names class {class_id}; there are "
+                    f"{len(card.labels)} labels"
+                )
             weights[row, class_id] = weight
     return weights
 

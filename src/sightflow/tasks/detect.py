@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sightflow.errors import PipelineError
-from sightflow.kinds import resolve_kind
 from sightflow.models import ModelFile, zoo
 from sightflow.ops.boxes import clip_boxes, nms
 from sightflow.ops.preprocess import Placement
 from sightflow.protocols import Context, Process
 from sightflow.records import Detections, ImageRecord
 from sightflow.tasks.heads import Found
-from sightflow.tasks.model_step import check_model, open_model
+from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
 
 __all__ = ["Detect"]
 
@@ -38,6 +37,7 @@ class Detect:
         if self.max_objects < 1:
             raise PipelineError(f"Detect: `max_objects` is from 1; got {self.max_objects}")
         check_model(self.model, task="detect")
+        try_out(self.open)
 
     def scale_for(self, width: int, height: int) -> float:
         """Return the scale at which the model looks at the image."""
@@ -46,8 +46,7 @@ class Detect:
     def open(self, context: Context) -> Process:
         """Load the model."""
         call = open_model(self.model, context)
-        head = dict(self.model.card.head)
-        decode = resolve_kind("heads", head.pop("kind"))(**head)
+        decode = make_head(self.model.card)
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             batch = call(records)
@@ -66,14 +65,15 @@ class Detect:
     def _detections(self, record: ImageRecord, found: Found, placement: Placement) -> Detections:
         """Suppress duplicates and bring the boxes into pixels of the original."""
         kept = nms(found.boxes_xyxy, found.scores, found.class_ids, max_iou=self.max_iou)
-        kept = kept[: self.max_objects]
         height, width = record.pixels.shape[:2]
         reduced = np.array([record.width / width, record.height / height] * 2, np.float32)
         boxes = placement.to_source(found.boxes_xyxy[kept]) * reduced
-        class_ids = found.class_ids[kept]
+        boxes = clip_boxes(boxes, width=record.width, height=record.height)
+        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not wholly in a letterbox's bar
+        kept, boxes = kept[inside][: self.max_objects], boxes[inside][: self.max_objects]
         return Detections(
-            boxes_xyxy=clip_boxes(boxes, width=record.width, height=record.height),
+            boxes_xyxy=boxes,
             scores=found.scores[kept],
-            class_ids=class_ids,
-            labels=tuple(self.model.card.labels[i] for i in class_ids),
+            class_ids=found.class_ids[kept],
+            labels=labels_of(self.model.card, found.class_ids[kept]),
         )

@@ -1,19 +1,29 @@
 """What every step with a model does: prepare images, call the model on the batch, note its use."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import ModelError
-from sightflow.models import ModelFile
+from sightflow.errors import CardError, ModelError
+from sightflow.kinds import resolve_kind
+from sightflow.models import Card, ModelFile
 from sightflow.ops.preprocess import Placement
-from sightflow.protocols import Context
-from sightflow.records import ImageRecord, ModelUse
+from sightflow.protocols import Context, Process
+from sightflow.records import ImageRecord, ModelUse, Origin
 
-__all__ = ["Batch", "check_model", "open_model"]
+__all__ = [
+    "Batch",
+    "check_model",
+    "labels_of",
+    "make_head",
+    "open_model",
+    "output_of",
+    "try_out",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +39,55 @@ class Batch:
 
 def check_model(model: ModelFile, *, task: str) -> None:
     """Raise an error unless the model is for this task and fits its card."""
-    if model.card.task != task:
+    card = model.card
+    if card.task != task:
         raise ModelError(
-            f"model {model.card.name!r} is for the task {model.card.task!r}; this step needs one "
-            f"for {task!r}"
+            f"model {card.name!r} is for the task {card.task!r}; this step needs one for {task!r}"
+        )
+    if card.input.preprocess.size is None:
+        raise CardError(
+            f"model {card.name!r}: `input.preprocess` must give every image one size; add `crop`, "
+            "`letterbox` or `stretch`"
         )
     model.check()
+
+
+def try_out(open_step: Callable[[Context], Process]) -> None:
+    """Raise what a step raises for a grey picture: a card that does not fit the outputs."""
+    with ExitStack() as resources:
+        process = open_step(Context("check", 1, resources))
+        origin = Origin("grey", "check", 0, 0, "grey")
+        process([ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))])
+
+
+def make_head(card: Card) -> Any:
+    """Return the head that a card names, with its options.
+
+    Raises:
+        CardError: the card names none, or an option that the head does not have.
+    """
+    options = dict(card.head)
+    kind = options.pop("kind", None)
+    if not isinstance(kind, str):
+        raise CardError(f"model {card.name!r}: `head` needs a `kind`; got {dict(card.head)}")
+    try:
+        return resolve_kind("heads", kind)(**options)
+    except TypeError as error:
+        raise CardError(f"model {card.name!r}: `head`: {error}") from error
+
+
+def labels_of(card: Card, class_ids: npt.NDArray[np.integer[Any]]) -> tuple[str, ...]:
+    """Return the labels of classes.
+
+    Raises:
+        ModelError: the model gives a class that has no label on the card.
+    """
+    highest = int(class_ids.max(initial=-1))
+    if highest >= len(card.labels):
+        raise ModelError(
+            f"model {card.name!r} gives class {highest}; its card has {len(card.labels)} labels"
+        )
+    return tuple(card.labels[i] for i in class_ids)
 
 
 def open_model(model: ModelFile, context: Context) -> Callable[[Sequence[ImageRecord]], Batch]:

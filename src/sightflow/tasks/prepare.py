@@ -1,11 +1,11 @@
 """Prepare images: scale, crop, normalise, for training data or another program."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sightflow.ops.decode import MAX_PIXELS
 from sightflow.ops.preprocess import Preprocess
-from sightflow.protocols import Context, Process
-from sightflow.records import ImageRecord
+from sightflow.protocols import Context, Outcome, Process
+from sightflow.records import ImageRecord, Rejected
 
 __all__ = ["Prepare"]
 
@@ -27,7 +27,12 @@ class Prepare:
         """Compile the preprocessing."""
         prepare = self.preprocess.compile()
 
-        def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-            return [replace(record, prepared=prepare(record.pixels)[0]) for record in records]
+        def prepared(record: ImageRecord) -> Outcome:
+            height, width = record.pixels.shape[:2]
+            n_pixels = self.preprocess.n_pixels_for(width, height)
+            if n_pixels > MAX_PIXELS:
+                message = f"scaled as asked it has {n_pixels:,} pixels, more than {MAX_PIXELS:,}"
+                return Rejected(record.origin, context.step, "too_large", message)
+            return replace(record, prepared=prepare(record.pixels)[0])
 
-        return process
+        return lambda records: [prepared(record) for record in records]

@@ -91,12 +91,24 @@ def test_a_card_whose_size_depends_on_the_picture_does_not_fit_a_fixed_size(writ
         Onnx().check(write_onnx(), make_card(Preprocess(resize=8, **TO_UNIT)))
 
 
-def test_a_batch_that_is_fixed_in_the_file_is_refused(write_onnx, make_card):
+def test_a_model_for_a_batch_of_one_is_called_image_by_image(write_onnx, make_card):
     """Many models are exported for one image; a step calls with up to `batch_size`."""
+    path = write_onnx((1, 3, 8, 8))
+    batch = np.arange(3 * 3 * 8 * 8, dtype=np.float32).reshape(3, 3, 8, 8)
+
+    Onnx().check(path, make_card())
+    outputs = Onnx().load(path, make_card(), n_threads=1)(batch)
+
+    assert {name: len(output) for name, output in outputs.items()} == dict.fromkeys(outputs, 3)
+    single = Onnx().load(path, make_card(), n_threads=1)(batch[2:])
+    assert all((outputs[name][2:] == single[name]).all() for name in outputs)
+
+
+def test_any_other_batch_that_is_fixed_in_the_file_is_refused(write_onnx, make_card):
     with pytest.raises(
-        ModelError, match=r"\[1, 3, 8, 8\]; its card makes float32 \['B', 3, 8, 8\]"
+        ModelError, match=r"\[4, 3, 8, 8\]; its card makes float32 \['B', 3, 8, 8\]"
     ):
-        Onnx().check(write_onnx((1, 3, 8, 8)), make_card())
+        Onnx().check(write_onnx((4, 3, 8, 8)), make_card())
 
 
 def test_of_several_inputs_the_card_must_name_one(write_onnx, make_card):

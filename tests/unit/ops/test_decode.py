@@ -4,6 +4,7 @@ import io
 import re
 import resource
 import struct
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -207,19 +208,25 @@ def test_broken_exif_does_not_matter(exif):
     assert (decode(with_exif(exif)).pixels == decode(encode(SCENE, "JPEG")).pixels).all()
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_remark_of_pillow_is_no_reason_to_refuse_a_picture():
+def test_a_remark_of_pillow_is_no_reason_to_refuse_a_picture(tmp_path):
     """Also where the program around us makes warnings into errors."""
     cut = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"
+    (tmp_path / "a.jpg").write_bytes(with_exif(cut))
+    program = (
+        "import sys; from sightflow.ops import decode; decode.decode(open(sys.argv[1],'rb').read())"
+    )
+    command = [sys.executable, "-W", "error::UserWarning", "-c", program, tmp_path / "a.jpg"]
 
-    assert decode(with_exif(cut)).width == 48
+    done = subprocess.run(command)
+
+    assert done.returncode == 0
 
 
 # --- reduced decoding ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(640, 480), (641, 479), (65, 333)])
-@pytest.mark.parametrize("scale", [1.0, 0.51, 0.5, 0.3, 0.25, 0.2, 0.125, 0.07])
+@pytest.mark.parametrize("scale", [1.0, 0.51, 0.5, 0.38, 0.26, 0.25, 0.13, 0.125, 0.07])
 def test_a_jpeg_is_never_decoded_below_the_asked_scale(size, scale):
     width, height = size
 

@@ -1,6 +1,5 @@
 """Several sources are read one after the other, each by its own reader."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from sightflow.records import EncodedImage
@@ -30,7 +29,10 @@ def test_claims_say_which_source_they_belong_to(tmp_path: Path) -> None:
     first, second = folder(tmp_path / "z", "1", "2"), folder(tmp_path / "a", "3")
     claims = list(Union((first, second)).claims())
     assert [claim.source for claim in claims] == [(0,), (0,), (1,)]
-    assert [replace(claim, source=()) for claim in claims] == [*first.claims(), *second.claims()]
+    assert [claim.origin.uri for claim in claims] == [
+        claim.origin.uri for claim in (*first.claims(), *second.claims())
+    ]
+    assert [claim.origin.name for claim in claims] == ["0/1", "0/2", "1/3"]
 
 
 def test_unions_may_be_united(tmp_path: Path) -> None:

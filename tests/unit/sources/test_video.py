@@ -72,12 +72,14 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def redeem(source: Video, claims: list[Claim] | None = None) -> list[ImageRecord | Rejected]:
     """Return all frames; each claim must give as many as it promises."""
-    read = source.open(a_context("read"))
+    context = a_context("read")
     outcomes: list[Any] = []
-    for claim in list(source.claims()) if claims is None else claims:
-        found = list(read(claim))
-        assert len(found) == claim.n_images
-        outcomes += found
+    with context.resources:
+        read = source.open(context)
+        for claim in list(source.claims()) if claims is None else claims:
+            found = list(read(claim))
+            assert len(found) == claim.n_images
+            outcomes += found
     return outcomes
 
 
@@ -370,3 +372,17 @@ def test_a_place_without_files_is_an_error(tmp_path: Path) -> None:
 def test_rates_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         Video("clip.mp4", **options)
+
+
+def test_what_a_cut_download_lacks_is_rejected_and_not_forgotten(tmp_path: Path) -> None:
+    whole = Path(write_video(tmp_path / "whole.mkv"))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
+
+    outcomes = redeem(Video(str(cut)))
+
+    assert len(outcomes) < N_FRAMES
+    assert isinstance(outcomes[0], ImageRecord)
+    assert isinstance(outcomes[-1], Rejected)
+    assert outcomes[-1].reason == "corrupt"
+    assert not [o for o in redeem(Video(str(whole))) if isinstance(o, Rejected)]

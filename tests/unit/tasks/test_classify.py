@@ -67,6 +67,12 @@ def test_classes_below_min_score_are_left_out(classifier):
     assert classify(one_colour(0, 0, 0), model=model, min_score=0.3).classification.labels == ()
 
 
+def test_a_class_of_exactly_min_score_is_kept(classifier):
+    found = classify(one_colour(255, 0, 0), model=classifier(), min_score=1.0).classification
+
+    assert found.labels == ("red",)
+
+
 def test_the_head_of_the_card_reads_the_output(classifier):
     """Softmax of (1, 0, 0): e / (e + 2) = 0.576."""
     found = classify(
