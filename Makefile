@@ -36,7 +36,7 @@ check: setup ## Lint, types, import rules
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" --group dev --all-extras pyproject.toml -o requirements-dev.txt
+		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \

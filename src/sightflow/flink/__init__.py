@@ -1,1 +1,7 @@
 """The Flink runner: the only room that knows Apache Flink."""
+
+import warnings
+
+with warnings.catch_warnings():  # Beam's dependencies announce their plans for other Python versions
+    warnings.simplefilter("ignore")
+    import pyflink.datastream  # noqa: F401
