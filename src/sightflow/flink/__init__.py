@@ -2,6 +2,6 @@
 
 import warnings
 
-with warnings.catch_warnings():  # Beam's dependencies announce their plans for other Python versions
+with warnings.catch_warnings():  # Beam's dependencies announce future plans
     warnings.simplefilter("ignore")
     import pyflink.datastream  # noqa: F401
