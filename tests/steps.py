@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,25 @@ from sightflow.records import Detections, ImageRecord, ModelUse, Rejected
 __all__ = ["Bright", "FailOnce", "FailWith", "Slow"]
 
 
-@dataclass(frozen=True)
-class Bright:
-    """Reports one object over the whole image, whose score is its mean brightness; no model."""
-
-    reject_below: float = 0.0
+class _Step:
+    """Accepts every configuration and looks at every pixel."""
 
     def check(self) -> None:
         """Accept everything."""
 
     def scale_for(self, width: int, height: int) -> float:
-        """Return 1: every pixel counts."""
+        """Return 1."""
         return 1.0
+
+
+@dataclass(frozen=True)
+class Bright(_Step):
+    """Reports one object over the whole image, whose score is its mean brightness; no model."""
+
+    reject_below: float = 0.0
 
     def open(self, context: Context) -> Process:
         """Return the function that measures brightness."""
-        from dataclasses import replace
 
         def measure(record: ImageRecord) -> Outcome:
             score = np.float32(record.pixels.mean() / 255)
@@ -44,17 +47,10 @@ class Bright:
 
 
 @dataclass(frozen=True)
-class FailWith:
+class FailWith(_Step):
     """Fails at the first image, as a broken model would."""
 
     message: str
-
-    def check(self) -> None:
-        """Accept everything."""
-
-    def scale_for(self, width: int, height: int) -> float:
-        """Return 1."""
-        return 1.0
 
     def open(self, context: Context) -> Process:
         """Return a function that fails."""
@@ -66,7 +62,7 @@ class FailWith:
 
 
 @dataclass(frozen=True)
-class FailOnce:
+class FailOnce(_Step):
     """Fails once when it meets an image, and never again; slow, so that checkpoints happen."""
 
     name: str
@@ -74,13 +70,6 @@ class FailOnce:
     flag: str
     """File that remembers the failure."""
     delay_s: float = 0.02
-
-    def check(self) -> None:
-        """Accept everything."""
-
-    def scale_for(self, width: int, height: int) -> float:
-        """Return 1."""
-        return 1.0
 
     def open(self, context: Context) -> Process:
         """Return a function that fails once."""
@@ -97,17 +86,10 @@ class FailOnce:
 
 
 @dataclass(frozen=True)
-class Slow:
+class Slow(_Step):
     """Takes its time with each image."""
 
     delay_s: float
-
-    def check(self) -> None:
-        """Accept everything."""
-
-    def scale_for(self, width: int, height: int) -> float:
-        """Return 1."""
-        return 1.0
 
     def open(self, context: Context) -> Process:
         """Return a function that waits."""

@@ -42,11 +42,8 @@ class _Lines:
 
 
 @dataclass(frozen=True)
-class JsonLines:
-    """One line of JSON for each image, in the order of the source.
-
-    Beside `NAME.jsonl` lie `NAME.rejected.jsonl` and `NAME.summary.json`.
-    """
+class _ResultFiles:
+    """What sinks with results in one file share: rows are staged as lines of JSON."""
 
     path: str
     overwrite: bool = False
@@ -58,74 +55,57 @@ class JsonLines:
 
     def outputs(self) -> Sequence[str]:
         """Return the three files."""
-        return _outputs(self.path)
+        return self.path, str(self._beside("rejected.jsonl")), str(self._beside("summary.json"))
 
     def open_results(self, position: tuple[int, ...] | None) -> _Lines:
         """Return a writer of staged lines."""
-        return _Lines(Path(self.path), _beside(self.path, "rejected.jsonl"), position)
-
-    def commit(self, summary: Summary) -> None:
-        """Rename the staged files; the results come last, so they are there only when all is."""
-        _commit_beside(self.path, summary)
-        os.replace(staged(Path(self.path)), self.path)
+        return _Lines(Path(self.path), self._beside("rejected.jsonl"), position)
 
     def discard(self) -> None:
         """Remove the staged files."""
         staged(Path(self.path)).unlink(missing_ok=True)
-        staged(_beside(self.path, "rejected.jsonl")).unlink(missing_ok=True)
+        staged(self._beside("rejected.jsonl")).unlink(missing_ok=True)
+
+    def _beside(self, ending: str) -> Path:
+        return Path(self.path).with_suffix(f".{ending}")
+
+    def _commit_beside(self, summary: Summary) -> None:
+        """Make the summary and the rejected images appear."""
+        with replacing(self._beside("summary.json")) as draft:
+            draft.write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
+        rejected = self._beside("rejected.jsonl")
+        os.replace(staged(rejected), rejected)
 
 
 @dataclass(frozen=True)
-class Parquet:
+class JsonLines(_ResultFiles):
+    """One line of JSON for each image, in the order of the source.
+
+    Beside `NAME.jsonl` lie `NAME.rejected.jsonl` and `NAME.summary.json`.
+    """
+
+    def commit(self, summary: Summary) -> None:
+        """Rename the staged files; the results come last, so they are there only when all is."""
+        self._commit_beside(summary)
+        os.replace(staged(Path(self.path)), self.path)
+
+
+@dataclass(frozen=True)
+class Parquet(_ResultFiles):
     """All results as one Parquet file with `records.RESULT_SCHEMA`, in the order of the source.
 
     Beside `NAME.parquet` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Rows wait as lines of
     JSON until the run is complete, since an unfinished Parquet file cannot be taken up again.
     """
 
-    path: str
-    overwrite: bool = False
-    """Replace files of an earlier run."""
-
-    def check(self) -> None:
-        """Refuse paths that are taken or cannot be written."""
-        check_files(self.outputs(), overwrite=self.overwrite)
-
-    def outputs(self) -> Sequence[str]:
-        """Return the three files."""
-        return _outputs(self.path)
-
-    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
-        """Return a writer of staged lines."""
-        return _Lines(Path(self.path), _beside(self.path, "rejected.jsonl"), position)
-
     def commit(self, summary: Summary) -> None:
         """Make the staged lines into Parquet and rename it."""
-        _commit_beside(self.path, summary)
+        self._commit_beside(summary)
         lines = staged(Path(self.path))
         with replacing(Path(self.path)) as draft, pq.ParquetWriter(draft, RESULT_SCHEMA) as writer:
             for rows in _groups(lines):
                 writer.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA))
         lines.unlink()
-
-    def discard(self) -> None:
-        """Remove the staged files."""
-        JsonLines(self.path).discard()
-
-
-def _outputs(path: str) -> tuple[str, str, str]:
-    return path, str(_beside(path, "rejected.jsonl")), str(_beside(path, "summary.json"))
-
-
-def _beside(path: str, ending: str) -> Path:
-    return Path(path).with_suffix(f".{ending}")
-
-
-def _commit_beside(path: str, summary: Summary) -> None:
-    with replacing(_beside(path, "summary.json")) as draft:
-        draft.write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
-    rejected = _beside(path, "rejected.jsonl")
-    os.replace(staged(rejected), rejected)
 
 
 def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
