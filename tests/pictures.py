@@ -22,9 +22,13 @@ def fill_folder(folder: Path, n_images: int) -> Path:
     return folder
 
 
-def draw_video(path: Path, n_frames: int, *, rate: int = 25, gop: int = 12) -> Path:
+def draw_video(
+    path: Path, n_frames: int, *, rate: int = 25, gop: int = 12, title: str = ""
+) -> Path:
     """Write an H.264 video in which a block moves from left to right, with B-frames."""
     with av.open(str(path), "w") as container:
+        if title:
+            container.metadata["title"] = title
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         stream.codec_context.gop_size = gop

@@ -71,8 +71,7 @@ class ChunkResult:
 
     def encode(self) -> bytes:
         """Return the result as JSON, to travel between processes."""
-        fields = (self.number, self.n_read, self.rows, self.rejected)
-        return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps((self.number, self.n_read, self.rows, self.rejected))
 
     @classmethod
     def decode(cls, data: bytes) -> "ChunkResult":

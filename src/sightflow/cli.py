@@ -62,7 +62,11 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
         click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
         click.option("--pattern", default="*", help="Which files of a folder, such as '*.jpg'."),
         click.option("--every", type=click.IntRange(1), default=1, help="Every n-th video frame."),
-        click.option("--fps", type=float, help="At most so many video frames a second."),
+        click.option(
+            "--fps",
+            type=click.FloatRange(0, 1000, min_open=True),
+            help="At most so many video frames a second; not with --every.",
+        ),
         click.option(
             "--runner",
             type=click.Choice(["flink", "inline"]),
@@ -84,7 +88,11 @@ def _shared_options() -> list[Callable[..., Any]]:
             type=click.FloatRange(0, min_open=True),
             help="Reject larger images before decoding them [178].",
         ),
-        click.option("--full-decode", is_flag=True, help="Decode every JPEG at its full size."),
+        click.option(
+            "--reduced-decode",
+            is_flag=True,
+            help="Decode large JPEGs smaller where that is enough; scores change a little.",
+        ),
         click.option(
             "--web-ui",
             type=click.IntRange(1, 65535),
@@ -150,10 +158,13 @@ def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
     if options["annotate"]:
         sink = AnnotatedImages(options["annotate"], overwrite=overwrite)
         pipeline = pipeline.write("pictures", sink)
-    if options["out"]:
-        out = options["out"]
-        kind = Parquet if out.endswith(".parquet") else JsonLines
-        _run(pipeline.write("results", kind(out, overwrite=overwrite)), options)
+    out = options["out"]
+    if out:
+        kinds: dict[str, Any] = {".jsonl": JsonLines, ".parquet": Parquet}
+        ending = Path(out).suffix
+        if ending not in kinds:
+            raise click.UsageError(f"--out {out}: the ending must be one of {', '.join(kinds)}")
+        _run(pipeline.write("results", kinds[ending](out, overwrite=overwrite)), options)
         return
     with tempfile.TemporaryDirectory(prefix="sightflow-") as folder:
         path = Path(folder, "results.jsonl")
@@ -216,6 +227,8 @@ def _preprocess(options: dict[str, Any]) -> Any:
     from sightflow.ops.preprocess import Preprocess
 
     size, fit = options["size"], options["fit"]
+    if options["resize"] and fit != "crop":
+        raise click.UsageError(f"--resize goes with --fit crop; --fit {fit} scales by itself")
     square = None if size is None else (size, size)
     if (options["mean"] or options["std"]) and options["format_"] != "npy":
         raise click.UsageError("--mean and --std make numbers, not pictures; add --format npy")
@@ -286,6 +299,8 @@ def _source(options: dict[str, Any]) -> Source:
     sources: list[Source] = []
     if pictures:
         sources.append(Directory(pictures, pattern=options["pattern"]))
+    if options["fps"] and options["every"] != 1:
+        raise click.UsageError("--every and --fps exclude each other")
     if videos:
         sources.append(Video(videos, every=options["every"], fps=options["fps"]))
     return sources[0] if len(sources) == 1 else Union(tuple(sources))
@@ -294,19 +309,22 @@ def _source(options: dict[str, Any]) -> Source:
 def _run(pipeline: Pipeline, options: dict[str, Any], *, hidden: str | None = None) -> None:
     """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
     chosen = {
-        "runner": options["runner"] or _runner_for(options["paths"]),
+        "runner": options["runner"] or _runner_for(options),
         "workers": options["workers"],
         "batch_size": options["batch_size"],
         "max_pixels": options["max_megapixels"] and int(options["max_megapixels"] * 1_000_000),
-        "reduced_decode": not options["full_decode"],
+        "reduced_decode": options["reduced_decode"],
         "web_ui_port": options["web_ui"],
     }
     settings = RunSettings(**{name: value for name, value in chosen.items() if value is not None})
     _execute(pipeline, settings, quiet=options["quiet"], hidden=hidden)
 
 
-def _runner_for(paths: Sequence[str]) -> str:
+def _runner_for(options: dict[str, Any]) -> str:
     """Return the default: single pictures are answered here, masses go to Flink."""
+    if options["workers"] or options["web_ui"]:
+        return "flink"
+    paths: Sequence[str] = options["paths"]
     many = (*VIDEO_SUFFIXES, ".zip")
     single = all(Path(path).is_file() and not path.lower().endswith(many) for path in paths)
     return "inline" if single and len(paths) <= 8 else "flink"
@@ -315,13 +333,16 @@ def _runner_for(paths: Sequence[str]) -> str:
 def _execute(
     pipeline: Pipeline, settings: RunSettings, *, quiet: bool, hidden: str | None = None
 ) -> None:
-    if settings.web_ui_port and settings.runner == "flink":
-        print(f"Flink's page: http://127.0.0.1:{settings.web_ui_port}", file=sys.stderr)
+    if settings.web_ui_port:
+        page = f"http://127.0.0.1:{settings.web_ui_port}"
+        print(f"Flink's page will be at {page}", file=sys.stderr)
     with (
         console.without_native_noise() as stderr,
         console.progress(pipeline.name, stderr=stderr, quiet=quiet) as on_progress,
     ):
         summary = run_pipeline(pipeline, settings, on_progress=on_progress)
+    if not summary.ledger.read:
+        print("sightflow: nothing to read: no file matches", file=sys.stderr)
     outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
     if not quiet:
         shown = [o for o in outputs if hidden is None or not o.startswith(hidden)]

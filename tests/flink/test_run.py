@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from tests.pictures import fill_folder
 from tests.steps import Bright, FailOnce, FailWith, Slow
 
 from sightflow import Directory, JsonLines, Pipeline, RunSettings, run
-from sightflow.errors import JobError
+from sightflow.errors import JobError, SetupError
 
 pytestmark = pytest.mark.flink
 
@@ -71,12 +72,37 @@ def test_a_job_whose_java_process_is_killed_says_so(tmp_path):
     process = _start([sys.executable, str(script)])
 
     _wait_for_results(tmp_path / ".out.jsonl.partial")
-    _java_of(process).kill()
+    _java_of(process.pid).kill()
     _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert "JobError: the Java process that ran the job is gone" in stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_the_next_job_gets_a_new_java_process_after_a_crash(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 3)
+    pipeline = Pipeline(Directory(str(photos))).apply("bright", Bright())
+    run(pipeline.write("out", JsonLines(str(tmp_path / "before.jsonl"))))
+
+    java = _java_of(os.getpid())
+    java.kill()
+    java.wait(30)
+    run(pipeline.write("out", JsonLines(str(tmp_path / "after.jsonl"))))
+
+    assert (tmp_path / "before.jsonl").read_bytes() == (tmp_path / "after.jsonl").read_bytes()
+
+
+def test_a_port_that_is_taken_is_told_before_the_job_starts(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 1)
+    pipeline = Pipeline(Directory(str(photos))).apply("bright", Bright())
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings = RunSettings(web_ui_port=other.getsockname()[1])
+
+        with pytest.raises(SetupError, match="must be free for Flink's page"):
+            run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), settings)
 
 
 def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path):
@@ -86,7 +112,7 @@ def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path):
         [str(Path(sys.executable).parent / "sightflow"), "classify", str(photos), "--out", str(out)]
     )
     _wait_for_results(tmp_path / ".out.jsonl.partial")
-    java = _java_of(process)
+    java = _java_of(process.pid)
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -138,8 +164,8 @@ def _start(command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def _java_of(process: subprocess.Popen[str]) -> psutil.Process:
-    children = psutil.Process(process.pid).children(recursive=True)
+def _java_of(pid: int) -> psutil.Process:
+    children = psutil.Process(pid).children(recursive=True)
     return next(child for child in children if child.name() == "java")
 
 
@@ -151,8 +177,6 @@ def _wait_for_results(path: Path) -> None:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

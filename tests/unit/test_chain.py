@@ -212,12 +212,12 @@ LARGE = encode_image(draw_scene(320, 240))
 @pytest.mark.parametrize(
     ("scales", "options", "width"),
     [
-        ([0.1], {}, 40),  # 1/8 is the smallest that a JPEG is decoded at
-        ([0.25], {}, 80),
-        ([0.1, 0.5], {}, 160),  # enough for the step that needs most
-        ([0.1, 1.0], {}, 320),
-        ([], {}, 320),
-        ([0.1], {"reduced_decode": False}, 320),
+        ([0.1], {"reduced_decode": True}, 40),  # 1/8 is the smallest that a JPEG is decoded at
+        ([0.25], {"reduced_decode": True}, 80),
+        ([0.1, 0.5], {"reduced_decode": True}, 160),  # enough for the step that needs most
+        ([0.1, 1.0], {"reduced_decode": True}, 320),
+        ([], {"reduced_decode": True}, 320),
+        ([0.1], {}, 320),
     ],
 )
 def test_a_jpeg_is_decoded_only_as_large_as_any_step_needs(
@@ -235,7 +235,8 @@ def test_a_jpeg_is_decoded_only_as_large_as_any_step_needs(
 @pytest.mark.parametrize(("kind", "width"), [(AnnotatedImages, 320), (ImageFolder, 40)])
 def test_sinks_say_what_they_need_too(tmp_path: Path, kind: Any, width: int) -> None:
     pipeline = Pipeline(Given((LARGE,))).apply("small", Note(scale=0.1))
-    (record,) = recognise(pipeline.write("pictures", kind(str(tmp_path))))
+    pipeline = pipeline.write("pictures", kind(str(tmp_path)))
+    (record,) = recognise(pipeline, reduced_decode=True)
     assert isinstance(record, ImageRecord)
     assert record.pixels.shape[1] == width
 

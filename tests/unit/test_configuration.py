@@ -132,7 +132,7 @@ def test_sinks_survive_the_way_through_yaml(tmp_path: Path, sink: Any) -> None:
 
 
 def test_settings_survive_the_way_through_yaml(tmp_path: Path) -> None:
-    settings = RunSettings(runner="inline", workers=3, reduced_decode=False)
+    settings = RunSettings(runner="inline", workers=3, reduced_decode=True)
     assert read(tmp_path, to_yaml(Pipeline(Directory("photos")), settings))[1] == settings
 
 

@@ -4,6 +4,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,21 +32,30 @@ def log_directory() -> Path:
     return folder
 
 
-@functools.cache
 def start_gateway() -> None:
-    """Start the Java process, once; PyFlink finds it from then on.
+    """Start the Java process where none runs; PyFlink finds it from then on.
 
     Raises:
         SetupError: Java is missing or does not start.
     """
+    if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
+        _java.cache_clear()
+        java_gateway._gateway = None
+        _java()
+
+
+@functools.cache
+def _java() -> "subprocess.Popen[bytes]":
+    """Start the Java process and return it."""
     java_home = find_java_home()
     launch = java_gateway.launch_gateway_server_process
+    started: list[subprocess.Popen[bytes]] = []
 
     def launch_here(env: dict[str, str], args: list[str]) -> "subprocess.Popen[bytes]":
-        process: subprocess.Popen[bytes] = launch(_adapted(env), args)
-        _copy_to_log(process.stderr, log_directory() / "stderr.log")
-        atexit.register(_end, process)
-        return process
+        started.append(launch(_adapted(env), args))
+        _copy_to_log(started[0].stderr, log_directory() / "stderr.log")
+        atexit.register(_end, started[0])
+        return started[0]
 
     java_gateway.launch_gateway_server_process = launch_here
     try:
@@ -56,6 +66,7 @@ def start_gateway() -> None:
         raise SetupError(f"Java in {java_home} does not start: {error}\n{log}") from error
     finally:
         java_gateway.launch_gateway_server_process = launch
+    return started[0]
 
 
 def _adapted(env: dict[str, str]) -> dict[str, str]:
@@ -110,6 +121,7 @@ def _copy_to_log(stream: IO[bytes] | None, path: Path) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the Java process: it leaves when its standard input closes; wait for that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not stop the cleaning up
     if process.poll() is None:
         java_gateway.get_gateway().shutdown()  # so that nothing calls into Java from now on
     if process.stdin is not None:

@@ -1,6 +1,7 @@
 """Run a pipeline on embedded Flink: a cluster inside one Java process on this machine."""
 
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from pyflink.java_gateway import get_gateway
 
 from sightflow.chunks import chunked
 from sightflow.delivery import Delivery, Place, finish
-from sightflow.errors import JobError
+from sightflow.errors import JobError, SetupError
 from sightflow.flink.functions import DeliverInOrder, Manifest, RecogniseChunk, read_failure
 from sightflow.flink.gateway import log_directory, start_gateway
 from sightflow.ledger import Ledger, Summary
@@ -28,6 +29,7 @@ __all__ = ["run"]
 
 _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
 _POLL_S = 0.1
+_CANCEL_TIMEOUT_S = 30.0
 _MAX_RANGES = 20_000
 
 
@@ -54,6 +56,7 @@ def run(
     started = time.time()
     settings = settings or RunSettings()
     pipeline.check()
+    _check_port(settings.web_ui_port)
     workers = settings.workers or n_cores()
     with _run_directory(pipeline) as directory:
         manifest = Manifest(directory / "claims.jsonl")
@@ -64,10 +67,24 @@ def run(
         if n_chunks:
             recognise = RecogniseChunk(pipeline, settings, manifest, max(1, n_cores() // workers))
             deliver = DeliverInOrder(pipeline, n_chunks, directory / "progress.json")
-            env = _environment(settings, workers, directory)
-            _build(env, recognise, deliver, n_chunks)
-            place = _execute(env, pipeline.name, directory, on_progress, n_images)
+            with _java_errors():
+                env = _environment(settings, workers, directory)
+                _build(env, recognise, deliver, n_chunks)
+                place = _execute(env, pipeline.name, directory, on_progress, n_images)
         return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
+
+
+def _check_port(port: int | None) -> None:
+    """Raise `SetupError` if something else answers on the port of the web page."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port or 0))
+        except OSError as error:
+            raise SetupError(
+                f"port {port} of 127.0.0.1 must be free for Flink's page; {error.strerror}; "
+                "choose another"
+            ) from error
 
 
 @contextmanager
@@ -149,6 +166,20 @@ def _execute(
             time.sleep(_POLL_S)
             on_progress(_place(directory).ledger, n_images)
         result.result()
+    except (KeyboardInterrupt, SystemExit):
+        client.cancel().result()
+        deadline = time.monotonic() + _CANCEL_TIMEOUT_S
+        while not result.done() and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        raise
+    return _place(directory)
+
+
+@contextmanager
+def _java_errors() -> Iterator[None]:
+    """Make what Java reports, or its death, into a `JobError`."""
+    try:
+        yield
     except Py4JJavaError as error:
         raise _job_error(error) from error
     except Py4JError as error:
@@ -156,10 +187,6 @@ def _execute(
             "the Java process that ran the job is gone: it was killed, ran out of memory, or a "
             f"native library crashed in it; its log is {_kept_log()}"
         ) from error
-    except BaseException:
-        client.cancel().result()
-        raise
-    return _place(directory)
 
 
 def _place(directory: Path) -> Place:

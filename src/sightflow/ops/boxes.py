@@ -88,12 +88,10 @@ def nms(
     kept: list[int] = []
     for class_id in np.unique(class_ids):
         rows = order[class_ids[order] == class_id]
-        ious = box_iou(boxes_xyxy[rows], boxes_xyxy[rows])
-        alive = np.ones(len(rows), bool)
-        for i in range(len(rows)):
-            if alive[i]:
-                alive[i + 1 :] &= ious[i, i + 1 :] <= max_iou
-        kept.extend(rows[alive])
+        while len(rows):  # a row of overlaps at a time: all pairs at once would not fit in memory
+            best, rows = rows[:1], rows[1:]
+            kept.append(int(best[0]))
+            rows = rows[box_iou(boxes_xyxy[best], boxes_xyxy[rows])[0] <= max_iou]
     survivors = np.array(kept, np.intp)
     best_first: npt.NDArray[np.intp] = survivors[np.lexsort((survivors, -scores[survivors]))]
     return best_first

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sightflow.errors import DecodeError
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "decode"]
+__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "decode", "may_be_picture"]
 
 MAX_PIXELS = 178_000_000
 """Default limit for width x height of a picture."""
@@ -111,6 +111,17 @@ def _open(data: bytes) -> Image.Image:
         raise _refusal(data) from error
 
 
+def may_be_picture(head: bytes) -> bool:
+    """Return whether a file that begins like this can be a picture."""
+    if any(re.match(pattern, head, re.DOTALL) for pattern in _STARTS):
+        return True
+    try:
+        _open(head)
+    except DecodeError:
+        return False
+    return True
+
+
 def _refusal(data: bytes) -> DecodeError:
     """Tell a damaged picture from something else."""
     for pattern, kind in _STARTS.items():
@@ -193,14 +204,15 @@ def _to_rgb(image: Image.Image) -> Pixels:
         raise DecodeError("unsupported", f"{image.format} with 32-bit float samples")
     if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+        white = Image.new("RGB", rgba.size, (255, 255, 255))
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return np.asarray(white)
     return np.asarray(image.convert("RGB"))
 
 
 def _sixteen_bits(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Return the upper eight bits of each 16-bit sample."""
-    samples = np.asarray(image).astype(np.int64)
+    samples = np.asarray(image)
     if samples.min(initial=0) < 0 or samples.max(initial=0) > 0xFFFF:
         raise DecodeError("unsupported", f"{image.format} with samples of more than 16 bits")
     return (samples >> 8).astype(np.uint8)

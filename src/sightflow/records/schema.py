@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -53,6 +55,11 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def _plain(numbers: npt.NDArray[np.float32]) -> list[float]:
+    """Return float32 values as the floats with the fewest digits that give them back."""
+    return [float(str(number)) for number in numbers]
+
+
 def _uses(record: ImageRecord) -> dict[str, Any]:
     uses = [
         {"step": use.step, "model": use.model, "model_version": use.version}
@@ -67,7 +74,7 @@ def _classification(record: ImageRecord) -> dict[str, Any]:
     found = record.classification
     if found is None:
         return {}
-    columns = zip(found.labels, found.class_ids, found.scores, strict=True)
+    columns = zip(found.labels, found.class_ids.tolist(), _plain(found.scores), strict=True)
     return {"classification": [{"label": a, "class_id": b, "score": c} for a, b, c in columns]}
 
 
@@ -75,7 +82,7 @@ def _scene(record: ImageRecord) -> dict[str, Any]:
     found = record.scene
     if found is None:
         return {}
-    columns = zip(found.labels, found.scores, strict=True)
+    columns = zip(found.labels, _plain(found.scores), strict=True)
     return {"scene": [{"label": label, "score": score} for label, score in columns]}
 
 
@@ -83,11 +90,11 @@ def _detections(record: ImageRecord) -> dict[str, Any]:
     found = record.detections
     if found is None:
         return {}
-    columns = zip(found.labels, found.class_ids, found.scores, found.boxes_xyxy, strict=True)
+    boxes = map(_plain, found.boxes_xyxy)
+    columns = zip(found.labels, found.class_ids.tolist(), _plain(found.scores), boxes, strict=True)
     return {
         "detections": [
-            {"label": a, "class_id": b, "score": c, "box_xyxy": list(box)}
-            for a, b, c, box in columns
+            {"label": a, "class_id": b, "score": c, "box_xyxy": box} for a, b, c, box in columns
         ]
     }
 
@@ -127,8 +134,5 @@ def rejected_row(rejected: Rejected) -> dict[str, Any]:
 
 
 def to_json(row: Row) -> bytes:
-    """Return a row as one line of JSON without its line end.
-
-    A float32 is written with the fewest digits that give the same float32 back.
-    """
-    return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)
+    """Return a row as one line of JSON without its line end."""
+    return orjson.dumps(row)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sightflow.errors import PipelineError
+from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.ops.draw import draw_classification, draw_detections, enlarged
 from sightflow.protocols import Context
 from sightflow.records import ImageRecord
@@ -62,7 +62,7 @@ class AnnotatedImages:
             if record.classification is not None:
                 pixels = draw_classification(pixels, record.classification)
             path = Path(self.directory, _with_suffix(record.origin.name, ".jpg"))
-            _write(path, _encode(pixels, "jpeg", self.quality))
+            _write(path, _encode(pixels, "jpeg", self.quality), record.origin.uri)
 
         return write
 
@@ -107,7 +107,7 @@ class ImageFolder:
                     "images are normalised to float32; use `format: npy`"
                 )
             path = Path(self.directory, _with_suffix(record.origin.name, suffix))
-            _write(path, _encode(array, self.format, self.quality))
+            _write(path, _encode(array, self.format, self.quality), record.origin.uri)
 
         return write
 
@@ -125,8 +125,12 @@ def _with_suffix(name: str, suffix: str) -> str:
     Examples:
         >>> _with_suffix("a/cat.jpg", ".jpg"), _with_suffix("a/cat.png", ".jpg")
         ('a/cat.jpg', 'a/cat.png.jpg')
+        >>> _with_suffix("a/cat.png.jpg", ".jpg")
+        'a/cat.png.jpg.jpg'
     """
-    return name if os.path.splitext(name)[1].lower() == suffix else name + suffix
+    stem, ending = os.path.splitext(name)
+    single = ending.lower() == suffix and not os.path.splitext(stem)[1]
+    return name if single else name + suffix
 
 
 def _encode(array: npt.NDArray[Any], format: str, quality: int) -> bytes:
@@ -140,6 +144,8 @@ def _encode(array: npt.NDArray[Any], format: str, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, uri: str) -> None:
+    if path.exists() and os.path.exists(uri) and os.path.samefile(path, uri):
+        raise OutputExistsError(f"{path}: is the picture that is read; choose another folder")
     with replacing(path) as draft:
         draft.write_bytes(data)

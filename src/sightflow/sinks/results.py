@@ -14,7 +14,13 @@ import pyarrow.parquet as pq
 
 from sightflow.ledger import Summary
 from sightflow.records import RESULT_SCHEMA, Row
-from sightflow.sinks.staging import StagedLines, check_files, replacing, staged
+from sightflow.sinks.staging import (
+    StagedLines,
+    check_files,
+    discard_staged,
+    replacing,
+    staged,
+)
 
 __all__ = ["JsonLines", "Parquet"]
 
@@ -63,8 +69,8 @@ class _ResultFiles:
 
     def discard(self) -> None:
         """Remove the staged files."""
-        staged(Path(self.path)).unlink(missing_ok=True)
-        staged(self._beside("rejected.jsonl")).unlink(missing_ok=True)
+        discard_staged(Path(self.path))
+        discard_staged(self._beside("rejected.jsonl"))
 
     def _beside(self, ending: str) -> Path:
         return Path(self.path).with_suffix(f".{ending}")
@@ -100,11 +106,12 @@ class Parquet(_ResultFiles):
 
     def commit(self, summary: Summary) -> None:
         """Make the staged lines into Parquet and rename it."""
-        self._commit_beside(summary)
         lines = staged(Path(self.path))
         with replacing(Path(self.path)) as draft, pq.ParquetWriter(draft, RESULT_SCHEMA) as writer:
             for rows in _groups(lines):
                 writer.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA))
+            writer.close()
+            self._commit_beside(summary)
         lines.unlink()
 
 

@@ -1,15 +1,17 @@
 """Files that appear at once: written beside their final place, then renamed."""
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from sightflow.errors import JobError, OutputError, OutputExistsError
 from sightflow.records import Row, to_json
 
-__all__ = ["StagedLines", "check_files", "check_folder", "replacing", "staged"]
+__all__ = ["StagedLines", "check_files", "check_folder", "discard_staged", "replacing", "staged"]
 
 
 def staged(path: Path) -> Path:
@@ -45,19 +47,48 @@ def _check_writable(folder: Path) -> None:
     """Raise `OutputError` unless files can be made below the nearest folder that exists."""
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise OutputError(f"{folder}: {nearest} is no folder in which files can be made")
+        raise OutputError(f"{folder}: no file can be made there; {nearest} does not allow it")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path to write to; rename it to `path` if all went well, else remove it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make what the file system raises into `OutputError`."""
     try:
-        yield draft
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Reserve a file for this run until it is closed; False when another run has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def discard_staged(path: Path) -> None:
+    """Remove the staged form of a file, unless another run is writing it."""
+    try:
+        with open(staged(path), "rb") as file:
+            if _lock(file):
+                staged(path).unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
 
 
 class StagedLines:
@@ -65,7 +96,6 @@ class StagedLines:
 
     def __init__(self, path: Path, position: int) -> None:
         """Open the staged form of `path` and cut off what came after `position`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = staged(path)
         length = self._path.stat().st_size if position else 0
         if length < position:
@@ -73,7 +103,12 @@ class StagedLines:
                 f"{self._path}: has {length} bytes; the checkpoint needs {position}; "
                 "start the run anew"
             )
-        self._file = open(self._path, "ab" if position else "wb")  # noqa: SIM115 - see close()
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "ab")  # noqa: SIM115 - see close()
+        if not _lock(self._file):
+            self._file.close()
+            raise OutputExistsError(f"{path}: another run is writing it; choose another path")
         self._file.truncate(position)
         self._file.seek(position)
 

@@ -1,5 +1,6 @@
 """Frames of videos, decoded with PyAV: exactly the wanted ones, in order."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -119,14 +120,16 @@ class _Cursor:
         Some containers seek by decoding time, and land behind the frame: then look further back.
         """
         back_s = 0.0
-        while back_s < _MAX_BACK_S:
+        while True:
             ticks = int(back_s / float(self._stream.time_base))
             self._container.seek(pts - ticks, stream=self._stream)
             frames = self._decoded()
             first = next(frames, None)
-            if first is not None and first.pts <= pts:
+            at_start = back_s > _MAX_BACK_S
+            if first is not None and (first.pts <= pts or at_start):
                 yield first.pts, first
                 yield from ((frame.pts, frame) for frame in frames)
+            if at_start or (first is not None and first.pts <= pts):
                 return
             back_s = back_s * 4 or 1.0
 
@@ -156,7 +159,11 @@ def list_frames(reader: Reader, uri: str) -> Listing:
     """
     with reader.open(uri) as file, _open(file) as container:
         stream = _stream(container)
-        packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size]
+        packets = [
+            (packet.pts, packet.is_keyframe)
+            for packet in container.demux(stream)
+            if packet.size and not packet.is_discard  # cut off by an edit list
+        ]
         tick = float(stream.time_base or 1)
         promised_s = _promised_s(container, stream)
     if not packets or any(pts is None for pts, _ in packets):
@@ -176,17 +183,22 @@ def _promised_s(container: Any, stream: Any) -> float:
     """
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    hours, minutes, seconds = stream.metadata.get("DURATION", "0:0:0").split(":")
-    stated = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    stated = _seconds_of(stream.metadata.get("DURATION", ""))
     alone = len(container.streams) == 1 and container.duration
     return stated or (container.duration / av.time_base if alone else 0.0)
+
+
+def _seconds_of(clock: str) -> float:
+    """Return the seconds of a time like `0:01:02.5`; 0 where it is written in another way."""
+    found = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", clock)
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
 
 
 def _open(file: Any) -> Any:
     if not file.read(1):
         raise DecodeError("empty", "no bytes")
     file.seek(0)
-    return av.open(file)
+    return av.open(file, metadata_errors="replace")
 
 
 def _stream(container: Any) -> Any:

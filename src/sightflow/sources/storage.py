@@ -3,6 +3,7 @@
 import fnmatch
 import os
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,10 +17,14 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from sightflow.errors import SourceError
+from sightflow.ops.decode import may_be_picture
 
 __all__ = ["Reader", "StoredFile", "list_files"]
 
 _ARCHIVES = ("zip", "tar")
+_MAX_BLIND_BYTES = 16 << 20
+"""So much of a file is read before it must look like a picture."""
+
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -70,7 +75,8 @@ def _find(fs: Any, root: str, *, recursive: bool) -> tuple[dict[str, Any], str]:
     if fs.isfile(root):
         return {root: fs.info(root)}, os.path.dirname(root)
     if fs.isdir(root) or root == "":
-        return fs.find(root, detail=True, maxdepth=None if recursive else 1), root
+        strict = {"on_error": "raise"} if "file" in fs.protocol else {}  # no folder goes unseen
+        return fs.find(root, detail=True, maxdepth=None if recursive else 1, **strict), root
     return {}, root
 
 
@@ -97,19 +103,23 @@ class Reader:
         self._archives: dict[str, Any] = {}
 
     def read(self, uri: str) -> bytes:
-        """Return the bytes of a file.
+        """Return the bytes of a file; only the beginning of a large one that is no picture.
 
         Raises:
             OSError: the storage fails, the archive is damaged, or the file is gone.
         """
         with _archive_errors(), self.open(uri) as file:
-            data: bytes = file.read()
+            data: bytes = file.read(_MAX_BLIND_BYTES)
+            if len(data) == _MAX_BLIND_BYTES and may_be_picture(data):
+                data += file.read()
             return data
 
     def open(self, uri: str) -> Any:
         """Return the file, open for reading and seeking."""
         protocol, separator, path = uri.partition("://")
         if not separator:
+            if not stat.S_ISREG(os.stat(uri).st_mode):
+                raise OSError("a pipe, socket or device, not a file")
             return open(uri, "rb")
         member, separator, archive = path.rpartition("::")
         if not separator or protocol not in _ARCHIVES:

@@ -40,9 +40,10 @@ class Video:
                 "Video: `every` and `segment_frames` are counts of frames, from 1; "
                 f"got {self.every} and {self.segment_frames}"
             )
-        if self.fps is not None and (self.fps <= 0 or self.every != 1):
+        if self.fps is not None and (not 0 < self.fps <= 1000 or self.every != 1):
             raise PipelineError(
-                f"Video: `fps` is above 0 and goes without `every`; got {self.fps}, {self.every}"
+                "Video: `fps` is in (0, 1000] and goes without `every`; "
+                f"got {self.fps}, {self.every}"
             )
 
     def claims(self) -> Iterator[Claim]:

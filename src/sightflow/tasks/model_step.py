@@ -82,11 +82,12 @@ def labels_of(card: Card, class_ids: npt.NDArray[np.integer[Any]]) -> tuple[str,
     Raises:
         ModelError: the model gives a class that has no label on the card.
     """
-    highest = int(class_ids.max(initial=-1))
-    if highest >= len(card.labels):
-        raise ModelError(
-            f"model {card.name!r} gives class {highest}; its card has {len(card.labels)} labels"
-        )
+    for class_id in (int(class_ids.max(initial=0)), int(class_ids.min(initial=0))):
+        if len(class_ids) and not 0 <= class_id < len(card.labels):
+            raise ModelError(
+                f"model {card.name!r} gives class {class_id}; its card has "
+                f"{len(card.labels)} labels"
+            )
     return tuple(card.labels[i] for i in class_ids)
 
 

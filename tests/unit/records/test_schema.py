@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -142,13 +143,26 @@ def test_a_float32_written_as_json_is_the_same_float32_when_read():
     values = np.random.default_rng(1).random(2000, np.float32)
     values = np.concatenate([values, np.float32([0, 1, 1e-30, 1e30, 16_777_216, 1 / 3])])
 
-    read = json.loads(to_json({"scores": list(values)}))["scores"]
+    row = json.loads(to_json(result_row(scored(values))))
 
+    read = [item["score"] for item in row["classification"]]
     assert (np.array(read, np.float32) == values).all()
 
 
 def test_a_float32_is_written_with_few_digits():
-    assert to_json({"score": np.float32(0.9)}) == b'{"score":0.9}'
+    assert b'"score":0.9}' in to_json(result_row(scored(np.float32([0.9]))))
+
+
+def test_a_row_is_the_same_line_after_a_way_through_json():
+    """Rows travel as JSON between the processes of Flink; the output must not show it."""
+    line = to_json(result_row(scored(np.float32([4.328775e-06, 1e-30, 0.1, 123456.7]))))
+
+    assert to_json(orjson.loads(line)) == line
+
+
+def scored(scores):
+    n = len(scores)
+    return a_record(classification=Classification(("x",) * n, np.zeros(n, np.int32), scores))
 
 
 def test_a_row_is_one_line_of_json_whatever_its_labels_are():

@@ -13,7 +13,7 @@ from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.protocols import ImageSink
 from sightflow.records import Classification, Detections, ImageRecord
 from sightflow.sinks import AnnotatedImages, ImageFolder
-from sightflow.testing import a_context, a_record, an_origin
+from sightflow.testing import a_context, a_record, an_origin, draw_scene, encode_image
 
 KINDS = pytest.mark.parametrize("kind", [AnnotatedImages, ImageFolder])
 
@@ -223,3 +223,16 @@ def test_a_record_is_not_changed_by_writing_it(tmp_path: Path, kind: Any) -> Non
     record = replace(named("a.jpg", pixels=pixels), detections=one_box())
     write(kind(str(tmp_path)), record)
     assert (pixels == 128).all()
+
+
+@pytest.mark.parametrize("kind", [AnnotatedImages, ImageFolder])
+def test_the_picture_that_is_read_is_never_replaced(tmp_path, kind):
+    original = tmp_path / "a.jpg"
+    original.write_bytes(encode_image(draw_scene()))
+    before = original.read_bytes()
+    record = a_record(origin=an_origin(uri=str(original), name="a.jpg"))
+
+    with pytest.raises(OutputExistsError, match="is the picture that is read"):
+        kind(str(tmp_path), overwrite=True).open_images(a_context())(record)
+
+    assert original.read_bytes() == before

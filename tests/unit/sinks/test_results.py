@@ -263,3 +263,18 @@ def test_parquet_that_cannot_be_made_leaves_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "out.parquet").exists()
     sink.discard()
     assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", [JsonLines, Parquet])
+def test_two_runs_cannot_write_one_file(tmp_path, kind):
+    path = str(tmp_path / "out.data")
+    first = kind(path).open_results(None)
+    first.append([{"n": 1}], [])
+
+    with pytest.raises(OutputExistsError, match="another run is writing it"):
+        kind(path).open_results(None)
+    kind(path).discard()
+
+    assert first.position()[0] == len(b'{"n":1}\n')
+    assert (tmp_path / ".out.data.partial").read_bytes() == b'{"n":1}\n'
+    first.close()

@@ -1,5 +1,6 @@
 """Pictures are listed in order under names that people know, and read back by them."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -275,3 +276,19 @@ def test_a_rejected_image_names_the_step_and_the_file(tmp_path: Path) -> None:
     assert isinstance(rejected, Rejected)
     assert (rejected.step, rejected.origin) == ("read", claims[0].origin)
     assert "No such file" in rejected.message
+
+
+def test_a_pipe_in_a_folder_is_rejected_and_does_not_hang(tmp_path: Path) -> None:
+    write(tmp_path, "cat.jpg")
+    os.mkfifo(tmp_path / "pipe")
+
+    assert redeem(Directory(str(tmp_path))) == [b"cat.jpg", "unreadable"]
+
+
+def test_of_a_large_file_that_is_no_picture_only_the_beginning_is_read(tmp_path: Path) -> None:
+    with open(tmp_path / "disk.img", "wb") as file:
+        file.truncate(200 << 20)
+
+    (head,) = redeem(Directory(str(tmp_path)))
+
+    assert len(head) == 16 << 20

@@ -366,7 +366,7 @@ def test_a_place_without_files_is_an_error(tmp_path: Path) -> None:
     [
         ({"every": 0}, "`every` and `segment_frames` are counts of frames, from 1; got 0 and 64"),
         ({"segment_frames": 0}, "got 1 and 0"),
-        ({"fps": 0.0}, r"`fps` is above 0 and goes without `every`; got 0\.0, 1"),
+        ({"fps": 0.0}, r"`fps` is in \(0, 1000\] and goes without `every`; got 0\.0, 1"),
         ({"fps": 5.0, "every": 2}, r"goes without `every`; got 5\.0, 2"),
     ],
 )
@@ -387,3 +387,30 @@ def test_what_a_cut_download_lacks_is_rejected_and_not_forgotten(tmp_path: Path)
     assert isinstance(outcomes[-1], Rejected)
     assert outcomes[-1].reason == "corrupt"
     assert not [o for o in redeem(Video(str(whole))) if isinstance(o, Rejected)]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "avi"])
+def test_metadata_that_is_no_utf_8_does_not_matter(tmp_path: Path, suffix: str) -> None:
+    path = draw_video(tmp_path / f"clip.{suffix}", 10, title="Caf\u00e9")
+    Path(path).write_bytes(Path(path).read_bytes().replace("Caf\u00e9".encode(), b"Caf\xe9!"))
+
+    assert all(isinstance(outcome, ImageRecord) for outcome in redeem(Video(str(path))))
+
+
+def test_frames_that_an_edit_list_cuts_off_are_no_frames(tmp_path: Path) -> None:
+    """What a lossless trim leaves: packets from the key frame on, shown from a later one."""
+    whole, trimmed = draw_video(tmp_path / "whole.mp4", 40), tmp_path / "trimmed.mp4"
+    with av.open(str(whole)) as source, av.open(str(trimmed), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                shift = int(0.3 / packet.time_base)  # the first frames come before time 0
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                target.mux(packet)
+    with av.open(str(trimmed)) as container:
+        shown = sum(1 for _ in container.decode(video=0))
+
+    outcomes = redeem(Video(str(trimmed), segment_frames=8))
+
+    assert [type(outcome) for outcome in outcomes] == [ImageRecord] * shown
