@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from sightflow.chunks import ChunkResult
+from sightflow.errors import JobError
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
@@ -29,6 +30,8 @@ class Place:
     ledger: Ledger = field(default_factory=Ledger)
     first_result_at: float | None = None
     """When the first result was delivered, in seconds since 1970."""
+    version: int = 1
+    """Of this form of the state; a change of the fields takes the next number."""
 
     def encode(self) -> bytes:
         """Return the place as JSON."""
@@ -36,8 +39,18 @@ class Place:
 
     @classmethod
     def decode(cls, data: bytes) -> "Place":
-        """Return the place that `encode` made."""
-        return msgspec.json.decode(data, type=cls)
+        """Return the place that `encode` made.
+
+        Raises:
+            JobError: it was written by another version of this class.
+        """
+        place = msgspec.json.decode(data, type=cls)
+        if place.version != cls.version:
+            raise JobError(
+                f"the checkpoint's place must be of version {cls.version}; got {place.version}; "
+                "start the run anew"
+            )
+        return place
 
 
 class Delivery:

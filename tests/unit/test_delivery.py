@@ -9,7 +9,7 @@ import pytest
 
 from sightflow.chunks import ChunkResult
 from sightflow.delivery import Delivery, Place, finish
-from sightflow.errors import LedgerError
+from sightflow.errors import JobError, LedgerError
 from sightflow.ledger import Ledger
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
@@ -186,3 +186,9 @@ def test_no_output_appears_when_an_image_was_lost(
     with pytest.raises(LedgerError, match=message):
         finished(pipeline, place, n_claimed)
     assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_place_of_another_version_is_refused() -> None:
+    data = Place().encode().replace(b'"version":1', b'"version":99')
+    with pytest.raises(JobError, match=r"must be of version 1; got 99; start the run anew"):
+        Place.decode(data)
