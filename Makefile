@@ -26,7 +26,7 @@ demo: setup ## Recognise real pictures on embedded Flink and show them on a page
 	$(BIN)/python examples/demo.py --out demo-out
 
 test: check ## Pass the tests, the fast ones first
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --randomly-dont-reorganize
 
 check: setup ## Lint, types, import rules
 	$(BIN)/ruff check
