@@ -3,6 +3,7 @@
 The videos are made here: each frame carries its number as six blocks, black for 0, white for 1.
 """
 
+import struct
 import tracemalloc
 import wave
 from collections.abc import Iterator
@@ -414,3 +415,22 @@ def test_frames_that_an_edit_list_cuts_off_are_no_frames(tmp_path: Path) -> None
     outcomes = redeem(Video(str(trimmed), segment_frames=8))
 
     assert [type(outcome) for outcome in outcomes] == [ImageRecord] * shown
+
+
+def test_a_video_that_was_filmed_upright_is_turned_upright(tmp_path: Path) -> None:
+    """Phones store the picture lying and write a quarter turn clockwise into the track's header."""
+    path = draw_video(tmp_path / "clip.mp4", 2)
+    (lying, _) = redeem(Video(str(path)))
+    identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    quarter = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 240 << 16, 0, 1 << 30)
+    data = path.read_bytes()
+    header = data.index(b"tkhd")
+    at = data.index(identity, header)
+    path.write_bytes(data[:at] + quarter + data[at + len(quarter) :])
+
+    (upright, _) = redeem(Video(str(path)))
+
+    assert isinstance(lying, ImageRecord)
+    assert isinstance(upright, ImageRecord)
+    assert (upright.width, upright.height) == (240, 320)
+    assert np.array_equal(upright.pixels, np.rot90(lying.pixels, -1))
