@@ -120,9 +120,7 @@ def _build(kind: Any, place: str, options: Any) -> Any:
     }
     try:
         return kind(**values)
-    except TypeError as error:
-        raise PipelineError(f"{place}: {error}") from error
-    except SightflowError as error:
+    except (TypeError, SightflowError) as error:
         raise PipelineError(f"{place}: {error}") from error
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import jinja2
 
+from sightflow.sinks.staging import replacing
+
 __all__ = ["Section", "write_gallery"]
 
 
@@ -41,9 +43,8 @@ def write_gallery(path: Path, title: str, sections: Sequence[Section]) -> None:
     page = environment.get_template("gallery.html").render(
         title=title, sections=[_section(section, path.parent) for section in sections]
     )
-    draft = path.with_name(f".{path.name}.partial")
-    draft.write_text(page, "utf-8")
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        draft.write_text(page, "utf-8")
 
 
 def _section(section: Section, base: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The functions that Flink calls: thin shells around the chain and the delivery."""
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from sightflow.delivery import Delivery, Place
 from sightflow.pipeline import Pipeline
 from sightflow.records import Claim
 from sightflow.settings import RunSettings
+from sightflow.sinks.staging import replacing
 
 __all__ = ["DeliverInOrder", "Manifest", "RecogniseChunk", "read_failure"]
 
@@ -177,7 +177,6 @@ class DeliverInOrder(KeyedProcessFunction):
         """Let the client know how far it is, a few times a second and at the end."""
         now = time.monotonic()
         if last or now - self._progress_at >= _PROGRESS_EVERY_S:
-            draft = self._progress.with_suffix(".draft")
-            draft.write_bytes(place)
-            os.replace(draft, self._progress)
+            with replacing(self._progress) as draft:
+                draft.write_bytes(place)
             self._progress_at = now

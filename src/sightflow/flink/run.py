@@ -62,7 +62,7 @@ def run(
         manifest = Manifest(directory / "claims.jsonl")
         n_chunks, n_images = manifest.write(chunked(pipeline.source.claims(), settings.batch_size))
         sinks = [sink for _, sink in pipeline.result_sinks]
-        Delivery(sinks, Place()).close()  # an empty output, should there be no chunk
+        Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
         place = Place()
         if n_chunks:
             recognise = RecogniseChunk(pipeline, settings, manifest, max(1, n_cores() // workers))

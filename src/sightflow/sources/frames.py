@@ -51,9 +51,6 @@ class Decoder:
         try:
             for number, pts, _ in wanted:
                 yield cursor.take(number if cursor.sequential else pts)
-        except av.FFmpegError:
-            self._close()
-            raise
         finally:
             if cursor.sequential:
                 self._kept = {uri: cursor}
@@ -129,7 +126,8 @@ class _Cursor:
             if first is not None and (first.pts <= pts or at_start):
                 yield first.pts, first
                 yield from ((frame.pts, frame) for frame in frames)
-            if at_start or (first is not None and first.pts <= pts):
+                return
+            if at_start:
                 return
             back_s = back_s * 4 or 1.0
 
