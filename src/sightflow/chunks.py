@@ -13,6 +13,10 @@ from sightflow.records import Claim, ImageRecord, rejected_row, result_row
 
 __all__ = ["ChunkResult", "chunked", "decode_claims", "encode_claims"]
 
+# msgspec makes its plan for a type at the first use and is not safe against a second thread then:
+# it reads the half-made plan and the process dies. Here the import lock keeps others away.
+msgspec.convert([], list[Claim])
+
 
 def chunked(claims: Iterable[Claim], n_images: int) -> Iterator[list[Claim]]:
     """Group claims, in order, into chunks of at least `n_images` images; the last may have fewer.

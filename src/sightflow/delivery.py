@@ -44,13 +44,16 @@ class Place:
         Raises:
             JobError: it was written by another version of this class.
         """
-        place = msgspec.json.decode(data, type=cls)
+        place = _PLACES.decode(data)
         if place.version != cls.version:
             raise JobError(
                 f"the checkpoint's place must be of version {cls.version}; got {place.version}; "
                 "start the run anew"
             )
         return place
+
+
+_PLACES = msgspec.json.Decoder(Place)  # made while importing, when no other thread can interfere
 
 
 class Delivery:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -107,3 +108,20 @@ def test_a_file_name_that_is_not_utf_8_does_not_stop_a_chunk() -> None:
     name = os.fsdecode(b"\xff.jpg")
     result = ChunkResult.of(0, [a_record(origin=an_origin(uri=name)), rejected(name)])
     assert ChunkResult.decode(result.encode()).n_read == 2
+
+
+def test_the_first_claims_may_be_decoded_by_several_threads_at_once() -> None:
+    script = f"""
+import sys, threading
+from sightflow.chunks import decode_claims
+sys.setswitchinterval(1e-7)
+barrier = threading.Barrier(8)
+def decode():
+    barrier.wait()
+    decode_claims({encode_claims([a_claim()])!r})
+threads = [threading.Thread(target=decode) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    for _ in range(8):  # where it goes wrong, every other process dies
+        assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
