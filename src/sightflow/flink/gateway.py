@@ -19,9 +19,12 @@ from pyflink import java_gateway
 from sightflow.errors import SetupError
 from sightflow.flink.java import find_java_home
 
-__all__ = ["log_directory", "start_gateway"]
+__all__ = ["log_directory", "run_in_worker", "start_gateway"]
 
 _END_TIMEOUT_S = 10
+_JVM_ARGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Java only moves small records here: threads of its own that collect garbage or optimise code
+would take the cores from the models."""
 
 
 @functools.cache
@@ -42,6 +45,23 @@ def start_gateway() -> None:
         _java.cache_clear()
         java_gateway._gateway = None
         _java()
+
+
+def run_in_worker(code: str) -> None:
+    """Run Python code inside the Java process, in the interpreter that all its workers share.
+
+    Raises:
+        Py4JError: the code failed, or the Java process is gone.
+    """
+    jvm = java_gateway.get_gateway().jvm
+    exec_type = getattr(jvm.pemja.core, "PythonInterpreterConfig$ExecType").MULTI_THREAD
+    builder = jvm.pemja.core.PythonInterpreterConfig.newBuilder()
+    config = builder.setPythonExec(sys.executable).setExcType(exec_type).build()
+    interpreter = jvm.pemja.core.PythonInterpreter(config)
+    try:
+        interpreter.exec(code)
+    finally:
+        interpreter.close()
 
 
 @functools.cache
@@ -72,9 +92,15 @@ def _java() -> "subprocess.Popen[bytes]":
 def _adapted(env: dict[str, str]) -> dict[str, str]:
     """Let the Python inside Java be this one, and scratch files lie in one place."""
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    env["JVM_ARGS"] = f"{env.get('JVM_ARGS', '')} -Djava.io.tmpdir={log_directory()}"
+    env["JVM_ARGS"] = " ".join([*_JVM_ARGS, *_places(), env.get("JVM_ARGS", "")])
     env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])
     return env
+
+
+def _places() -> list[str]:
+    """Return the options that keep what Java writes in one place."""
+    folder = log_directory()
+    return [f"-Djava.io.tmpdir={folder}", f"-XX:ErrorFile={folder}/crash-%p.log"]
 
 
 @contextmanager

@@ -31,6 +31,8 @@ _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
 _POLL_S = 0.1
 _CANCEL_TIMEOUT_S = 30.0
 _MAX_RANGES = 20_000
+_CHUNKS_IN_RANGE = 4
+"""A worker asks for so many chunks at a time: each request costs several threads a switch."""
 
 
 def run(
@@ -138,7 +140,8 @@ def _build(
     n_chunks: int,
 ) -> None:
     """Build the job: numbers of chunks -> recognise, in parallel -> deliver, in one place."""
-    in_range = -(-n_chunks // _MAX_RANGES)
+    few = n_chunks // (8 * env.get_parallelism())  # towards the end nobody waits for a long range
+    in_range = max(1, min(_CHUNKS_IN_RANGE, few), -(-n_chunks // _MAX_RANGES))
     numbers = get_gateway().jvm.ai.sightflow.flink.InOrderSource(n_chunks, in_range)
     results = (
         env.from_source(Source(numbers), WatermarkStrategy.no_watermarks(), "chunks", Types.LONG())
