@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import logging
 import os
 import shutil
 import signal
@@ -12,9 +13,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from pyflink import java_gateway
+from pyflink import java_gateway, pyflink_gateway_server
 
 from sightflow.errors import SetupError
 from sightflow.flink.java import find_java_home
@@ -41,6 +42,7 @@ def start_gateway() -> None:
     Raises:
         SetupError: Java is missing or does not start.
     """
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it logs, it raises as well
     if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
         _java.cache_clear()
         java_gateway._gateway = None
@@ -78,15 +80,23 @@ def _java() -> "subprocess.Popen[bytes]":
         return started[0]
 
     java_gateway.launch_gateway_server_process = launch_here
+    pyflink_gateway_server.Popen = _started_quietly
     try:
-        with _environment(java_home), _stdout_to(log_directory() / "stdout.log"):
+        with _environment(java_home):
             java_gateway.get_gateway()
     except (OSError, RuntimeError) as error:
         log = (log_directory() / "stderr.log").read_text("utf-8", "replace")[-2000:]
         raise SetupError(f"Java in {java_home} does not start: {error}\n{log}") from error
     finally:
         java_gateway.launch_gateway_server_process = launch
+        pyflink_gateway_server.Popen = subprocess.Popen
     return started[0]
+
+
+def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a process whose standard output goes into the log, not among ours."""
+    with open(log_directory() / "stdout.log", "ab") as log:
+        return subprocess.Popen(command, stdout=log, **options)
 
 
 def _adapted(env: dict[str, str]) -> dict[str, str]:
@@ -117,20 +127,6 @@ def _environment(java_home: Path) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _stdout_to(path: Path) -> Iterator[None]:
-    """Let processes started meanwhile write their standard output to a file, not into ours."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        with open(path, "ab") as file:
-            os.dup2(file.fileno(), 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _copy_to_log(stream: IO[bytes] | None, path: Path) -> None:
