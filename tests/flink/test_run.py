@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -77,6 +79,7 @@ def test_a_job_whose_java_process_is_killed_says_so(tmp_path):
 
     assert process.returncode == 1
     assert "JobError: the Java process that ran the job is gone" in stderr
+    assert "py4j.java_gateway" not in stderr, "no noise about the lost connection"
     assert not (tmp_path / "out.jsonl").exists()
 
 
@@ -127,26 +130,58 @@ def test_flinks_page_can_be_opened_while_the_job_runs(tmp_path):
     photos = fill_folder(tmp_path / "photos", 30)
     pipeline = Pipeline(Directory(str(photos)), name="a job to look at").apply("slow", Slow(0.1))
     settings = RunSettings(web_ui_port=_free_port())
-    answers: list[dict] = []
 
-    def look() -> None:
-        url = f"http://127.0.0.1:{settings.web_ui_port}/jobs/overview"
+    def running(rest) -> list[str]:
+        return [job["name"] for job in rest("/jobs/overview")["jobs"] if job["state"] == "RUNNING"]
+
+    described = pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl")))
+    assert _seen_while_running(described, settings, running) == ["a job to look at"]
+
+
+def test_the_metrics_of_the_workers_are_there_over_rest(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 60)
+    pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.2))
+    settings = RunSettings(web_ui_port=_free_port())
+
+    def metrics(rest) -> dict[str, float]:
+        job = rest("/jobs")["jobs"][0]["id"]
+        path = f"/jobs/{job}/vertices/{rest(f'/jobs/{job}')['vertices'][0]['id']}/subtasks/metrics"
+        ids = {m["id"].rpartition("sightflow.")[2]: m["id"] for m in rest(path)}
+        wanted = [
+            ids[name] for name in ("records_in", "rejected", "decode_us_p99", "batch_size_max")
+        ]
+        return {m["id"].split(".")[-1]: m["max"] for m in rest(f"{path}?get={','.join(wanted)}")}
+
+    described = pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl")))
+    seen = _seen_while_running(described, settings, metrics)
+
+    assert 1 <= seen["records_in"] <= 63
+    assert 0 <= seen["rejected"] <= 3
+    assert 10 < seen["decode_us_p99"] < 10_000_000
+    assert seen["batch_size_max"] == 4
+
+
+def _seen_while_running(pipeline, settings, look):
+    """Run a pipeline and return the first thing that `look` saw over REST meanwhile."""
+    seen: list[Any] = []
+
+    def rest(path: str) -> Any:
+        url = f"http://127.0.0.1:{settings.web_ui_port}{path}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.load(answer)
+
+    def watch() -> None:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not answers:
-            try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    jobs = json.load(answer)["jobs"]
-                    answers.extend(job for job in jobs if job["state"] == "RUNNING")
-            except OSError:
-                pass
+        while time.monotonic() < deadline and not seen:
+            with suppress(OSError, LookupError):  # not up yet, or not reported yet
+                seen.extend(filter(None, [look(rest)]))
             time.sleep(0.1)
 
-    watcher = threading.Thread(target=look)
+    watcher = threading.Thread(target=watch)
     watcher.start()
-    run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), settings)
+    run(pipeline, settings)
     watcher.join()
-
-    assert [job["name"] for job in answers] == ["a job to look at"]
+    return seen[0]
 
 
 def test_an_empty_folder_gives_empty_results(tmp_path):

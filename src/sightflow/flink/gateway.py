@@ -42,7 +42,7 @@ def start_gateway() -> None:
     Raises:
         SetupError: Java is missing or does not start.
     """
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it logs, it raises as well
+    logging.getLogger("py4j.java_gateway").disabled = True  # what it logs, it raises as well
     if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
         _java.cache_clear()
         java_gateway._gateway = None

@@ -127,6 +127,7 @@ def _environment(
         "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
         "execution.checkpointing.dir": f"{directory.as_uri()}/checkpoints",
         "io.tmp.dirs": str(directory),
+        "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
         "rest.address": "127.0.0.1",
         "rest.bind-address": "127.0.0.1",
         "rest.bind-port": str(settings.web_ui_port or 0),
