@@ -2,9 +2,9 @@
 
     python benchmarks/quantization.py DATA/imagenet_samples
 
-`imagenet_samples` holds `labels.csv` (path, class_index) and pictures; it is no part of the project.
-Every second picture calibrates, the others are recognised. Calls of all forms alternate, image by
-image, with one thread. `pip install 'sightflow[quantize]'` brings what this needs.
+`imagenet_samples` holds `labels.csv` (path, class_index) and pictures; it is not part of the
+project. Every second picture calibrates, the others are recognised. Calls of all forms alternate,
+image by image, with one thread. `pip install 'sightflow[quantize]'` brings what this needs.
 """
 
 import argparse
@@ -87,16 +87,18 @@ def write_forms(model: ModelFile, pictures: np.ndarray, folder: Path) -> dict[st
 def measure(
     model: ModelFile, paths: dict[str, str], pictures: np.ndarray, classes: np.ndarray
 ) -> dict[str, Any]:
-    """Return size, median time, top-1 accuracy and agreement of every form."""
+    """Return size, median time, top-1 accuracy, agreement and change of scores of every form."""
     runs = {form: ModelFile(path, model.card).load(n_threads=1) for form, path in paths.items()}
     times: dict[str, list[float]] = {form: [] for form in runs}
     found: dict[str, list[int]] = {form: [] for form in runs}
+    scores: dict[str, list[float]] = {form: [] for form in runs}
     for i in range(len(pictures)):
         for form, run in runs.items():
             started = time.perf_counter()
             outputs = run(pictures[i : i + 1])
             times[form].append((time.perf_counter() - started) * 1000)
             found[form].append(int(outputs["prob"].argmax()))
+            scores[form].append(float(outputs["prob"].max()))
     float_ms = statistics.median(times["float"])
     return {
         form: {
@@ -106,6 +108,9 @@ def measure(
             "top1_percent": round(100 * float((found[form] == classes).mean()), 1),
             "agreement_percent": round(
                 100 * float((np.array(found[form]) == found["float"]).mean()), 1
+            ),
+            "mean_change_of_best_score": round(
+                float(np.abs(np.subtract(scores[form], scores["float"])).mean()), 3
             ),
         }
         for form, path in paths.items()
