@@ -282,11 +282,10 @@ def models(context: click.Context, *, as_json: bool) -> None:
 @models.command("quantize")
 @click.argument("model")
 @click.option("--data", required=True, metavar="DIR", help="Pictures like those to recognise.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="File for the result, .onnx."
-)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A file, .onnx.")
 @click.option(
     "--images",
+    "n_images",
     type=click.IntRange(1),
     default=200,
     show_default=True,
@@ -299,9 +298,7 @@ def models(context: click.Context, *, as_json: bool) -> None:
     help="A scale for each channel of a layer, or one for the layer.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier call.")
-def quantize_model(
-    model: str, *, data: str, out: Path, images: int, per_channel: bool, overwrite: bool
-) -> None:
+def quantize_model(model: str, **options: Any) -> None:
     """Write an int8 form of a classifier, and measure what it costs and gains.
 
     MODEL is a name (see `sightflow models`), or an .onnx file with its card.
@@ -309,20 +306,8 @@ def quantize_model(
     from sightflow.models import find_model
     from sightflow.quantizer import COLUMNS, quantize
 
-    source = find_model(model)
-    with (
-        console.without_native_noise() as stderr,
-        console.stages(stderr=stderr) as on_progress,
-    ):
-        report = quantize(
-            source,
-            data,
-            out,
-            n_images=images,
-            per_channel=per_channel,
-            overwrite=overwrite,
-            on_progress=on_progress,
-        )
+    with console.without_native_noise() as stderr, console.stages(stderr=stderr) as on_progress:
+        report = quantize(find_model(model), on_progress=on_progress, **options)
     console.print_table(COLUMNS, report.rows())
     print(report.summary(), file=sys.stderr)
 
