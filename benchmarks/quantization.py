@@ -25,6 +25,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from sightflow.models import ModelFile, zoo
 from sightflow.models import quantization as ours
 from sightflow.ops.decode import decode
+from sightflow.protocols import Inference
 
 UINT8, INT8 = QuantType.QUInt8, QuantType.QInt8
 FORMS: dict[str, tuple[Any, Any, bool]] = {
@@ -88,7 +89,10 @@ def measure(
     model: ModelFile, paths: dict[str, str], pictures: np.ndarray, classes: np.ndarray
 ) -> dict[str, Any]:
     """Return size, median time, top-1 accuracy, agreement and change of scores of every form."""
-    runs = {form: ModelFile(path, model.card).load(n_threads=1) for form, path in paths.items()}
+    runs = {
+        form: ModelFile(path, model.card).load(Inference(device="cpu"))
+        for form, path in paths.items()
+    }
     times: dict[str, list[float]] = {form: [] for form in runs}
     found: dict[str, list[int]] = {form: [] for form in runs}
     scores: dict[str, list[float]] = {form: [] for form in runs}

@@ -19,6 +19,7 @@ origin: made by hand
 input: {preprocess: {stretch: [8, 8], std: [255, 255, 255]}}
 head: {kind: Probabilities, output: prob}
 labels: [red, green, blue]
+fp16: true
 scenes: {garden: {1: 1.0}}
 measured:
   - {data: all colours, metric: top-1 %, value: 100}

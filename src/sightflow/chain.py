@@ -4,61 +4,78 @@ Reading, decoding, every step and the sinks that need pixels run in one place, o
 that decoded pixels never leave the worker.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from typing import TypeAlias
 
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Outcome, Process
+from sightflow.protocols import Context, Metrics, Outcome, Process, Read
 from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
 from sightflow.settings import RunSettings
 
-__all__ = ["open_chain"]
+__all__ = ["Image", "open_chain", "open_reader", "open_recogniser"]
+
+Image: TypeAlias = EncodedImage | ImageRecord | Rejected
+"""An image as a source gives it: bytes, pixels, or why there is none."""
 
 _MAX_BATCH_BYTES = 256 << 20
 
 
 def open_chain(
-    pipeline: Pipeline, settings: RunSettings, *, n_threads: int, resources: ExitStack
+    pipeline: Pipeline, settings: RunSettings, context: Context
 ) -> Callable[[Sequence[Claim]], Iterator[Outcome]]:
     """Open every part of a pipeline in this worker.
 
     Args:
         pipeline: what to do.
         settings: how.
-        n_threads: threads that this worker may use inside a model call.
-        resources: closed by the caller when the worker stops.
+        context: of this worker; its resources are closed by the caller when the worker stops.
 
     Returns:
         A function that redeems claims: one outcome for each image, in the order of the claims.
     """
-    read = pipeline.source.open(Context("read", n_threads, resources))
-    to_record = _decoder(pipeline, settings)
-    steps = [
-        (step.name, step.operator.open(Context(step.name, n_threads, resources)))
-        for step in pipeline.steps
-    ]
-    writers = [
-        sink.open_images(Context(name, n_threads, resources)) for name, sink in pipeline.image_sinks
-    ]
+    redeem = open_reader(pipeline, context)
+    recognise = open_recogniser(pipeline, settings, context)
+    return lambda claims: recognise(redeem(claims))
 
-    def recognise(claims: Sequence[Claim]) -> Iterator[Outcome]:
-        images = (to_record(image) for claim in claims for image in _redeem(read, claim))
-        for batch in _batches(images, settings.batch_size):
+
+def open_reader(
+    pipeline: Pipeline, context: Context
+) -> Callable[[Sequence[Claim]], Iterator[Image]]:
+    """Open the source; return a function that redeems claims, in order."""
+    read = pipeline.source.open(context.at("read"))
+    return lambda claims: (image for claim in claims for image in _redeem(read, claim))
+
+
+def open_recogniser(
+    pipeline: Pipeline, settings: RunSettings, context: Context
+) -> Callable[[Iterable[Image]], Iterator[Outcome]]:
+    """Open the steps and the sinks beside them; return a function from images to outcomes."""
+    metrics = context.metrics
+    to_record = _decoder(pipeline, settings, metrics)
+    steps = [(step.name, step.operator.open(context.at(step.name))) for step in pipeline.steps]
+    writers = [sink.open_images(context.at(name)) for name, sink in pipeline.image_sinks]
+
+    def recognise(images: Iterable[Image]) -> Iterator[Outcome]:
+        for batch in _batches(map(to_record, images), settings.batch_size):
+            metrics.count("records_in", len(batch))
+            metrics.observe("batch_size", len(batch))
             outcomes = _run_steps(steps, batch)
             for record in outcomes:
                 if isinstance(record, ImageRecord):
                     for write in writers:
                         write(record)
             yield from outcomes
+            n_rejected = sum(isinstance(outcome, Rejected) for outcome in outcomes)
+            metrics.count("rejected", n_rejected)
+            metrics.count("records_out", len(outcomes) - n_rejected)
 
     return recognise
 
 
-def _redeem(
-    read: Callable[[Claim], Iterator[EncodedImage | ImageRecord | Rejected]], claim: Claim
-) -> Iterator[EncodedImage | ImageRecord | Rejected]:
+def _redeem(read: Read, claim: Claim) -> Iterator[Image]:
     """Redeem a claim and hold the source to its promise."""
     n_images = 0
     for image in read(claim):
@@ -72,8 +89,8 @@ def _redeem(
 
 
 def _decoder(
-    pipeline: Pipeline, settings: RunSettings
-) -> Callable[[EncodedImage | ImageRecord | Rejected], Outcome]:
+    pipeline: Pipeline, settings: RunSettings, metrics: Metrics
+) -> Callable[[Image], Outcome]:
     """Return the function that makes bytes into pixels, at a scale that is enough for all."""
     parts = [step.operator for step in pipeline.steps]
     scales = [part.scale_for for part in parts] + [s.scale_for for _, s in pipeline.image_sinks]
@@ -83,13 +100,15 @@ def _decoder(
             return 1.0
         return min(1.0, max(scale(width, height) for scale in scales))
 
-    def to_record(image: EncodedImage | ImageRecord | Rejected) -> Outcome:
+    def to_record(image: Image) -> Outcome:
         if not isinstance(image, EncodedImage):
             return image
+        started = time.perf_counter()
         try:
             decoded = decode(image.data, max_pixels=settings.max_pixels, scale_for=scale_for)
         except DecodeError as error:
             return Rejected(image.origin, "decode", error.reason, error.message)
+        metrics.observe("decode_ms", (time.perf_counter() - started) * 1e3)
         return ImageRecord(image.origin, decoded.width, decoded.height, decoded.pixels)
 
     return to_record

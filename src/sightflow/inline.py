@@ -9,7 +9,8 @@ from sightflow.chunks import ChunkResult, chunked
 from sightflow.delivery import Delivery, Place, finish
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
-from sightflow.settings import RunSettings, n_cores
+from sightflow.protocols import Context
+from sightflow.settings import RunSettings
 
 __all__ = ["run"]
 
@@ -42,7 +43,8 @@ def run(
     with ExitStack() as resources:
         for sink in sinks:
             resources.callback(sink.discard)
-        recognise = open_chain(pipeline, settings, n_threads=n_cores(), resources=resources)
+        context = Context("chain", settings.inference(n_workers=1), resources=resources)
+        recognise = open_chain(pipeline, settings, context)
         delivery = Delivery(sinks, Place())
         resources.callback(delivery.close)
         for number, claims in enumerate(chunks):

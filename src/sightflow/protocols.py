@@ -6,7 +6,7 @@ whose return value does it; what `open` acquires is registered in `context.resou
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -18,6 +18,8 @@ from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected, Row
 __all__ = [
     "Context",
     "ImageSink",
+    "Inference",
+    "Metrics",
     "Model",
     "Operator",
     "Outcome",
@@ -38,15 +40,54 @@ Process: TypeAlias = Callable[[Sequence[ImageRecord]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True)
+class Inference:
+    """How models are run in a worker."""
+
+    device: str = "auto"
+    """`cpu`, `cuda`, `tensorrt`, with `:N` for a certain one; `auto` takes a GPU that works."""
+    n_threads: int = 1
+    """Threads inside one call of a model on a CPU."""
+    max_batch: int = 32
+    """Images in one call that serves several workers."""
+    max_wait_ms: float | None = None
+    """How long a call may wait for those of other workers; None merges calls only on a device that
+    gains from it, without waiting."""
+
+
+class Metrics(Protocol):
+    """Where a part reports what it does while the job runs."""
+
+    def count(self, name: str, n: int = 1, /) -> None:
+        """Add to a counter."""
+
+    def observe(self, name: str, value: float, /) -> None:
+        """Add a value to a distribution; names end in the unit, such as `decode_ms`."""
+
+
+class NoMetrics:
+    """Keeps nothing."""
+
+    def count(self, name: str, n: int = 1, /) -> None:
+        """Do nothing."""
+
+    def observe(self, name: str, value: float, /) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
 class Context:
     """What an opened part knows of the job around it."""
 
     step: str
     """Name of the step."""
-    n_threads: int = 1
-    """Threads that this worker may use inside a model call."""
+    inference: Inference = field(default_factory=Inference)
+    metrics: Metrics = field(default_factory=NoMetrics)
     resources: ExitStack = field(default_factory=ExitStack)
     """Closed when the worker stops."""
+
+    def at(self, step: str) -> "Context":
+        """Return the same context for another step."""
+        return replace(self, step=step)
 
 
 class Model(Protocol):

@@ -6,7 +6,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from sightflow.errors import DecodeError, ModelError, OutputError, SourceError
 from sightflow.models import Card, ModelFile, write_card
 from sightflow.models.quantization import require_quantization, write_int8
 from sightflow.ops.decode import decode
-from sightflow.protocols import Context, Model
+from sightflow.protocols import Context, Inference, Model
 from sightflow.records import Claim, EncodedImage
 from sightflow.sinks.staging import check_files, replacing
 from sightflow.sources import Directory
@@ -187,7 +186,7 @@ class _Pictures:
     def __init__(self, model: ModelFile, data: str, on_progress: OnProgress) -> None:
         """Start with none read."""
         self._prepare = model.card.input.preprocess.compile()
-        self._read = Directory(data).open(Context("quantize", 1, ExitStack()))
+        self._read = Directory(data).open(Context("quantize"))
         self._on_progress = on_progress
         self.n_read = self.n_rejected = 0
 
@@ -210,13 +209,11 @@ class _Pictures:
 
 def _compare(model: ModelFile, int8: ModelFile, batches: Batches) -> Comparison:
     """Call both models on each picture, in turn first: the machine's mood hits both alike."""
-    runs = [model.load(n_threads=1), int8.load(n_threads=1)]
+    runs = [each.load(Inference(device="cpu", n_threads=1)) for each in (model, int8)]
     head = make_head(model.card)
     times: tuple[list[float], list[float]] = ([], [])
     n_images = n_equal = 0
     for batch in batches:
-        if not n_images:  # the first call makes room
-            _ = [run(batch) for run in runs]
         answers = [0, 0]
         for which in (0, 1) if n_images % 2 else (1, 0):
             outputs, ms = _timed(runs[which], batch)
@@ -254,6 +251,7 @@ def _card(
         card,
         name=f"{card.name}-int8",
         version=None,
+        fp16=False,
         sha256=int8.sha256(),
         notes=f"{card.notes.strip()} {how}".strip(),
         measured=(

@@ -1,12 +1,16 @@
 """How a pipeline is run: the one place of all defaults."""
 
 import os
+import re
 from dataclasses import dataclass
 
 from sightflow.errors import PipelineError
 from sightflow.ops.decode import MAX_PIXELS
+from sightflow.protocols import Inference
 
 __all__ = ["RunSettings", "n_cores"]
+
+_COUNTS = ("workers", "batch_size", "threads", "max_batch", "max_pixels", "checkpoint_interval_ms")
 
 
 def n_cores() -> int:
@@ -23,7 +27,16 @@ class RunSettings:
     workers: int | None = None
     """Flink's parallelism; None takes one for each core."""
     batch_size: int = 4
-    """Images in one call of a model; on a CPU more does not pay."""
+    """Images that a worker puts into one call of a model; on a CPU more does not pay."""
+    device: str = "auto"
+    """What models run on: `cpu`, `cuda`, `tensorrt`, with `:N` for a certain GPU; `auto` takes a
+    GPU that works, else the CPU."""
+    threads: int | None = None
+    """Threads inside one call of a model on a CPU; None shares the cores among the workers."""
+    max_batch: int = 32
+    """Images in one call that serves several workers, where calls are merged: on a GPU."""
+    max_wait_ms: float | None = None
+    """How long a call waits for those of other workers, also on a CPU; None does not wait."""
     max_pixels: int = MAX_PIXELS
     """Limit for width x height; larger images are rejected before they are decoded."""
     reduced_decode: bool = False
@@ -40,11 +53,30 @@ class RunSettings:
         """Refuse numbers that cannot be."""
         if self.runner not in ("flink", "inline"):
             raise PipelineError(f"`runner` is 'flink' or 'inline'; got {self.runner!r}")
-        for name in ("workers", "batch_size", "max_pixels", "checkpoint_interval_ms"):
+        if not re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:\d+)?", self.device):
+            raise PipelineError(
+                f"`device` is auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; got {self.device!r}"
+            )
+        for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise PipelineError(f"`{name}` is from 1; got {value}")
         if self.web_ui_port is not None and not 1 <= self.web_ui_port <= 65_535:
             raise PipelineError(f"`web_ui_port` is from 1 to 65535; got {self.web_ui_port}")
-        if self.restart_attempts < 0:
-            raise PipelineError(f"`restart_attempts` is from 0; got {self.restart_attempts}")
+        for name in ("restart_attempts", "max_wait_ms"):
+            if (getattr(self, name) or 0) < 0:
+                raise PipelineError(f"`{name}` is from 0; got {getattr(self, name)}")
+
+    @property
+    def n_workers(self) -> int:
+        """How many workers run in parallel: as asked, or one for each core."""
+        return self.workers or n_cores()
+
+    def inference(self, n_workers: int) -> Inference:
+        """Return how models are run when so many workers share this machine."""
+        return Inference(
+            device=self.device,
+            n_threads=self.threads or max(1, n_cores() // n_workers),
+            max_batch=self.max_batch,
+            max_wait_ms=self.max_wait_ms,
+        )

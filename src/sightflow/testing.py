@@ -3,7 +3,6 @@
 import io
 import pickle
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import is_dataclass, replace
 from typing import Any
 
@@ -38,7 +37,7 @@ def a_claim(**changes: Any) -> Claim:
 
 def a_context(step: str = "step") -> Context:
     """Return the context of an opened part."""
-    return Context(step, 1, ExitStack())
+    return Context(step)
 
 
 def a_record(pixels: npt.NDArray[np.uint8] | None = None, **changes: Any) -> ImageRecord:

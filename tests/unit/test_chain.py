@@ -90,7 +90,7 @@ class Returns(Note):
 
 def recognise(pipeline: Pipeline, **settings: Any) -> list[Outcome]:
     with ExitStack() as resources:
-        chain = open_chain(pipeline, RunSettings(**settings), n_threads=1, resources=resources)
+        chain = open_chain(pipeline, RunSettings(**settings), Context("chain", resources=resources))
         return list(chain(list(pipeline.source.claims())))
 
 

@@ -46,8 +46,9 @@ def test_the_card_keeps_what_holds_and_says_how_the_file_was_made(colours, tmp_p
     card = find_model(str(tmp_path / "int8.onnx")).card
     old = colours.card
     assert card.name == "colours-int8"
+    assert not card.fp16, "that was said of the float weights"
     assert card.sha256 != colours.sha256()
-    changed = {"name", "version", "sha256", "measured", "notes"}
+    changed = {"name", "version", "sha256", "fp16", "measured", "notes"}
     assert replace(card, **{name: getattr(old, name) for name in changed}) == old
     assert card.notes.startswith("Knows three colours. Made from colours 3 (sha256 ")
     assert "calibrated on 6 pictures" in card.notes
@@ -112,9 +113,9 @@ def test_a_differing_answer_lowers_the_agreement(colours, tmp_path, monkeypatch)
 
     data, load = save_colours(tmp_path / "photos", 12), type(colours).load
 
-    def load_odd(model, *, n_threads):
+    def load_odd(model, inference=None):
         if model.path == colours.path:
-            return load(model, n_threads=n_threads)
+            return load(model, inference)
         return lambda batch: {"prob": np.array([[1, 0, 0]], np.float32)}
 
     monkeypatch.setattr(sightflow.quantizer.ModelFile, "load", load_odd)

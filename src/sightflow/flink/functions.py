@@ -1,10 +1,11 @@
 """The functions that Flink calls: thin shells around the chain and the delivery."""
 
 import json
+import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,22 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from sightflow.chain import open_chain
 from sightflow.chunks import ChunkResult, decode_claims, encode_claims
 from sightflow.delivery import Delivery, Place
+from sightflow.flink.metrics import FlinkMetrics
+from sightflow.models import ModelFile
 from sightflow.pipeline import Pipeline
+from sightflow.protocols import Context, Inference, Model
 from sightflow.records import Claim
 from sightflow.settings import RunSettings
 from sightflow.sinks.staging import replacing
 
-__all__ = ["DeliverInOrder", "Manifest", "RecogniseChunk", "read_failure"]
+__all__ = ["DeliverInOrder", "Manifest", "RecogniseChunk", "preload", "read_failure"]
 
 _PROGRESS_EVERY_S = 0.2
 _FAILURE = "sightflow-failure:"
+
+_OPENING = threading.Lock()
+_PRELOADED: list[Model] = []
+"""Models that no worker holds yet."""
 
 
 @contextmanager
@@ -89,25 +97,26 @@ class RecogniseChunk(MapFunction):
     """The fused recognition operator: the number of a chunk to its encoded result."""
 
     def __init__(
-        self, pipeline: Pipeline, settings: RunSettings, manifest: Manifest, n_threads: int
+        self, pipeline: Pipeline, settings: RunSettings, manifest: Manifest, inference: Inference
     ) -> None:
         """Take the description; work begins in `open`."""
         self._pipeline = pipeline
         self._settings = settings
         self._manifest = manifest
-        self._n_threads = n_threads
+        self._inference = inference
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Open the chain in this worker."""
-        with _reporting():
+        """Open the chain in this worker, one worker after the other.
+
+        Libraries that set themselves up at their first use are not all safe against two threads.
+        """
+        with _reporting(), _OPENING:
             self._resources = ExitStack()
             self._claims_of = self._manifest.open(self._resources)
-            self._recognise = open_chain(
-                self._pipeline,
-                self._settings,
-                n_threads=self._n_threads,
-                resources=self._resources,
-            )
+            metrics = FlinkMetrics(runtime_context)
+            context = Context("chain", self._inference, metrics, self._resources)
+            self._recognise = open_chain(self._pipeline, self._settings, context)
+        _PRELOADED.clear()
 
     def map(self, value: int) -> bytes:
         """Recognise one chunk."""
@@ -117,6 +126,18 @@ class RecogniseChunk(MapFunction):
     def close(self) -> None:
         """Release what the chain holds."""
         self._resources.close()
+
+
+def preload(pipeline: Pipeline, inference: Inference) -> None:
+    """Load the models of a pipeline in this process; the workers that start later share them.
+
+    What fails here fails again where it is reported.
+    """
+    with suppress(Exception):
+        for step in pipeline.steps:
+            for part in vars(step.operator).values():
+                if isinstance(part, ModelFile):
+                    _PRELOADED.append(part.load(inference))
 
 
 class DeliverInOrder(KeyedProcessFunction):

@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import logging
 import os
 import shutil
 import signal
@@ -12,16 +13,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from pyflink import java_gateway
+from pyflink import java_gateway, pyflink_gateway_server
 
 from sightflow.errors import SetupError
 from sightflow.flink.java import find_java_home
 
-__all__ = ["log_directory", "start_gateway"]
+__all__ = ["log_directory", "run_in_worker", "start_gateway"]
 
 _END_TIMEOUT_S = 10
+_JVM_ARGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Java only moves small records here: threads of its own that collect garbage or optimise code
+would take the cores from the models."""
 
 
 @functools.cache
@@ -38,10 +42,28 @@ def start_gateway() -> None:
     Raises:
         SetupError: Java is missing or does not start.
     """
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it logs, it raises as well
     if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
         _java.cache_clear()
         java_gateway._gateway = None
         _java()
+
+
+def run_in_worker(code: str) -> None:
+    """Run Python code inside the Java process, in the interpreter that all its workers share.
+
+    Raises:
+        Py4JError: the code failed, or the Java process is gone.
+    """
+    jvm = java_gateway.get_gateway().jvm
+    exec_type = getattr(jvm.pemja.core, "PythonInterpreterConfig$ExecType").MULTI_THREAD
+    builder = jvm.pemja.core.PythonInterpreterConfig.newBuilder()
+    config = builder.setPythonExec(sys.executable).setExcType(exec_type).build()
+    interpreter = jvm.pemja.core.PythonInterpreter(config)
+    try:
+        interpreter.exec(code)
+    finally:
+        interpreter.close()
 
 
 @functools.cache
@@ -58,23 +80,37 @@ def _java() -> "subprocess.Popen[bytes]":
         return started[0]
 
     java_gateway.launch_gateway_server_process = launch_here
+    pyflink_gateway_server.Popen = _started_quietly
     try:
-        with _environment(java_home), _stdout_to(log_directory() / "stdout.log"):
+        with _environment(java_home):
             java_gateway.get_gateway()
     except (OSError, RuntimeError) as error:
         log = (log_directory() / "stderr.log").read_text("utf-8", "replace")[-2000:]
         raise SetupError(f"Java in {java_home} does not start: {error}\n{log}") from error
     finally:
         java_gateway.launch_gateway_server_process = launch
+        pyflink_gateway_server.Popen = subprocess.Popen
     return started[0]
+
+
+def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a process whose standard output goes into the log, not among ours."""
+    with open(log_directory() / "stdout.log", "ab") as log:
+        return subprocess.Popen(command, stdout=log, **options)
 
 
 def _adapted(env: dict[str, str]) -> dict[str, str]:
     """Let the Python inside Java be this one, and scratch files lie in one place."""
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    env["JVM_ARGS"] = f"{env.get('JVM_ARGS', '')} -Djava.io.tmpdir={log_directory()}"
+    env["JVM_ARGS"] = " ".join([*_JVM_ARGS, *_places(), env.get("JVM_ARGS", "")])
     env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])
     return env
+
+
+def _places() -> list[str]:
+    """Return the options that keep what Java writes in one place."""
+    folder = log_directory()
+    return [f"-Djava.io.tmpdir={folder}", f"-XX:ErrorFile={folder}/crash-%p.log"]
 
 
 @contextmanager
@@ -91,20 +127,6 @@ def _environment(java_home: Path) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _stdout_to(path: Path) -> Iterator[None]:
-    """Let processes started meanwhile write their standard output to a file, not into ours."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        with open(path, "ab") as file:
-            os.dup2(file.fileno(), 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _copy_to_log(stream: IO[bytes] | None, path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,21 @@ from sightflow.chunks import chunked
 from sightflow.delivery import Delivery, Place, finish
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.functions import DeliverInOrder, Manifest, RecogniseChunk, read_failure
-from sightflow.flink.gateway import log_directory, start_gateway
+from sightflow.flink.gateway import log_directory
+from sightflow.flink.start import starting
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
-from sightflow.settings import RunSettings, n_cores
+from sightflow.settings import RunSettings
 
 __all__ = ["run"]
 
 _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
 _POLL_S = 0.1
+_END_TIMEOUT_S = 0.5
 _CANCEL_TIMEOUT_S = 30.0
 _MAX_RANGES = 20_000
+_CHUNKS_IN_RANGE = 4
+"""A worker asks for so many chunks at a time: each request costs several threads a switch."""
 
 
 def run(
@@ -55,23 +59,27 @@ def run(
     """
     started = time.time()
     settings = settings or RunSettings()
-    pipeline.check()
     _check_port(settings.web_ui_port)
-    workers = settings.workers or n_cores()
-    with _run_directory(pipeline) as directory:
-        manifest = Manifest(directory / "claims.jsonl")
-        n_chunks, n_images = manifest.write(chunked(pipeline.source.claims(), settings.batch_size))
-        sinks = [sink for _, sink in pipeline.result_sinks]
-        Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
-        place = Place()
-        if n_chunks:
-            recognise = RecogniseChunk(pipeline, settings, manifest, max(1, n_cores() // workers))
-            deliver = DeliverInOrder(pipeline, n_chunks, directory / "progress.json")
-            with _java_errors():
-                env = _environment(settings, workers, directory)
-                _build(env, recognise, deliver, n_chunks)
-                place = _execute(env, pipeline.name, directory, on_progress, n_images)
-        return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
+    workers = settings.n_workers
+    inference = settings.inference(workers)
+    with starting(pipeline, inference) as java:
+        pipeline.check()
+        with _run_directory(pipeline) as directory:
+            manifest = Manifest(directory / "claims.jsonl")
+            chunks = chunked(pipeline.source.claims(), settings.batch_size)
+            n_chunks, n_images = manifest.write(chunks)
+            sinks = [sink for _, sink in pipeline.result_sinks]
+            Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
+            place = Place()
+            if n_chunks:
+                recognise = RecogniseChunk(pipeline, settings, manifest, inference)
+                deliver = DeliverInOrder(pipeline, n_chunks, directory / "progress.json")
+                java.result()
+                with _java_errors():
+                    env = _environment(settings, workers, directory)
+                    _build(env, recognise, deliver, n_chunks)
+                    place = _execute(env, pipeline.name, directory, n_chunks, n_images, on_progress)
+            return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
 
 
 def _check_port(port: int | None) -> None:
@@ -103,7 +111,6 @@ def _environment(
     settings: RunSettings, workers: int, directory: Path
 ) -> StreamExecutionEnvironment:
     """Start Java if need be, and return an environment with every setting that matters."""
-    start_gateway()
     retry = {"restart-strategy.type": "none"}
     if settings.restart_attempts:
         retry = {
@@ -138,7 +145,8 @@ def _build(
     n_chunks: int,
 ) -> None:
     """Build the job: numbers of chunks -> recognise, in parallel -> deliver, in one place."""
-    in_range = -(-n_chunks // _MAX_RANGES)
+    few = n_chunks // (8 * env.get_parallelism())  # towards the end nobody waits for a long range
+    in_range = max(1, min(_CHUNKS_IN_RANGE, few), -(-n_chunks // _MAX_RANGES))
     numbers = get_gateway().jvm.ai.sightflow.flink.InOrderSource(n_chunks, in_range)
     results = (
         env.from_source(Source(numbers), WatermarkStrategy.no_watermarks(), "chunks", Types.LONG())
@@ -155,24 +163,47 @@ def _execute(
     env: StreamExecutionEnvironment,
     name: str,
     directory: Path,
-    on_progress: Callable[[Ledger, int], None],
+    n_chunks: int,
     n_images: int,
+    on_progress: Callable[[Ledger, int], None],
 ) -> Place:
-    """Run the job to its end and return where its delivery stands; a stop cancels it."""
+    """Run the job until its last chunk is delivered; return where its delivery stands."""
     client = env.execute_async(name)
     result = client.get_job_execution_result()
+    place = Place()
     try:
-        while not result.done():
+        while not result.done() and place.next_chunk < n_chunks:
             time.sleep(_POLL_S)
-            on_progress(_place(directory).ledger, n_images)
-        result.result()
+            place = _place(directory)
+            on_progress(place.ledger, n_images)
+        _end(client, result, place.next_chunk == n_chunks)
     except (KeyboardInterrupt, SystemExit):
-        client.cancel().result()
-        deadline = time.monotonic() + _CANCEL_TIMEOUT_S
-        while not result.done() and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+        _cancel(client, result)
         raise
     return _place(directory)
+
+
+def _end(client: Any, result: Any, complete: bool) -> None:
+    """Let the job end by itself; once its output is complete, not longer than it needs.
+
+    A job waits for a last checkpoint, which may be an interval away; nobody will read it.
+    """
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    while complete and not result.done() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    if complete and not result.done():
+        _cancel(client, result)
+    else:
+        result.result()
+
+
+def _cancel(client: Any, result: Any) -> None:
+    """Cancel the job and wait until it has ended."""
+    with suppress(Py4JJavaError):  # it ends at this moment
+        client.cancel().result()
+    deadline = time.monotonic() + _CANCEL_TIMEOUT_S
+    while not result.done() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 @contextmanager

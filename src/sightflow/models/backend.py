@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from sightflow.models.card import Card
-from sightflow.protocols import Model
+from sightflow.protocols import Inference, Model
 
 __all__ = ["Backend"]
 
@@ -11,8 +11,13 @@ __all__ = ["Backend"]
 class Backend(Protocol):
     """Runs files of one format. Instances are made without arguments."""
 
-    def check(self, path: str, card: Card) -> None:
-        """Raise `ModelError` unless the file's input takes what the card's preprocessing gives."""
+    def load(self, path: str, card: Card, inference: Inference) -> Model:
+        """Return the model as a function, which several threads call at once.
 
-    def load(self, path: str, card: Card, *, n_threads: int) -> Model:
-        """Return the model as a function; calls come from one thread at a time."""
+        A function whose attribute `gains_from_batches` is true is called by one thread at a time,
+        with the images of several workers in one batch.
+
+        Raises:
+            ModelError: the file's input does not take what the card's preprocessing gives, or the
+                device is not there.
+        """

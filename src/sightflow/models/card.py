@@ -45,6 +45,8 @@ class Card:
     """Of the model file; checked when it is loaded."""
     backend: str = "onnx"
     """What runs the file: a kind of the group `backends`."""
+    fp16: bool = False
+    """Whether 16-bit floats are accurate enough for it; used by `tensorrt`."""
     scenes: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     """For a classifier: weight of each class id for each scene; in the YAML also a file name."""
     measured: tuple[Mapping[str, str | float], ...] = ()

@@ -9,7 +9,8 @@ from sightflow.errors import CardError, ModelError
 from sightflow.kinds import resolve_kind
 from sightflow.models.backend import Backend
 from sightflow.models.card import Card, read_card
-from sightflow.protocols import Model
+from sightflow.models.shared import load_shared
+from sightflow.protocols import Inference, Model
 
 __all__ = ["ModelFile", "find_model", "zoo", "zoo_names"]
 
@@ -43,7 +44,12 @@ class ModelFile:
         return digest.hexdigest()
 
     def check(self) -> None:
-        """Raise `ModelError` unless the file is what the card says and takes its input."""
+        """Raise `ModelError` unless the file is what its card says, loads, and takes its input."""
+        self.check_file()
+        self.load()
+
+    def check_file(self) -> None:
+        """Raise `ModelError` unless the file is there and is the one of its card."""
         if not os.path.isfile(self.path):
             raise ModelError(f"{self.path}: no such file, which the card {self.card.name!r} names")
         if self.card.sha256 and self.sha256() != self.card.sha256:
@@ -51,11 +57,15 @@ class ModelFile:
                 f"{self.path}: sha256 must be {self.card.sha256} as on its card; got "
                 f"{self.sha256()}; take the file that belongs to the card, or correct the card"
             )
-        self._backend().check(self.path, self.card)
+        self._backend()
 
-    def load(self, *, n_threads: int) -> Model:
-        """Load the model, to run with this many threads of its own."""
-        return self._backend().load(self.path, self.card, n_threads=n_threads)
+    def load(self, inference: Inference | None = None) -> Model:
+        """Return the model, loaded and warmed up, as a function that several threads may call.
+
+        Raises:
+            ModelError: the file does not fit its card, or the device is not there.
+        """
+        return load_shared(self._backend(), self.path, self.card, inference or Inference())
 
     def _backend(self) -> Backend:
         backend: Backend = resolve_kind("backends", self.card.backend)()

@@ -9,33 +9,27 @@ import onnxruntime
 
 from sightflow.errors import ModelError
 from sightflow.models.card import Card
-from sightflow.protocols import Model
+from sightflow.protocols import Inference, Model
 
 __all__ = ["Onnx"]
+
+_CPU, _CUDA, _TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
 
 
 class Onnx:
     """Runs `.onnx` files; see `models.backend.Backend`."""
 
-    def check(self, path: str, card: Card) -> None:
-        """Raise `ModelError` unless the file's input takes what the card's preprocessing gives."""
-        found = _input(_session(path, n_threads=1, optimize=False), path, card)
-        want = _shape_of(card)
-        dtype = "float32" if card.input.preprocess.normalizes else "uint8"
-        if found.type != "tensor(float)" or dtype != "float32" or not _fits(found.shape, want):
-            raise ModelError(
-                f"{path}: input `{found.name}` is {found.type} {found.shape}; its card makes "
-                f"{dtype} {list(want)}; correct `input.preprocess` (size, layout, mean and std) on "
-                "the card, or export the model with this input"
-            )
-
-    def load(self, path: str, card: Card, *, n_threads: int) -> Model:
+    def load(self, path: str, card: Card, inference: Inference) -> Model:
         """Return the model as a function: float32 batch to its outputs by name.
 
         A model exported for a batch of 1 is called image by image.
+
+        Raises:
+            ModelError: the file's input does not take what the card's preprocessing gives, or the
+                device is not there.
         """
-        session = _session(path, n_threads=n_threads, optimize=True)
-        found = _input(session, path, card)
+        session = _session(path, card, inference)
+        found = _checked_input(session, path, card)
         names = [output.name for output in session.get_outputs()]
 
         def run(batch: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
@@ -46,7 +40,64 @@ class Onnx:
             single = [run(batch[i : i + 1]) for i in range(len(batch))]
             return {name: np.concatenate([outputs[name] for outputs in single]) for name in names}
 
-        return run_one_by_one if found.shape[0] == 1 else run
+        if found.shape[0] == 1:
+            return run_one_by_one
+        run.gains_from_batches = session.get_providers()[0] != _CPU  # type: ignore[attr-defined]
+        return run
+
+
+def _session(path: str, card: Card, inference: Inference) -> onnxruntime.InferenceSession:
+    """Load a file on the device that is asked for.
+
+    ONNX Runtime goes on without a provider that does not start, so what is used is looked at after.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = inference.n_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    wanted = _providers(inference.device, card)
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=[*wanted, _CPU])
+    except Exception as error:  # onnxruntime's exceptions have no common root
+        raise ModelError(f"{path}: ONNX Runtime cannot load it: {error}") from error
+    used = session.get_providers()
+    if inference.device != "auto" and wanted and wanted[0][0] not in used:
+        raise ModelError(
+            f"device {inference.device!r} needs ONNX Runtime's {wanted[0][0]}; it did not start "
+            f"and {used[0]} would be used; check the driver and the CUDA libraries, or use 'auto'"
+        )
+    return session
+
+
+def _providers(device: str, card: Card) -> list[tuple[str, dict[str, Any]]]:
+    """Return the providers for a device, best first, with their options; none for the CPU."""
+    kind, _, number = device.partition(":")
+    there = onnxruntime.get_available_providers()
+    wanted = {"cpu": [], "cuda": [_CUDA], "tensorrt": [_TENSORRT, _CUDA]}
+    if kind == "auto":
+        kind = "cuda" if _CUDA in there else "cpu"
+    if wanted[kind] and wanted[kind][0] not in there:
+        raise ModelError(
+            f"device {device!r} needs ONNX Runtime's {wanted[kind][0]}; this installation has "
+            f"{', '.join(there)}; install `onnxruntime-gpu` in place of `onnxruntime`"
+        )
+    device_id = {"device_id": int(number or 0)}
+    half = {"trt_fp16_enable": card.fp16}
+    return [(name, device_id | (half if name == _TENSORRT else {})) for name in wanted[kind]]
+
+
+def _checked_input(session: onnxruntime.InferenceSession, path: str, card: Card) -> Any:
+    """Return the input that the card means, if it takes what the card's preprocessing makes."""
+    found = _input(session, path, card)
+    want = _shape_of(card)
+    dtype = "float32" if card.input.preprocess.normalizes else "uint8"
+    if found.type != "tensor(float)" or dtype != "float32" or not _fits(found.shape, want):
+        raise ModelError(
+            f"{path}: input `{found.name}` is {found.type} {found.shape}; its card makes "
+            f"{dtype} {list(want)}; correct `input.preprocess` (size, layout, mean and std) on "
+            "the card, or export the model with this input"
+        )
+    return found
 
 
 def _fits(found: Sequence[int | str | None], want: Sequence[int | str]) -> bool:
@@ -55,20 +106,6 @@ def _fits(found: Sequence[int | str | None], want: Sequence[int | str]) -> bool:
         return False
     pairs = zip(found[1:], want[1:], strict=True)
     return all(not isinstance(have, int) or have == need for have, need in pairs)
-
-
-def _session(path: str, *, n_threads: int, optimize: bool) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = n_threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if not optimize:
-        level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.graph_optimization_level = level
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common root
-        raise ModelError(f"{path}: ONNX Runtime cannot load it: {error}") from error
 
 
 def _input(session: onnxruntime.InferenceSession, path: str, card: Card) -> Any:

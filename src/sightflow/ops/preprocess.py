@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from sightflow.errors import PipelineError
 
+cv2.setNumThreads(1)  # workers run in parallel; OpenCV's own threads would only displace them
+
 __all__ = ["INTERPOLATIONS", "Placement", "PrepareFunction", "Preprocess"]
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area"]

@@ -59,7 +59,7 @@ class Video:
 
     def open(self, context: Context) -> Read:
         """Return a function that decodes one segment."""
-        decoder = Decoder(Reader(), context.n_threads, context.resources)
+        decoder = Decoder(Reader(), context.inference.n_threads, context.resources)
 
         def read(claim: Claim) -> Iterator[ImageRecord | Rejected]:
             origins = _origins(claim)

@@ -1,5 +1,6 @@
 """What every step with a model does: prepare images, call the model on the batch, note its use."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Batch:
 
 
 def check_model(model: ModelFile, *, task: str) -> None:
-    """Raise an error unless the model is for this task and fits its card."""
+    """Raise an error unless the model is for this task and is there; loading it tells the rest."""
     card = model.card
     if card.task != task:
         raise ModelError(
@@ -49,13 +50,13 @@ def check_model(model: ModelFile, *, task: str) -> None:
             f"model {card.name!r}: `input.preprocess` must give every image one size; add `crop`, "
             "`letterbox` or `stretch`"
         )
-    model.check()
+    model.check_file()
 
 
 def try_out(open_step: Callable[[Context], Process]) -> None:
     """Raise what a step raises for a grey picture: a card that does not fit the outputs."""
     with ExitStack() as resources:
-        process = open_step(Context("check", 1, resources))
+        process = open_step(Context("check", resources=resources))
         origin = Origin("grey", "check", 0, 0, "grey")
         process([ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))])
 
@@ -93,13 +94,20 @@ def labels_of(card: Card, class_ids: npt.NDArray[np.integer[Any]]) -> tuple[str,
 
 def open_model(model: ModelFile, context: Context) -> Callable[[Sequence[ImageRecord]], Batch]:
     """Load a model and return a function that runs it on a batch of images."""
-    run = model.load(n_threads=context.n_threads)
+    run = model.load(context.inference)
     prepare = model.card.input.preprocess.compile()
     use = ModelUse(context.step, model.card.name, model.version)
+    observe = context.metrics.observe
 
     def call(records: Sequence[ImageRecord]) -> Batch:
+        started = time.perf_counter()
         arrays, placements = zip(*(prepare(record.pixels) for record in records), strict=True)
-        return Batch(run(np.stack(arrays)), placements, use)
+        batch = np.stack(arrays)
+        prepared = time.perf_counter()
+        outputs = run(batch)
+        observe("preprocess_ms", (prepared - started) * 1e3)
+        observe("inference_ms", (time.perf_counter() - prepared) * 1e3)
+        return Batch(outputs, placements, use)
 
     return call
 

@@ -165,7 +165,7 @@ def test_weights_of_scenes_are_shares_of_existing_classes():
     ],
 )
 def test_a_model_of_the_zoo_runs_on_a_batch_of_two(name, shape, outputs):
-    run = zoo(name).load(n_threads=1)
+    run = zoo(name).load()
 
     result = run(np.zeros((2, *shape), np.float32))
 

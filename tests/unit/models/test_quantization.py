@@ -10,6 +10,7 @@ from tests.classifiers import COLOURS, save_colour_classifier
 from sightflow.errors import ModelError, SetupError, SourceError
 from sightflow.models import ModelFile, find_model
 from sightflow.models.quantization import write_int8
+from sightflow.protocols import Inference
 
 
 def pictures():
@@ -39,7 +40,7 @@ def test_the_int8_form_takes_the_same_input_and_gives_nearly_the_same_answer(
 
     int8 = ModelFile(str(out), colours.card)
     int8.check()
-    runs = colours.load(n_threads=1), int8.load(n_threads=1)
+    runs = colours.load(Inference(device="cpu")), int8.load(Inference(device="cpu"))
     for batch in pictures():
         expected, found = (run(batch)["prob"] for run in runs)
         assert found == pytest.approx(expected, abs=0.02)
@@ -74,7 +75,7 @@ def test_models_for_one_image_and_of_an_older_opset_are_quantised(tmp_path, batc
 
     write_int8(model, tmp_path / "int8.onnx", pictures(), per_channel=True)
 
-    run = ModelFile(str(tmp_path / "int8.onnx"), model.card).load(n_threads=1)
+    run = ModelFile(str(tmp_path / "int8.onnx"), model.card).load(Inference(device="cpu"))
     assert [int(run(batch)["prob"].argmax()) for batch in pictures()] == [0, 1, 2]
 
 

@@ -1,0 +1,43 @@
+"""Metrics of a worker in Flink's own: on its page, over REST, and in every reporter it has."""
+
+from typing import Any
+
+from pyflink.datastream import RuntimeContext
+
+__all__ = ["FlinkMetrics"]
+
+_WINDOW = 1_000
+"""Values that a distribution is made of: the latest ones."""
+
+
+class FlinkMetrics:
+    """Counters and distributions in the group `sightflow` of an operator."""
+
+    def __init__(self, runtime_context: RuntimeContext) -> None:
+        """Take the context of an operator in thread mode."""
+        from pemja import findClass  # only there inside the Java process
+
+        self._group = runtime_context.get_metrics_group().add_group("sightflow")
+        self._histogram = findClass(
+            "org.apache.flink.runtime.metrics.DescriptiveStatisticsHistogram"
+        )
+        self._counters: dict[str, Any] = {}
+        self._distributions: dict[str, Any] = {}
+
+    def count(self, name: str, n: int = 1, /) -> None:
+        """Add to a counter."""
+        if name not in self._counters:
+            self._counters[name] = self._group.counter(name)
+        self._counters[name].inc(n)
+
+    def observe(self, name: str, value: float, /) -> None:
+        """Add a value to a distribution; Flink keeps whole numbers, so times are in microseconds.
+
+        A name in `_ms` is therefore shown as one in `_us`.
+        """
+        if name not in self._distributions:
+            shown = f"{name.removesuffix('_ms')}_us" if name.endswith("_ms") else name
+            histogram = self._group._metrics.histogram(shown, self._histogram(_WINDOW))
+            self._distributions[name] = (histogram, 1_000 if shown != name else 1)
+        histogram, factor = self._distributions[name]
+        histogram.update(int(value * factor))

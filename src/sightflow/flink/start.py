@@ -1,0 +1,54 @@
+"""A quick start: Java and the Python inside it get ready while the client checks and lists."""
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import cloudpickle
+from py4j.protocol import Py4JError
+
+from sightflow.flink.gateway import run_in_worker, start_gateway
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Inference
+
+__all__ = ["starting"]
+
+_PREPARE = """
+import sys
+if "apache_beam" not in sys.modules:
+    sys.modules["apache_beam"] = None
+    try:
+        import pyflink.fn_execution
+    finally:
+        del sys.modules["apache_beam"]
+import base64, cloudpickle, pyflink.fn_execution.embedded.operation_utils
+from sightflow.flink.functions import preload
+preload(*cloudpickle.loads(base64.b64decode("{arguments}")))
+"""
+"""Flink's package tries to import Beam and goes on without. Thread mode does not use it, and it
+takes two seconds: longer than all the rest."""
+
+
+@contextmanager
+def starting(pipeline: Pipeline, inference: Inference) -> Iterator["Future[None]"]:
+    """Start Java and load the pipeline's models into it beside what is done in the block.
+
+    Gives a future that is done, or holds the `SetupError`, when Java is up; loading goes on.
+    """
+    up: Future[None] = Future()
+
+    def start() -> None:
+        try:
+            start_gateway()
+        except BaseException as error:
+            up.set_exception(error)
+            return
+        up.set_result(None)
+        arguments = base64.b64encode(cloudpickle.dumps((pipeline, inference))).decode()
+        with suppress(Py4JError):  # the workers meet the same error and report it
+            run_in_worker(_PREPARE.format(arguments=arguments))
+
+    with ThreadPoolExecutor(1, "sightflow-start") as pool:
+        pool.submit(start)
+        yield up
