@@ -9,7 +9,14 @@ from typing import IO, Any
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 
 from sightflow.ledger import Ledger, Summary
@@ -21,6 +28,7 @@ __all__ = [
     "print_summary",
     "print_table",
     "progress",
+    "stages",
     "without_native_noise",
 ]
 
@@ -71,6 +79,24 @@ def progress(what: str, *, stderr: IO[str], quiet: bool) -> Iterator[OnProgress]
                 speed="-" if speed is None else f"{speed:.1f}",
                 rejected=ledger.rejected,
             )
+
+        yield show
+
+
+@contextmanager
+def stages(*, stderr: IO[str]) -> Iterator[Callable[[str, int, int], None]]:
+    """Show done / total of what is done one after the other; nothing without a terminal."""
+    if not stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(file=stderr), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what)
+            bar.update(tasks[what], completed=done, total=total)
 
         yield show
 

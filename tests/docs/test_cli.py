@@ -1,21 +1,37 @@
 """docs/reference/cli.md has every command with every option, and the real exit codes."""
 
+import json
 import re
 import sys
 
 import click
 import pytest
+from tests.classifiers import save_colour_classifier
 from tests.docs.pages import ROOT, table
 
 import sightflow.cli
 from sightflow import RunSettings
 from sightflow.cli import cli
 from sightflow.errors import JobError
+from sightflow.models import zoo_names
 from sightflow.sources.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
 SHARED = "Options of classify, detect and preprocess"
 RECOGNISE = ("classify", "detect", "preprocess")
+
+
+def all_commands(group=cli, prefix=""):
+    """Return every command by the words that call it, those of groups too."""
+    found = {}
+    for name, command in group.commands.items():
+        found[prefix + name] = command
+        if isinstance(command, click.Group):
+            found |= all_commands(command, f"{prefix}{name} ")
+    return found
+
+
+COMMANDS = all_commands()
 
 
 def shown(command):
@@ -25,7 +41,7 @@ def shown(command):
 
 
 def click_options(command):
-    params = cli.commands[command].params
+    params = COMMANDS[command].params
     return {p.opts[0]: p for p in params if isinstance(p, click.Option)}
 
 
@@ -45,17 +61,17 @@ def call(place, monkeypatch):
 
 
 def test_every_command_is_in_the_overview():
-    overview = [re.search(r"`(\w+)`", row[0])[1] for row in table(PAGE, "Command line")]
-    assert sorted(overview) == sorted(cli.commands)
-    assert len(overview) >= 6
+    overview = [re.search(r"`([\w ]+)`", row[0])[1] for row in table(PAGE, "Command line")]
+    assert sorted(overview) == sorted(COMMANDS)
+    assert len(overview) >= 7
 
 
-@pytest.mark.parametrize("command", sorted(cli.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_the_options_of_a_command_are_those_of_the_code(command):
     assert set(shown(command)) == set(click_options(command))
 
 
-@pytest.mark.parametrize("command", sorted(cli.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_defaults_and_choices_of_a_command_are_those_of_the_code(command):
     rows = shown(command)
     for name, option in click_options(command).items():
@@ -66,7 +82,10 @@ def test_defaults_and_choices_of_a_command_are_those_of_the_code(command):
             assert default == "required", name
         if isinstance(option.type, click.Choice):
             assert cell == f"{name} {'|'.join(option.type.choices)}"
-        assert option.is_flag == (cell == name), name
+        flag = "/".join([name, *option.secondary_opts])
+        assert option.is_flag == (cell == flag), name
+        if option.secondary_opts:
+            assert default == (name if option.default else option.secondary_opts[0])
 
 
 def test_defaults_that_come_from_the_run_settings_are_theirs():
@@ -110,6 +129,10 @@ def test_without_out_results_are_lines_of_json_and_rejected_pictures_are_beside(
         ["detect", "photos/0000.jpg", "--out", "my.yaml"],
         ["classify", "photos/0000.jpg", "--model", "nanodet"],
         ["run", "nowhere.yaml"],
+        ["models", "quantise"],
+        ["models", "quantize", "nanodet", "--data", "photos", "--out", "int8.onnx"],
+        ["models", "quantize", "efficientnet_lite0", "--data", "photos", "--out", "int8.bin"],
+        ["models", "quantize", "efficientnet_lite0", "--data", "photos"],
     ],
 )
 def test_a_wrong_call_ends_with_2(words, call):
@@ -148,3 +171,25 @@ def test_the_default_runner_is_as_the_page_says(words, runner, call, monkeypatch
     monkeypatch.setattr(sightflow.cli, "run_pipeline", note)
     call("detect", *words)
     assert chosen == [runner]
+
+
+def test_models_without_a_further_word_lists_those_that_ship(call, capfd):
+    assert call("models", "--json") == 0
+    names = [json.loads(line)["name"] for line in capfd.readouterr().out.splitlines()]
+    assert names == list(zoo_names())
+    assert call("models") == 0
+    assert "efficientnet_lite0" in capfd.readouterr().out
+
+
+def test_a_quantised_model_is_written_with_a_table_and_classifies(call, place, capfd):
+    save_colour_classifier(place / "colours.onnx")
+    words = ["colours.onnx", "--data", "photos", "--out", "int8.onnx", "--images", "1"]
+    assert call("models", "quantize", *words) == 0
+    out, err = capfd.readouterr()
+    assert "top-1 agreement %" in out
+    assert "colours-int8" in out
+    assert "calibrated on 1 pictures, compared on 1 others, 0 files rejected" in err
+    assert "times as fast here" in err
+    assert "wrote int8.onnx\nwrote int8.yaml\n" in err
+    assert call("classify", "photos/0000.jpg", "--model", "int8.onnx") == 0
+    assert '"model":"colours-int8"' in capfd.readouterr().out

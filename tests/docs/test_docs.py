@@ -82,7 +82,10 @@ def test_a_command_of_the_documentation_is_understood(command, place):
     with suppress(click.exceptions.Exit):  # --help and --version
         group = cli.make_context("sightflow", list(words))
         name, chosen, rest = cli.resolve_command(group, words)
-        chosen.make_context(name, rest, parent=group)
+        context = chosen.make_context(name, rest, parent=group)
+        if isinstance(chosen, click.Group) and rest and not rest[0].startswith("-"):
+            name, chosen, rest = chosen.resolve_command(context, rest)
+            chosen.make_context(name, rest, parent=context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -11,7 +11,7 @@ import msgspec
 from sightflow.errors import CardError
 from sightflow.ops.preprocess import Preprocess
 
-__all__ = ["Card", "ModelInput", "read_card"]
+__all__ = ["Card", "ModelInput", "read_card", "write_card"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,28 @@ def read_card(path: Path) -> Card:
         raise CardError(f"{error.filename}: {what}; {_WHAT_IS_A_CARD}") from error
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: {error}; {_WHAT_IS_A_CARD}") from error
+
+
+def write_card(card: Card, path: Path) -> None:
+    """Write a card as YAML, with labels and scenes in it, so that it needs no file but its model's.
+
+    Fields that have their default are left out.
+    """
+    path.write_bytes(msgspec.yaml.encode(msgspec.to_builtins(_chosen(card))))
+
+
+def _chosen(value: Any) -> Any:
+    """Return the fields of a dataclass that differ from their default, and so on inside."""
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = dataclasses.fields(value)
+    return {f.name: _chosen(v) for f in fields if (v := getattr(value, f.name)) != _default(f)}
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 _WHAT_IS_A_CARD = "docs/reference/cards.md shows what a card holds"

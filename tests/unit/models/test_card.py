@@ -1,9 +1,10 @@
 """Cards are read, and each mistake on one is told with its place."""
 
 import pytest
+import yaml
 
 from sightflow.errors import CardError
-from sightflow.models import read_card
+from sightflow.models import Card, ModelInput, read_card, write_card
 from sightflow.ops.preprocess import Preprocess
 
 GOOD = """\
@@ -124,3 +125,26 @@ def test_a_folder_where_a_file_should_be_is_a_mistake_on_the_card(card_file, fie
 def test_a_card_that_is_not_there_is_told_by_its_path(tmp_path):
     with pytest.raises(CardError, match=r"gone\.yaml: no such file; docs/reference/cards\.md"):
         read_card(tmp_path / "gone.yaml")
+
+
+def test_a_card_that_was_written_is_read_as_it_was(tmp_path):
+    card = Card(
+        name="tiny",
+        task="classify",
+        input=ModelInput(Preprocess(resize=9, crop=(8, 8), std=(1, 2, 3)), "images"),
+        head={"kind": "Logits", "output": "scores"},
+        labels=("cat", "no"),
+        scenes={"farm": {0: 0.5}},
+        measured=({"data": "all", "metric": "top-1 %", "value": 90.5},),
+        notes="Says: miaow.\nAnd more.",
+    )
+
+    write_card(card, tmp_path / "card.yaml")
+
+    assert read_card(tmp_path / "card.yaml") == card
+
+
+def test_a_written_card_leaves_out_what_has_its_default(card_file, tmp_path):
+    write_card(read_card(card_file(GOOD)), tmp_path / "new.yaml")
+
+    assert yaml.safe_load((tmp_path / "new.yaml").read_text()) == yaml.safe_load(GOOD)
