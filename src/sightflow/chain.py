@@ -11,11 +11,11 @@ from typing import TypeAlias
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Metrics, Outcome, Process, Read
+from sightflow.protocols import Context, Metrics, Outcome, Process, Read, StreamSource
 from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
 from sightflow.settings import RunSettings
 
-__all__ = ["Image", "open_chain", "open_reader", "open_recogniser"]
+__all__ = ["Image", "open_reader", "open_recogniser"]
 
 Image: TypeAlias = EncodedImage | ImageRecord | Rejected
 """An image as a source gives it: bytes, pixels, or why there is none."""
@@ -23,28 +23,12 @@ Image: TypeAlias = EncodedImage | ImageRecord | Rejected
 _MAX_BATCH_BYTES = 256 << 20
 
 
-def open_chain(
-    pipeline: Pipeline, settings: RunSettings, context: Context
-) -> Callable[[Sequence[Claim]], Iterator[Outcome]]:
-    """Open every part of a pipeline in this worker.
-
-    Args:
-        pipeline: what to do.
-        settings: how.
-        context: of this worker; its resources are closed by the caller when the worker stops.
-
-    Returns:
-        A function that redeems claims: one outcome for each image, in the order of the claims.
-    """
-    redeem = open_reader(pipeline, context)
-    recognise = open_recogniser(pipeline, settings, context)
-    return lambda claims: recognise(redeem(claims))
-
-
 def open_reader(
     pipeline: Pipeline, context: Context
 ) -> Callable[[Sequence[Claim]], Iterator[Image]]:
-    """Open the source; return a function that redeems claims, in order."""
+    """Open the source, which lists claims; return a function that redeems them, in order."""
+    if isinstance(pipeline.source, StreamSource):
+        raise PipelineError(f"a stream has no claims to redeem; got {pipeline.source!r}")
     read = pipeline.source.open(context.at("read"))
     return lambda claims: (image for claim in claims for image in _redeem(read, claim))
 

@@ -1,6 +1,7 @@
 """Chunks: the units of work that a runner hands to its workers, and what comes back for each."""
 
 import json
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,23 @@ import msgspec
 import orjson
 
 from sightflow.protocols import Outcome
-from sightflow.records import Claim, ImageRecord, rejected_row, result_row
+from sightflow.records import (
+    Claim,
+    EncodedImage,
+    ImageRecord,
+    Origin,
+    Rejected,
+    rejected_row,
+    result_row,
+)
 
-__all__ = ["ChunkResult", "chunked", "decode_claims", "encode_claims"]
+__all__ = ["ChunkResult", "Frame", "chunked", "decode_claims", "encode_claims"]
 
 # msgspec makes its plan for a type at the first use and is not safe against a second thread then:
 # it reads the half-made plan and the process dies. Here the import lock keeps others away.
 msgspec.convert([], list[Claim])
+_ORIGINS = msgspec.json.Decoder(Origin)
+_REJECTED = msgspec.json.Decoder(Rejected)
 
 
 def chunked(claims: Iterable[Claim], n_images: int) -> Iterator[list[Claim]]:
@@ -52,6 +63,46 @@ def decode_claims(line: bytes) -> list[Claim]:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """One image of a stream on its way to a worker; it is a chunk of its own."""
+
+    number: int
+    """Position of the chunk, from 0."""
+    read_at: float
+    """When it was read, in seconds since 1970."""
+    image: EncodedImage | Rejected | None
+    """None behind the last image, whose `number` says how many there were."""
+
+    def encode(self) -> bytes:
+        """Return the frame as bytes: number, time, kind, length of the head, head, picture."""
+        image = self.image
+        if image is None:
+            return _FRAME.pack(self.number, self.read_at, _END, 0)
+        if isinstance(image, Rejected):
+            head = msgspec.json.encode(image)
+            return _FRAME.pack(self.number, self.read_at, _NO_PICTURE, len(head)) + head
+        head = msgspec.json.encode(image.origin)
+        start = _FRAME.pack(self.number, self.read_at, _PICTURE, len(head))
+        return b"".join((start, head, image.data))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Frame":
+        """Return the frame that `encode` made."""
+        number, read_at, kind, n_head = _FRAME.unpack_from(data)
+        if kind == _END:
+            return cls(number, read_at, None)
+        end = _FRAME.size + n_head
+        head = data[_FRAME.size : end]
+        if kind == _NO_PICTURE:
+            return cls(number, read_at, _REJECTED.decode(head))
+        return cls(number, read_at, EncodedImage(_ORIGINS.decode(head), data[end:]))
+
+
+_FRAME = struct.Struct("<qdBI")
+_END, _NO_PICTURE, _PICTURE = range(3)
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkResult:
     """What became of a chunk, as rows."""
 
@@ -60,6 +111,8 @@ class ChunkResult:
     n_read: int
     rows: Sequence[dict[str, Any]]
     rejected: Sequence[dict[str, Any]]
+    is_end: bool = False
+    """Whether it only says that the stream has ended."""
 
     @classmethod
     def of(cls, number: int, outcomes: Iterable[Outcome]) -> "ChunkResult":
@@ -75,7 +128,7 @@ class ChunkResult:
 
     def encode(self) -> bytes:
         """Return the result as JSON, to travel between processes."""
-        return orjson.dumps((self.number, self.n_read, self.rows, self.rejected))
+        return orjson.dumps((self.number, self.n_read, self.rows, self.rejected, self.is_end))
 
     @classmethod
     def decode(cls, data: bytes) -> "ChunkResult":

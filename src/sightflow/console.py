@@ -32,7 +32,7 @@ __all__ = [
     "without_native_noise",
 ]
 
-OnProgress = Callable[[Ledger, int], None]
+OnProgress = Callable[[Ledger, int | None], None]
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def progress(what: str, *, stderr: IO[str], quiet: bool) -> Iterator[OnProgress]
     with Progress(*columns, console=Console(file=stderr), transient=True) as bar:
         task = bar.add_task(what, total=None, speed="-", rejected=0)
 
-        def show(ledger: Ledger, n_images: int) -> None:
+        def show(ledger: Ledger, n_images: int | None) -> None:
             speed = bar.tasks[0].speed
             bar.update(
                 task,

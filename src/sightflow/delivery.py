@@ -6,7 +6,7 @@ delivery opened at that value cuts off what was written since and goes on.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -24,14 +24,22 @@ class Place:
     """How far a delivery has come."""
 
     next_chunk: int = 0
-    """Chunks before this one are in the output."""
+    """How many chunks are in the output; in order, those before this one."""
     positions: tuple[tuple[int, ...], ...] | None = None
     """Where the output of each sink stands; None before anything was written."""
     ledger: Ledger = field(default_factory=Ledger)
     first_result_at: float | None = None
     """When the first result was delivered, in seconds since 1970."""
-    version: int = 1
+    last_result_at: float | None = None
+    """When the last result was delivered."""
+    n_chunks: int | None = None
+    """How many chunks there are in all; None until the end of a stream was seen."""
+    version: int = 2
     """Of this form of the state; a change of the fields takes the next number."""
+
+    def is_complete(self, n_chunks: int | None = None) -> bool:
+        """Return whether all is delivered: so many chunks, or those of a stream that has ended."""
+        return self.next_chunk == (self.n_chunks if n_chunks is None else n_chunks)
 
     def encode(self) -> bytes:
         """Return the place as JSON."""
@@ -59,27 +67,38 @@ _PLACES = msgspec.json.Decoder(Place)  # made while importing, when no other thr
 class Delivery:
     """Writes chunk after chunk; the caller keeps early chunks until their turn has come."""
 
-    def __init__(self, sinks: Sequence[ResultSink], place: Place) -> None:
-        """Open the sinks at a place."""
+    def __init__(self, sinks: Sequence[ResultSink], place: Place, *, ordered: bool = True) -> None:
+        """Open the sinks at a place; without `ordered` chunks may come in any order."""
         self._sinks = sinks
+        self._ordered = ordered
         self.place = place
         at = place.positions or [None] * len(sinks)
         self._writers = [sink.open_results(p) for sink, p in zip(sinks, at, strict=True)]
 
+    def takes(self, number: int) -> bool:
+        """Return whether it is this chunk's turn."""
+        return not self._ordered or number == self.place.next_chunk
+
     def deliver(self, result: ChunkResult) -> Place:
-        """Write the next chunk and return the new place, which holds what was written."""
+        """Write a chunk whose turn it is; return the new place, which holds what was written."""
         place = self.place
-        if result.number != place.next_chunk:
+        if not self.takes(result.number):
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
+        if result.is_end:
+            self.place = replace(place, n_chunks=result.number)
+            return self.place
         for writer in self._writers:
             writer.append(result.rows, result.rejected)
-        self.place = Place(
-            place.next_chunk + 1,
-            tuple(writer.position() for writer in self._writers),
-            place.ledger.add(
+        now = time.time()
+        self.place = replace(
+            place,
+            next_chunk=place.next_chunk + 1,
+            positions=tuple(writer.position() for writer in self._writers),
+            ledger=place.ledger.add(
                 read=result.n_read, recognised=len(result.rows), rejected=len(result.rejected)
             ),
-            place.first_result_at or (time.time() if result.rows else None),
+            first_result_at=place.first_result_at or (now if result.rows else None),
+            last_result_at=now,
         )
         return self.place
 
@@ -103,7 +122,7 @@ def finish(
     Args:
         pipeline: what ran.
         place: the last place of its delivery.
-        n_claimed: images that the source listed.
+        n_claimed: images that the source listed, or that a stream gave.
         started: when the run began, in seconds since 1970.
         runner: name of the runner.
         workers: how many worked in parallel.
@@ -112,11 +131,12 @@ def finish(
         LedgerError: an image was lost or counted twice; no output appears.
     """
     place.ledger.check(n_claimed)
-    first = place.first_result_at
+    first, last = place.first_result_at, place.last_result_at
     summary = Summary(
         ledger=place.ledger,
         seconds=time.time() - started,
         first_result_s=None if first is None else first - started,
+        last_result_s=None if last is None else last - started,
         runner=runner,
         workers=workers,
     )

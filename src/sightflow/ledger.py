@@ -50,9 +50,11 @@ class Summary:
 
     ledger: Ledger
     seconds: float
-    """From the start of the run to the last result."""
+    """From the start of the run until its output has appeared."""
     first_result_s: float | None
     """From the start of the run to the first result; None when there was none."""
+    last_result_s: float | None
+    """From the start of the run to the last result."""
     runner: str
     workers: int
 
@@ -63,6 +65,7 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "images_per_s": round(self.ledger.read / self.seconds, 2) if self.seconds else 0.0,
             "first_result_s": self.first_result_s and round(self.first_result_s, 3),
+            "last_result_s": self.last_result_s and round(self.last_result_s, 3),
             "runner": self.runner,
             "workers": self.workers,
         }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError
-from sightflow.protocols import ImageSink, Operator, ResultSink, Source
+from sightflow.protocols import ImageSink, Operator, ResultSink, Source, StreamSource
 
 __all__ = ["NamedSink", "Pipeline", "Step"]
 
@@ -47,7 +47,7 @@ class Pipeline:
         ['classify']
     """
 
-    source: Source
+    source: Source | StreamSource
     steps: tuple[Step, ...] = ()
     sinks: tuple[NamedSink, ...] = ()
     """Every sink gets what comes out of the last step."""
@@ -56,7 +56,8 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         """Refuse a source without the methods of one."""
-        _check_shape("source", "the source", self.source)
+        if isinstance(self.source, type) or not isinstance(self.source, StreamSource):
+            _check_shape("source", "the source", self.source)
 
     def apply(self, name: str, operator: Operator) -> "Pipeline":
         """Add a step at the end.

@@ -28,6 +28,8 @@ __all__ = [
     "ResultSink",
     "ResultWriter",
     "Source",
+    "Stream",
+    "StreamSource",
 ]
 
 Outcome: TypeAlias = ImageRecord | Rejected
@@ -109,6 +111,27 @@ class Source(Protocol):
 
     def open(self, context: Context) -> Read:
         """Return the function that redeems claims in this worker."""
+
+
+class Stream(Protocol):
+    """An opened stream: images one by one, as they arrive."""
+
+    def poll(self, timeout_s: float) -> EncodedImage | Rejected | None:
+        """Return the next image, or None when none came in this time or the stream has ended."""
+
+    def ended(self) -> bool:
+        """Return whether nothing will come any more."""
+
+    def position(self) -> str:
+        """Return where the stream stands, in the source's own words; kept in checkpoints."""
+
+
+@runtime_checkable
+class StreamSource(Protocol):
+    """Where images come from over time. It is read in one place and its images are handed out."""
+
+    def open_stream(self, context: Context, position: str | None) -> Stream:
+        """Return the stream, from its start or from a position that it gave before."""
 
 
 class Operator(Protocol):

@@ -14,14 +14,15 @@ def run(
     pipeline: Pipeline,
     settings: RunSettings | None = None,
     *,
-    on_progress: Callable[[Ledger, int], None] = lambda ledger, n_images: None,
+    on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
 ) -> Summary:
     """Run a pipeline to its end.
 
     Args:
         pipeline: what to do.
         settings: how, and with which runner; embedded Flink where it says nothing else.
-        on_progress: told the ledger so far and how many images there are, now and then.
+        on_progress: told the ledger so far and how many images there are (None: nobody knows, the
+            source is a stream), now and then.
 
     Returns:
         The ledger and the times of the run; the output is in the sinks.

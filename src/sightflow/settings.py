@@ -37,6 +37,8 @@ class RunSettings:
     """Images in one call that serves several workers, where calls are merged: on a GPU."""
     max_wait_ms: float | None = None
     """How long a call waits for those of other workers, also on a CPU; None does not wait."""
+    ordered: bool = True
+    """Results come out in the order of the images; otherwise as soon as each is there."""
     max_pixels: int = MAX_PIXELS
     """Limit for width x height; larger images are rejected before they are decoded."""
     reduced_decode: bool = False

@@ -28,7 +28,7 @@ EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "Parquet": lambda folder: Parquet(str(folder / "results.parquet")),
 }
 
-SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, runner="inline", workers=1)
+SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, 0.9, runner="inline", workers=1)
 
 
 def of_kind(shape: Any) -> list[str]:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from tests.pictures import fill_folder
 from tests.steps import Bright, FailOnce, FailWith, Slow
+from tests.streams import Offered
 
 from sightflow import Directory, JsonLines, Pipeline, RunSettings, run
 from sightflow.errors import JobError, SetupError
@@ -60,6 +61,29 @@ def test_a_restart_from_a_checkpoint_gives_the_output_of_an_undisturbed_run(tmp_
     undisturbed = outputs("undisturbed")
 
     assert disturbed == undisturbed
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_stream_goes_on_behind_the_last_image_of_the_checkpoint(ordered, tmp_path):
+    flag = tmp_path / "failed"
+
+    def output(name: str) -> list[bytes]:
+        pipeline = (
+            Pipeline(Offered(300, interval_s=0.005, broken=(7,)))
+            .apply("fail", FailOnce("200.jpg", str(flag), delay_s=0))
+            .apply("bright", Bright())
+            .write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        )
+        settings = RunSettings(checkpoint_interval_ms=100, restart_attempts=1, ordered=ordered)
+        assert run(pipeline, settings).ledger.read == 300
+        lines = (tmp_path / f"{name}.jsonl").read_bytes().splitlines()
+        return lines if ordered else sorted(lines)
+
+    disturbed = output("disturbed")
+    assert flag.exists(), "the step has failed"
+
+    assert disturbed == output("undisturbed")
+    assert len(set(disturbed)) == 299
 
 
 def test_a_job_whose_java_process_is_killed_says_so(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.pictures import draw_video, fill_folder
 from tests.steps import Bright
+from tests.streams import Offered
 
 from sightflow import (
     AnnotatedImages,
@@ -70,3 +71,36 @@ def test_real_models_answer_the_same_on_flink(tmp_path):
 
 def _files(folder: Path) -> list[tuple[str, bytes]]:
     return [(path.name, path.read_bytes()) for path in folder.rglob("*.jpg")]
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_stream_gives_the_same_on_flink_as_inline(workers, tmp_path):
+    pipeline = Pipeline(Offered(150, broken=(3, 70), missing=(149,))).apply("bright", Bright())
+
+    for name, how in {
+        "inline": RunSettings(runner="inline"),
+        "flink": RunSettings(workers=workers),
+    }.items():
+        summary = run(pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl"))), how)
+        assert (summary.ledger.read, summary.ledger.rejected) == (150, 3)
+
+    for ending in ("jsonl", "rejected.jsonl"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+        assert inline
+
+
+@pytest.mark.flink
+def test_without_an_order_the_same_results_come_in_any_order(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 30)
+    pipeline = Pipeline(Directory(str(photos))).apply("bright", Bright())
+
+    for name, how in {
+        "inline": RunSettings(runner="inline"),
+        "flink": RunSettings(workers=3, batch_size=1, ordered=False),
+    }.items():
+        run(pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl"))), how)
+
+    inline, flink = ((tmp_path / f"{n}.jsonl").read_bytes() for n in ("inline", "flink"))
+    assert sorted(inline.splitlines()) == sorted(flink.splitlines())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sightflow.chain import open_chain
+from sightflow.chain import open_reader, open_recogniser
 from sightflow.errors import PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Outcome, Process, Read
@@ -90,8 +90,9 @@ class Returns(Note):
 
 def recognise(pipeline: Pipeline, **settings: Any) -> list[Outcome]:
     with ExitStack() as resources:
-        chain = open_chain(pipeline, RunSettings(**settings), Context("chain", resources=resources))
-        return list(chain(list(pipeline.source.claims())))
+        context = Context("chain", resources=resources)
+        chain = open_recogniser(pipeline, RunSettings(**settings), context)
+        return list(chain(open_reader(pipeline, context)(list(pipeline.source.claims()))))
 
 
 def run(*images: bytes | ImageRecord | Rejected, step: Any, **settings: Any) -> list[Outcome]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sightflow.chunks import ChunkResult, chunked, decode_claims, encode_claims
-from sightflow.records import Claim, Classification, ImageRecord, Rejected
+from sightflow.chunks import ChunkResult, Frame, chunked, decode_claims, encode_claims
+from sightflow.records import Claim, Classification, EncodedImage, ImageRecord, Rejected
 from sightflow.testing import a_claim, a_record, an_origin
 
 
@@ -125,3 +125,23 @@ for thread in threads: thread.join()
 """
     for _ in range(8):  # where it goes wrong, every other process dies
         assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        EncodedImage(an_origin(name="überall.jpg", sequence=3), b"\xff\xd8" + bytes(range(256))),
+        EncodedImage(an_origin(), b""),
+        Rejected(an_origin(), "read", "unreadable", "the camera is gone"),
+        None,
+    ],
+)
+def test_a_frame_is_the_same_after_its_way_to_a_worker(image) -> None:
+    frame = Frame.decode(Frame(2**40, 1_700_000_000.25, image).encode())
+
+    assert (frame.number, frame.read_at) == (2**40, 1_700_000_000.25)
+    if isinstance(image, EncodedImage):
+        assert isinstance(frame.image, EncodedImage)
+        assert (frame.image.origin, frame.image.data) == (image.origin, image.data)
+    else:
+        assert frame.image == image

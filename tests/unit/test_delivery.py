@@ -192,3 +192,20 @@ def test_a_place_of_another_version_is_refused() -> None:
     data = Place().encode().replace(b'"version":1', b'"version":99')
     with pytest.raises(JobError, match=r"must be of version 1; got 99; start the run anew"):
         Place.decode(data)
+
+
+def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None:
+    delivery = Delivery([], Place(), ordered=False)
+    end = ChunkResult(2, 0, [], [], is_end=True)
+
+    assert not delivery.deliver(ChunkResult(1, 1, [], [])).is_complete()
+    assert not delivery.deliver(end).is_complete(), "chunk 0 is on its way"
+    assert delivery.deliver(ChunkResult(0, 1, [], [])).is_complete()
+    assert delivery.place.ledger.read == 2
+
+
+def test_in_order_every_chunk_waits_for_its_turn() -> None:
+    delivery = Delivery([], Place())
+
+    assert [delivery.takes(number) for number in (0, 1)] == [True, False]
+    assert Delivery([], Place(), ordered=False).takes(1)

@@ -113,6 +113,7 @@ def test_the_summary_file_has_exactly_these_keys(photos: Path, tmp_path: Path) -
         "seconds",
         "images_per_s",
         "first_result_s",
+        "last_result_s",
         "runner",
         "workers",
     ]

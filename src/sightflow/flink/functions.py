@@ -1,11 +1,9 @@
 """The functions that Flink calls: thin shells around the chain and the delivery."""
 
-import json
 import threading
 import time
-import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,10 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, MapFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from sightflow.chain import open_chain
-from sightflow.chunks import ChunkResult, decode_claims, encode_claims
+from sightflow.chain import open_reader, open_recogniser
+from sightflow.chunks import ChunkResult, Frame, decode_claims, encode_claims
 from sightflow.delivery import Delivery, Place
+from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.models import ModelFile
 from sightflow.pipeline import Pipeline
@@ -26,37 +25,13 @@ from sightflow.records import Claim
 from sightflow.settings import RunSettings
 from sightflow.sinks.staging import replacing
 
-__all__ = ["DeliverInOrder", "Manifest", "RecogniseChunk", "preload", "read_failure"]
+__all__ = ["Deliver", "Manifest", "RecogniseChunk", "RecogniseFrame", "preload"]
 
 _PROGRESS_EVERY_S = 0.2
-_FAILURE = "sightflow-failure:"
 
 _OPENING = threading.Lock()
 _PRELOADED: list[Model] = []
 """Models that no worker holds yet."""
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    """Put the Python traceback into the message of an error, which is all that Java passes on."""
-    try:
-        yield
-    except Exception as error:
-        failure = {
-            "type": type(error).__name__,
-            "message": str(error),
-            "traceback": traceback.format_exc(),
-        }
-        raise RuntimeError(f"{_FAILURE}{json.dumps(failure)}") from error
-
-
-def read_failure(java_message: str) -> dict[str, str] | None:
-    """Return type, message and traceback of the Python error in a message of Java, if any."""
-    _, found, rest = java_message.partition(_FAILURE)
-    if not found:
-        return None
-    failure: dict[str, str] = json.JSONDecoder().raw_decode(rest)[0]
-    return failure
 
 
 @dataclass(frozen=True)
@@ -93,16 +68,13 @@ class Manifest:
         return self.path.with_suffix(".ends.npy")
 
 
-class RecogniseChunk(MapFunction):
-    """The fused recognition operator: the number of a chunk to its encoded result."""
+class _Worker(MapFunction):
+    """What a recognition operator is before it knows where its images come from."""
 
-    def __init__(
-        self, pipeline: Pipeline, settings: RunSettings, manifest: Manifest, inference: Inference
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, settings: RunSettings, inference: Inference) -> None:
         """Take the description; work begins in `open`."""
         self._pipeline = pipeline
         self._settings = settings
-        self._manifest = manifest
         self._inference = inference
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -110,22 +82,54 @@ class RecogniseChunk(MapFunction):
 
         Libraries that set themselves up at their first use are not all safe against two threads.
         """
-        with _reporting(), _OPENING:
+        with reporting(), _OPENING:
             self._resources = ExitStack()
-            self._claims_of = self._manifest.open(self._resources)
-            metrics = FlinkMetrics(runtime_context)
-            context = Context("chain", self._inference, metrics, self._resources)
-            self._recognise = open_chain(self._pipeline, self._settings, context)
+            self._metrics = FlinkMetrics(runtime_context)
+            context = Context("chain", self._inference, self._metrics, self._resources)
+            self._recognise = open_recogniser(self._pipeline, self._settings, context)
+            self._open_source(context)
         _PRELOADED.clear()
 
-    def map(self, value: int) -> bytes:
-        """Recognise one chunk."""
-        with _reporting():
-            return ChunkResult.of(value, self._recognise(self._claims_of(value))).encode()
+    def _open_source(self, context: Context) -> None:
+        """Open what the images come from."""
 
     def close(self) -> None:
         """Release what the chain holds."""
         self._resources.close()
+
+
+class RecogniseChunk(_Worker):
+    """The fused recognition operator: the number of a chunk of claims to its encoded result."""
+
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, manifest: Manifest
+    ) -> None:
+        """Take the description, and where the claims are."""
+        super().__init__(pipeline, settings, inference)
+        self._manifest = manifest
+
+    def _open_source(self, context: Context) -> None:
+        self._claims_of = self._manifest.open(context.resources)
+        self._redeem = open_reader(self._pipeline, context)
+
+    def map(self, value: int) -> bytes:
+        """Recognise one chunk."""
+        with reporting():
+            images = self._redeem(self._claims_of(value))
+            return ChunkResult.of(value, self._recognise(images)).encode()
+
+
+class RecogniseFrame(_Worker):
+    """The fused recognition operator of a stream: one encoded frame to its encoded result."""
+
+    def map(self, value: bytes) -> bytes:
+        """Recognise one image."""
+        with reporting():
+            frame = Frame.decode(value)
+            if frame.image is None:
+                return ChunkResult(frame.number, 0, [], [], is_end=True).encode()
+            self._metrics.observe("queue_ms", (time.time() - frame.read_at) * 1e3)
+            return ChunkResult.of(frame.number, self._recognise([frame.image])).encode()
 
 
 def preload(pipeline: Pipeline, inference: Inference) -> None:
@@ -140,16 +144,19 @@ def preload(pipeline: Pipeline, inference: Inference) -> None:
                     _PRELOADED.append(part.load(inference))
 
 
-class DeliverInOrder(KeyedProcessFunction):
-    """Hands results to the sinks in the order of the chunks; all records have one key.
+class Deliver(KeyedProcessFunction):
+    """Hands results to the sinks, in the order of the chunks unless it may not matter.
 
     The place in the output and the results that came early are keyed state, so that after a
     restart the output goes on exactly where the checkpoint was.
     """
 
-    def __init__(self, pipeline: Pipeline, n_chunks: int, progress: Path) -> None:
-        """Take the description; work begins in `open`."""
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, n_chunks: int | None, progress: Path
+    ) -> None:
+        """Take the description; work begins in `open`. `n_chunks` is None for a stream."""
         self._pipeline = pipeline
+        self._settings = settings
         self._n_chunks = n_chunks
         self._progress = progress
 
@@ -165,20 +172,20 @@ class DeliverInOrder(KeyedProcessFunction):
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> None:
         """Deliver a result and those that waited for it, or keep it until its turn."""
-        with _reporting():
+        with reporting():
             delivery = self._delivery(ctx.get_current_key())
             result = ChunkResult.decode(value)
-            if result.number != delivery.place.next_chunk:
+            if not delivery.takes(result.number):
                 self._early.put(result.number, value)
                 return
             delivery.deliver(result)
-            while self._early.contains(delivery.place.next_chunk):
+            while self._settings.ordered and self._early.contains(delivery.place.next_chunk):
                 number = delivery.place.next_chunk
                 delivery.deliver(ChunkResult.decode(self._early.get(number)))
                 self._early.remove(number)
             place = delivery.place.encode()
             self._place.update(place)
-            self._report(place, last=delivery.place.next_chunk == self._n_chunks)
+            self._report(place, last=delivery.place.is_complete(self._n_chunks))
 
     def close(self) -> None:
         """Close the sinks."""
@@ -191,7 +198,7 @@ class DeliverInOrder(KeyedProcessFunction):
             kept = self._place.value()
             place = Place() if kept is None else Place.decode(kept)
             sinks = [sink for _, sink in self._pipeline.result_sinks]
-            self._deliveries[key] = Delivery(sinks, place)
+            self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
         return self._deliveries[key]
 
     def _report(self, place: bytes, *, last: bool) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyflink.common import Configuration, Types, WatermarkStrategy
-from pyflink.datastream import StreamExecutionEnvironment
-from pyflink.datastream.connectors.base import Source
-from pyflink.java_gateway import get_gateway
 
-from sightflow.chunks import chunked
 from sightflow.delivery import Delivery, Place, finish
 from sightflow.errors import JobError, SetupError
-from sightflow.flink.functions import DeliverInOrder, Manifest, RecogniseChunk, read_failure
+from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
+from sightflow.flink.job import Job
 from sightflow.flink.start import starting
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
@@ -28,27 +23,24 @@ from sightflow.settings import RunSettings
 
 __all__ = ["run"]
 
-_JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
 _POLL_S = 0.1
 _END_TIMEOUT_S = 0.5
 _CANCEL_TIMEOUT_S = 30.0
-_MAX_RANGES = 20_000
-_CHUNKS_IN_RANGE = 4
-"""A worker asks for so many chunks at a time: each request costs several threads a switch."""
 
 
 def run(
     pipeline: Pipeline,
     settings: RunSettings | None = None,
     *,
-    on_progress: Callable[[Ledger, int], None] = lambda ledger, n_images: None,
+    on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
 ) -> Summary:
     """Run a pipeline to its end on embedded Flink.
 
     Args:
         pipeline: what to do.
         settings: how.
-        on_progress: told the ledger so far and how many images there are, now and then.
+        on_progress: told the ledger so far and how many images there are (None: nobody knows, the
+            source is a stream), now and then.
 
     Returns:
         The ledger and the times of the run; the output is in the sinks.
@@ -65,20 +57,16 @@ def run(
     with starting(pipeline, inference) as java:
         pipeline.check()
         with _run_directory(pipeline) as directory:
-            manifest = Manifest(directory / "claims.jsonl")
-            chunks = chunked(pipeline.source.claims(), settings.batch_size)
-            n_chunks, n_images = manifest.write(chunks)
+            job = Job(pipeline, settings, inference, workers, directory)
+            n_chunks, n_images = job.list_work()
             sinks = [sink for _, sink in pipeline.result_sinks]
             Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
             place = Place()
-            if n_chunks:
-                recognise = RecogniseChunk(pipeline, settings, manifest, inference)
-                deliver = DeliverInOrder(pipeline, n_chunks, directory / "progress.json")
+            if n_chunks != 0:
                 java.result()
                 with _java_errors():
-                    env = _environment(settings, workers, directory)
-                    _build(env, recognise, deliver, n_chunks)
-                    place = _execute(env, pipeline.name, directory, n_chunks, n_images, on_progress)
+                    place = _execute(job, n_chunks, n_images, on_progress)
+            n_images = place.n_chunks or 0 if n_images is None else n_images
             return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
 
 
@@ -107,81 +95,26 @@ def _run_directory(pipeline: Pipeline) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _environment(
-    settings: RunSettings, workers: int, directory: Path
-) -> StreamExecutionEnvironment:
-    """Start Java if need be, and return an environment with every setting that matters."""
-    retry = {"restart-strategy.type": "none"}
-    if settings.restart_attempts:
-        retry = {
-            "restart-strategy.type": "fixed-delay",
-            "restart-strategy.fixed-delay.attempts": str(settings.restart_attempts),
-            "restart-strategy.fixed-delay.delay": "100 ms",
-        }
-    configuration = Configuration()
-    for key, value in {
-        "python.execution-mode": "thread",
-        "python.executable": sys.executable,
-        "python.client.executable": sys.executable,
-        "parallelism.default": str(workers),
-        "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
-        "execution.checkpointing.dir": f"{directory.as_uri()}/checkpoints",
-        "io.tmp.dirs": str(directory),
-        "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
-        "rest.address": "127.0.0.1",
-        "rest.bind-address": "127.0.0.1",
-        "rest.bind-port": str(settings.web_ui_port or 0),
-        **retry,
-    }.items():
-        configuration.set_string(key, value)
-    env = StreamExecutionEnvironment.get_execution_environment(configuration)
-    env.add_jars(_JAR.as_uri())
-    return env
-
-
-def _build(
-    env: StreamExecutionEnvironment,
-    recognise: RecogniseChunk,
-    deliver: DeliverInOrder,
-    n_chunks: int,
-) -> None:
-    """Build the job: numbers of chunks -> recognise, in parallel -> deliver, in one place."""
-    few = n_chunks // (8 * env.get_parallelism())  # towards the end nobody waits for a long range
-    in_range = max(1, min(_CHUNKS_IN_RANGE, few), -(-n_chunks // _MAX_RANGES))
-    numbers = get_gateway().jvm.ai.sightflow.flink.InOrderSource(n_chunks, in_range)
-    results = (
-        env.from_source(Source(numbers), WatermarkStrategy.no_watermarks(), "chunks", Types.LONG())
-        .uid("chunks")
-        .map(recognise, Types.PRIMITIVE_ARRAY(Types.BYTE()))
-        .name("recognise")
-        .uid("recognise")
-    )
-    delivered = results.key_by(lambda result: 0, Types.INT()).process(deliver, Types.STRING())
-    delivered.name("deliver").uid("deliver").set_parallelism(1)
-
-
 def _execute(
-    env: StreamExecutionEnvironment,
-    name: str,
-    directory: Path,
-    n_chunks: int,
-    n_images: int,
-    on_progress: Callable[[Ledger, int], None],
+    job: Job,
+    n_chunks: int | None,
+    n_images: int | None,
+    on_progress: Callable[[Ledger, int | None], None],
 ) -> Place:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
-    client = env.execute_async(name)
+    client = job.build(n_chunks).execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
     try:
-        while not result.done() and place.next_chunk < n_chunks:
+        while not result.done() and not place.is_complete(n_chunks):
             time.sleep(_POLL_S)
-            place = _place(directory)
+            place = _place(job.progress)
             on_progress(place.ledger, n_images)
-        _end(client, result, place.next_chunk == n_chunks)
+        _end(client, result, place.is_complete(n_chunks))
     except (KeyboardInterrupt, SystemExit):
         _cancel(client, result)
         raise
-    return _place(directory)
+    return _place(job.progress)
 
 
 def _end(client: Any, result: Any, complete: bool) -> None:
@@ -221,8 +154,7 @@ def _java_errors() -> Iterator[None]:
         ) from error
 
 
-def _place(directory: Path) -> Place:
-    progress = directory / "progress.json"
+def _place(progress: Path) -> Place:
     return Place.decode(progress.read_bytes()) if progress.exists() else Place()
 
 

@@ -30,7 +30,9 @@ def a_rejected_row(uri: str = "broken.jpg") -> dict[str, Any]:
 
 def a_summary(**changes: int) -> Summary:
     ledger = Ledger(**{"read": 2, "recognised": 2, **changes})
-    return Summary(ledger, seconds=4.0, first_result_s=0.5, runner="inline", workers=1)
+    return Summary(
+        ledger, seconds=4.0, first_result_s=0.5, last_result_s=3.5, runner="inline", workers=1
+    )
 
 
 def write(sink: ResultSink, rows: Rows, rejected: Rows = ()) -> None:
@@ -90,6 +92,7 @@ def test_the_summary_lies_beside_the_results(tmp_path: Path, kind: Any) -> None:
         "seconds": 4.0,
         "images_per_s": 0.75,
         "first_result_s": 0.5,
+        "last_result_s": 3.5,
         "runner": "inline",
         "workers": 1,
     }

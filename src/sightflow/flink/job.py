@@ -1,0 +1,134 @@
+"""A pipeline as a Flink job on this machine: its settings and its graph."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream.connectors.base import Source
+from pyflink.java_gateway import get_gateway
+
+from sightflow.chunks import chunked
+from sightflow.flink.functions import Deliver, Manifest, RecogniseChunk, RecogniseFrame
+from sightflow.flink.streams import TICK_S, ReadStream
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Inference, StreamSource
+from sightflow.settings import RunSettings
+
+__all__ = ["Job"]
+
+_JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
+_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+_MAX_RANGES = 20_000
+_CHUNKS_IN_RANGE = 4
+"""A worker asks for so many chunks at a time: each request costs several threads a switch."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pipeline, how it is run, and the folder for what the run needs."""
+
+    pipeline: Pipeline
+    settings: RunSettings
+    inference: Inference
+    workers: int
+    directory: Path
+
+    @property
+    def progress(self) -> Path:
+        """The file that says where the delivery stands."""
+        return self.directory / "progress.json"
+
+    @property
+    def manifest(self) -> Manifest:
+        """The claims of the run."""
+        return Manifest(self.directory / "claims.jsonl")
+
+    def list_work(self) -> tuple[int | None, int | None]:
+        """List the claims; return how many chunks and images there are, None for a stream."""
+        source = self.pipeline.source
+        if isinstance(source, StreamSource):
+            return None, None
+        return self.manifest.write(chunked(source.claims(), self.settings.batch_size))
+
+    def build(self, n_chunks: int | None) -> StreamExecutionEnvironment:
+        """Return an environment with the job: read -> recognise, in parallel -> deliver."""
+        env = self._environment()
+        description = self.pipeline, self.settings, self.inference
+        if isinstance(self.pipeline.source, StreamSource):
+            frames = self._frames(env, ReadStream(self.pipeline.source))
+            results = frames.map(RecogniseFrame(*description), _BYTES)
+        else:
+            chunks = self._chunks(env, n_chunks or 0)
+            results = chunks.map(RecogniseChunk(*description, self.manifest), _BYTES)
+        results.name("recognise").uid("recognise")
+        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress)
+        delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
+        delivered.name("deliver").uid("deliver").set_parallelism(1)
+        return env
+
+    def _chunks(self, env: StreamExecutionEnvironment, n_chunks: int) -> DataStream:
+        """Return the numbers of all chunks; workers ask for them, so they share a task with them.
+
+        Towards the end ranges are short, so that nobody waits for the last one.
+        """
+        few = n_chunks // (8 * self.workers)
+        in_range = max(1, min(_CHUNKS_IN_RANGE, few), -(-n_chunks // _MAX_RANGES))
+        numbers = _companion().InOrderSource(n_chunks, in_range)
+        return _from(env, numbers, "chunks")
+
+    def _frames(self, env: StreamExecutionEnvironment, read: ReadStream) -> DataStream:
+        """Return the images of a stream, read in one place and dealt out to the workers."""
+        ticks = _from(env, _companion().TickSource(1 / TICK_S), "ticks").set_parallelism(1)
+        frames = ticks.key_by(_one_key, Types.INT()).process(read, _BYTES)
+        frames.name("read").uid("read").set_parallelism(1)
+        return frames.rebalance()
+
+    def _environment(self) -> StreamExecutionEnvironment:
+        """Return an environment with every setting that matters; Java must be up."""
+        attempts = self.settings.restart_attempts
+        retry = {"restart-strategy.type": "none"}
+        if attempts:
+            retry = {
+                "restart-strategy.type": "fixed-delay",
+                "restart-strategy.fixed-delay.attempts": str(attempts),
+                "restart-strategy.fixed-delay.delay": "100 ms",
+            }
+        configuration = Configuration()
+        for key, value in {
+            "python.execution-mode": "thread",
+            "python.executable": sys.executable,
+            "python.client.executable": sys.executable,
+            "parallelism.default": str(self.workers),
+            "execution.buffer-timeout.interval": "0 ms",  # what is there goes on at once
+            "execution.checkpointing.interval": f"{self.settings.checkpoint_interval_ms} ms",
+            "execution.checkpointing.dir": f"{self.directory.as_uri()}/checkpoints",
+            "io.tmp.dirs": str(self.directory),
+            "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
+            "rest.address": "127.0.0.1",
+            "rest.bind-address": "127.0.0.1",
+            "rest.bind-port": str(self.settings.web_ui_port or 0),
+            **retry,
+        }.items():
+            configuration.set_string(key, value)
+        env = StreamExecutionEnvironment.get_execution_environment(configuration)
+        env.add_jars(_JAR.as_uri())
+        return env
+
+
+def _companion() -> Any:
+    """Return the package of our own Java classes."""
+    return get_gateway().jvm.ai.sightflow.flink
+
+
+def _from(env: StreamExecutionEnvironment, numbers: Any, name: str) -> DataStream:
+    """Return the numbers of one of our sources."""
+    never = WatermarkStrategy.no_watermarks()
+    return env.from_source(Source(numbers), never, name, Types.LONG()).uid(name)
+
+
+def _one_key(value: object) -> int:
+    """Return the same key for all: what follows is in one place."""
+    return 0
