@@ -8,7 +8,7 @@ what each is. The figures of a run:
 
 `wall_s`: from the start of the command to its end, with all starting and stopping.
 `first_result_s`: from the start of the command to the end of the first model call. Sightflow: to
-    the first result in the file, and without the start of Python.
+    the first result in the file.
 `steady_images_per_s`: images after the first model call / the time from its end to the end of the
     last one. Sightflow: images after the first chunk / the time from the first result in the file
     to the end of the run, so the end of the Flink job counts against it.
@@ -108,10 +108,10 @@ def run_system(
         return {**run, "failed": finished.failure}, {}
     try:
         rows = list(read_rows(out))
-        figures = times_of_sightflow(out) if system.script is None else times_of(rows, finished)
+        times = times_of(rows, finished) if system.script else times_of_sightflow(out, finished)
     except (OSError, ValueError, KeyError) as error:
         return {**run, "failed": f"{type(error).__name__} in what it wrote: {error}"}, {}
-    run |= {"lines": len(rows), "images_per_s": round(len(rows) / finished.wall_s, 2), **figures}
+    run |= {"lines": len(rows), "images_per_s": round(len(rows) / finished.wall_s, 2), **times}
     return run, {Path(row["uri"]).name: best_class(row) for row in rows}
 
 
@@ -136,11 +136,13 @@ def times_of(rows: Sequence[Run], finished: Finished) -> Run:
     return _times(first - finished.started, last - finished.started, len(rows), times.count(first))
 
 
-def times_of_sightflow(out: Path) -> Run:
-    """Return the times of Sightflow, by its summary."""
-    summary = json.loads(out.with_suffix(".summary.json").read_text())
-    n_first = RunSettings().batch_size
-    return _times(summary["first_result_s"], summary["seconds"], summary["read"], n_first)
+def times_of_sightflow(out: Path, finished: Finished) -> Run:
+    """Return the times of Sightflow, by its summary, which is written when the run ends."""
+    path = out.with_suffix(".summary.json")
+    summary = json.loads(path.read_text())
+    ended_s = path.stat().st_mtime - finished.started
+    first_s = ended_s - summary["seconds"] + summary["first_result_s"]
+    return _times(first_s, ended_s, summary["read"], RunSettings().batch_size)
 
 
 def _times(first_s: float, last_s: float, n_images: int, n_first: int) -> Run:

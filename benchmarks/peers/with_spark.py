@@ -7,8 +7,8 @@ from pyspark.sql import SparkSession
 from recognise import list_pictures, load_once, parse_arguments
 
 SCHEMA = "uri string, class_ids array<int>, labels array<string>, scores array<float>, at double"
-PARTITIONS_PER_CORE = 4
-"""Several, so that no core waits for long at the end; workers and their models are used again."""
+PARTITIONS_PER_CORE = 2
+"""More let no core wait at the end; each costs a moment. Workers keep their model between them."""
 
 
 def main() -> None:
