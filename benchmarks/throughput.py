@@ -15,7 +15,7 @@ what each is. The figures of a run:
 `agreement`: share of pictures with the same best class as in the first run of `bare`.
 
 The batch size of `bare`, and of the model calls of Ray, Spark and Daft, is the fastest in a trial
-of `bare`. Pictures come from the page cache.
+of `bare`. Each system has run once before it is measured, and pictures come from the page cache.
 """
 
 import argparse
@@ -37,7 +37,8 @@ from sightflow.settings import RunSettings
 
 MODEL = Path(sightflow.__file__).parent / "models" / "zoo" / "efficientnet_lite0"
 BATCH_SIZES = (1, 2, 4, 8, 16)
-N_TRIAL = 400
+N_TRIAL, N_TRIALS = 400, 2
+N_WARM_UP = 40
 
 Run = dict[str, Any]
 
@@ -59,10 +60,10 @@ SYSTEMS = {
     "bare": System("bare.py"),
     "bare-opencv": System("bare.py", options=("--decoder", "opencv")),
     "bare-reduced": System(
-        "bare.py", options=("--decoder", "reduced"), min_agreement=0.9, by_default=False
+        "bare.py", options=("--decoder", "reduced"), min_agreement=0.8, by_default=False
     ),
     "sightflow": System(),
-    "sightflow-reduced": System(options=("--reduced-decode",), min_agreement=0.9, by_default=False),
+    "sightflow-reduced": System(options=("--reduced-decode",), min_agreement=0.8, by_default=False),
     "record-at-a-time": System("record_at_a_time.py"),
     "ray": System("with_ray.py", "ray"),
     "spark": System("with_spark.py", "spark"),
@@ -155,18 +156,28 @@ def _times(first_s: float, last_s: float, n_images: int, n_first: int) -> Run:
 
 
 def find_batch_size(pictures: Path | None, scratch: Path, timeout_s: float) -> Run:
-    """Try `bare` with some batch sizes; return the images/s of each, and the fastest."""
+    """Try `bare` with some batch sizes; return the best images/s of each, and the fastest."""
     folder = scratch / "trial"
     link_pictures(pictures, folder, N_TRIAL)
-    tried = {}
-    for batch_size in BATCH_SIZES:
+    tried = dict.fromkeys(BATCH_SIZES, 0.0)
+    for batch_size in BATCH_SIZES * N_TRIALS:
         run, _ = run_system(SYSTEMS["bare"], folder, scratch, batch_size, timeout_s)
         if "failed" in run:
             sys.exit(f"bare, batch size {batch_size}: {run['failed']}")
-        tried[batch_size] = run["steady_images_per_s"]
+        tried[batch_size] = max(tried[batch_size], run["steady_images_per_s"])
     fastest = max(tried, key=lambda size: tried[size])
     print(f"batch size of bare: {fastest} is the fastest of {tried}", flush=True)
     return {"images": N_TRIAL, "steady_images_per_s": tried, "batch_size": fastest}
+
+
+def warm_up(names: Sequence[str], pictures: Path | None, scratch: Path, timeout_s: float) -> None:
+    """Run each system once on a few pictures, so that its files are compiled and in memory."""
+    folder = scratch / "warm-up"
+    link_pictures(pictures, folder, N_WARM_UP)
+    for name in names:
+        with tempfile.TemporaryDirectory(dir=scratch) as place:
+            run, _ = run_system(SYSTEMS[name], folder, Path(place), 1, timeout_s)
+        print(f"warm-up: {name}, {run['wall_s']:.1f} s{', FAILED' * ('failed' in run)}", flush=True)
 
 
 def judge(run: Run, system: System, classes: dict[str, int], reference: dict[str, int]) -> None:
@@ -236,6 +247,7 @@ def campaign(arguments: argparse.Namespace, report: Run, scratch: Path) -> None:
     """Run everything; the report is written after each run."""
     names: list[str] = arguments.systems
     report["batch_size_trial"] = find_batch_size(arguments.pictures, scratch, arguments.timeout)
+    warm_up(names, arguments.pictures, scratch, arguments.timeout)
     for n_images in arguments.images:
         pictures = scratch / f"pictures-{n_images}"
         link_pictures(arguments.pictures, pictures, n_images)
