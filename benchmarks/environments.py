@@ -82,6 +82,13 @@ def environment_of(name: str, python: Path) -> dict[str, str]:
     }
 
 
+def scratch_of_peers(folder: Path) -> dict[str, str]:
+    """Return the environment variables that keep what peers leave lying about in a folder."""
+    java = f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} -Djava.io.tmpdir={folder}".strip()
+    names = ("RAY_TMPDIR", "SPARK_LOCAL_DIRS", "TMPDIR")
+    return {**dict.fromkeys(names, str(folder)), "JAVA_TOOL_OPTIONS": java}
+
+
 def _uv(*arguments: str) -> str:
     """Run uv and return what it printed; end with its words if it fails."""
     uv = Path(sys.executable).parent / "uv"

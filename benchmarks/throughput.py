@@ -31,7 +31,7 @@ from typing import Any
 
 import sightflow
 from bench import HERE, link_pictures, machine, median, plot_bars, spread, write_report
-from environments import PEERS, environment_of, packages_of, python_of
+from environments import PEERS, environment_of, packages_of, python_of, scratch_of_peers
 from runs import Finished, own_environment, run_command
 from sightflow.settings import RunSettings
 
@@ -103,7 +103,10 @@ def run_system(
     out = scratch / "results.jsonl"
     command = command_of(system, pictures, out, batch_size)
     load = os.getloadavg()[0]
-    finished = run_command(command, variables_of(system, command), scratch / "log", timeout_s)
+    variables = variables_of(system, command)
+    if system.script:
+        variables |= scratch_of_peers(scratch)
+    finished = run_command(command, variables, scratch / "log", timeout_s)
     run: Run = {"wall_s": round(finished.wall_s, 3), "load_before": round(load, 2)}
     if finished.failure:
         return {**run, "failed": finished.failure}, {}
@@ -306,7 +309,7 @@ def main() -> None:
         "rounds": arguments.rounds,
         "runs": [],
     }
-    with tempfile.TemporaryDirectory(prefix="throughput-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         campaign(arguments, report, Path(scratch))
     draw(arguments.out, report["runs"], report["machine"])
     print(f"report: {arguments.out}, plot: {arguments.out.with_suffix('.png')}")
