@@ -5,10 +5,10 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test check lock jar wheel clean help
+.PHONY: setup demo test check bench-throughput lock jar wheel clean help
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) ## Make .venv with everything: Java, Flink, weights, tools
 
@@ -33,6 +33,9 @@ check: setup ## Lint, types, import rules
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-throughput: setup ## Compare with plain Python, Ray, Spark, Daft: ARGS="--images 1000"
+	$(BIN)/python benchmarks/throughput.py $(ARGS)
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

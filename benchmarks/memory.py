@@ -7,7 +7,6 @@ inside the Java process (thread mode), so there are two processes: driver and Ja
 """
 
 import argparse
-import itertools
 import json
 import os
 import platform
@@ -20,14 +19,7 @@ from typing import Any
 
 import psutil
 
-
-def link_pictures(pictures: Path, folder: Path, n_images: int) -> None:
-    """Fill a folder with links to the pictures, over and over."""
-    files = sorted(path for path in pictures.rglob("*.jpg"))
-    if not files:
-        sys.exit(f"{pictures}: holds no .jpg; this benchmark needs pictures there")
-    for i, file in zip(range(n_images), itertools.cycle(files), strict=False):
-        (folder / f"{i:06d}.jpg").symlink_to(file.resolve())
+from bench import link_pictures
 
 
 def watch(command: list[str]) -> list[dict[str, Any]]:
@@ -73,7 +65,6 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder, results = Path(scratch, "photos"), Path(scratch, "results.jsonl")
-        folder.mkdir()
         link_pictures(arguments.pictures, folder, arguments.images)
         sightflow = str(Path(sys.executable).parent / "sightflow")
         samples = watch([sightflow, "classify", str(folder), "--out", str(results)])
