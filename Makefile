@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test check bench-throughput lock jar wheel clean help
+.PHONY: setup demo test check bench-throughput bench-latency lock jar wheel clean help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -36,6 +36,9 @@ check: setup ## Lint, types, import rules
 
 bench-throughput: setup ## Compare with plain Python, Ray, Spark, Daft: ARGS="--images 1000"
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
+
+bench-latency: setup ## From a picture offered to its result out, at 25 to 90 % of the capacity
+	$(BIN)/python benchmarks/latency.py $(ARGS)
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
 import numpy.typing as npt
 
 from sightflow.ledger import Summary
@@ -95,7 +94,7 @@ class Context:
 class Model(Protocol):
     """A loaded model."""
 
-    def __call__(self, batch: npt.NDArray[np.float32], /) -> Mapping[str, npt.NDArray[Any]]:
+    def __call__(self, batch: npt.NDArray[Any], /) -> Mapping[str, npt.NDArray[Any]]:
         """Return the outputs for a batch, by name."""
 
 

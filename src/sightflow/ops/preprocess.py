@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -54,7 +54,13 @@ class Placement:
         return (boxes_xyxy - pad) / scale
 
 
-PrepareFunction = Callable[[npt.NDArray[np.uint8]], tuple[Array, Placement]]
+class PrepareFunction(Protocol):
+    """Prepares an image, see `Preprocess.compile`."""
+
+    def __call__(
+        self, pixels: npt.NDArray[np.uint8], out: Array | None = None, /
+    ) -> tuple[Array, Placement]:
+        """Return the prepared image and where its pixels lay."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,14 @@ class Preprocess:
         """(height, width) of every result, or None when it depends on the image."""
         return self.crop or self.letterbox or self.stretch
 
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """Shape of every result, or None when it depends on the image."""
+        if self.size is None:
+            return None
+        planar = self.normalizes and self.layout == "CHW"
+        return (3, *self.size) if planar else (*self.size, 3)
+
     def scale_for(self, width: int, height: int) -> float:
         """Return by how much an image of this size is scaled, at most 1."""
         scale_y, scale_x = self._scales(height, width)
@@ -130,13 +144,18 @@ class Preprocess:
     def compile(self) -> PrepareFunction:
         """Return one function: uint8 [H, W, 3] RGB to (prepared image, where its pixels lay).
 
+        Given `out`, a contiguous array of the result's shape and type, it writes the prepared
+        image there.
+
         The prepared image is uint8 [h, w, 3] in the order of `channels`, or, with `mean` or
         `std`, float32 [3, h, w] (or [h, w, 3], by `layout`).
         """
         interpolation = INTERPOLATIONS[self.interpolation]
         finish = self._finisher()
 
-        def prepare(pixels: npt.NDArray[np.uint8]) -> tuple[Array, Placement]:
+        def prepare(
+            pixels: npt.NDArray[np.uint8], out: Array | None = None, /
+        ) -> tuple[Array, Placement]:
             scale_y, scale_x = self._scales(*pixels.shape[:2])
             pixels, cut_x, cut_y = self._cut_ends(pixels, scale_y)
             height, width = pixels.shape[:2]
@@ -147,7 +166,7 @@ class Preprocess:
             framed, pad_x, pad_y = self._frame(scaled)
             scale_x, scale_y = new[0] / width, new[1] / height
             pad_x, pad_y = pad_x - cut_x * scale_x, pad_y - cut_y * scale_y
-            return finish(framed), Placement(scale_x, scale_y, pad_x, pad_y)
+            return finish(framed, out), Placement(scale_x, scale_y, pad_x, pad_y)
 
         return prepare
 
@@ -188,24 +207,39 @@ class Preprocess:
             pad_x, pad_y = pad_x + crop_x, pad_y + crop_y
         return pixels, pad_x, pad_y
 
-    def _finisher(self) -> Callable[[npt.NDArray[np.uint8]], Array]:
-        """Return the part that orders channels, normalises and orders axes."""
+    def _finisher(self) -> Callable[[npt.NDArray[np.uint8], Array | None], Array]:
+        """Return the part that orders channels, normalises and orders axes, in one pass."""
         flip = self.channels == "BGR"
+
+        def ordered(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+            return pixels[:, :, ::-1] if flip else pixels
+
+        def copied(pixels: npt.NDArray[np.uint8], out: Array | None) -> Array:
+            if out is None:
+                return np.ascontiguousarray(ordered(pixels))
+            out[:] = ordered(pixels)
+            return out
+
         if not self.normalizes:
-            return lambda pixels: np.ascontiguousarray(pixels[:, :, ::-1] if flip else pixels)
+            return copied
         factor = 1 / np.array(self.std or (1, 1, 1), np.float32)
         offset = -np.array(self.mean or (0, 0, 0), np.float32) * factor
-        if self.layout == "HWC":
-            return lambda pixels: (pixels[:, :, ::-1] if flip else pixels) * factor + offset
-        factors, offsets = factor[:, None, None], offset[:, None, None]
 
-        def planes(pixels: npt.NDArray[np.uint8]) -> Array:
-            split = cv2.split(pixels)
-            stacked: Array = np.stack(split[::-1] if flip else split)
-            normalised: Array = stacked * factors + offsets
+        def interleaved(pixels: npt.NDArray[np.uint8], out: Array | None) -> Array:
+            normalised: Array = np.multiply(ordered(pixels), factor, out=out)
+            normalised += offset
             return normalised
 
-        return planes
+        def planes(pixels: npt.NDArray[np.uint8], out: Array | None) -> Array:
+            if out is None:
+                out = np.empty((3, *pixels.shape[:2]), np.float32)
+            split = cv2.split(pixels)
+            for i, plane in enumerate(split[::-1] if flip else split):
+                normalise = float(factor[i]), plane, 0.0, float(offset[i])
+                cv2.addWeighted(plane, *normalise, dst=out[i], dtype=cv2.CV_32F)
+            return out
+
+        return interleaved if self.layout == "HWC" else planes
 
 
 def _place(

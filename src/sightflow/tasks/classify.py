@@ -70,10 +70,19 @@ class Classify:
         return process
 
     def _best(self, probabilities: npt.NDArray[np.float32]) -> Classification:
-        order = np.argsort(-probabilities, kind="stable")[: self.top_k]
+        order = _highest(probabilities, self.top_k)
         order = order[probabilities[order] >= self.min_score]
         labels = labels_of(self.model.card, order)
         return Classification(labels, order.astype(np.int32), probabilities[order])
+
+
+def _highest(scores: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.intp]:
+    """Return the indices of the n highest scores, highest first; of equal ones the first first."""
+    if n >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    at_least = np.partition(scores, -n)[-n]
+    candidates = np.flatnonzero(scores >= at_least)
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:n]
 
 
 def _scene_weights(card: Card) -> npt.NDArray[np.float32]:

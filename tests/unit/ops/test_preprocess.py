@@ -318,3 +318,34 @@ def test_what_contradicts_itself_is_refused(options, message):
 def test_a_word_that_is_none_of_the_choices_is_refused(name, value):
     with pytest.raises(PipelineError, match=f"`{name}` is one of .*; got '{value}'"):
         Preprocess(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"crop": (12, 10), "mean": (10, 20, 30), "std": (2, 3, 4)},
+        {"crop": (12, 10), "mean": (10, 20, 30), "std": (2, 3, 4), "channels": "BGR"},
+        {"crop": (12, 10), "std": (2, 3, 4), "layout": "HWC"},
+        {"crop": (12, 10), "channels": "BGR"},
+    ],
+)
+def test_a_result_may_be_written_into_a_batch(options):
+    preprocess = Preprocess(**options)
+    prepare = preprocess.compile()
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), np.uint8)
+    alone, placement = prepare(pixels)
+    batch = np.zeros((2, *preprocess.shape), alone.dtype)
+
+    result, again = prepare(pixels, batch[1])
+
+    assert (batch[1] == alone).all()
+    assert np.shares_memory(result, batch)
+    assert again == placement
+    assert not batch[0].any()
+
+
+def test_the_shape_is_known_where_the_size_is():
+    assert Preprocess(crop=(4, 5), std=(1, 1, 2)).shape == (3, 4, 5)
+    assert Preprocess(crop=(4, 5), std=(1, 1, 2), layout="HWC").shape == (4, 5, 3)
+    assert Preprocess(crop=(4, 5)).shape == (4, 5, 3)
+    assert Preprocess(resize=4).shape is None
