@@ -5,10 +5,10 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test check bench-throughput bench-latency lock jar wheel clean help
+.PHONY: setup demo test check lock jar wheel clean help
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) ## Make .venv with everything: Java, Flink, weights, tools
 
@@ -34,11 +34,8 @@ check: setup ## Lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-throughput: setup ## Compare with plain Python, Ray, Spark, Daft: ARGS="--images 1000"
-	$(BIN)/python benchmarks/throughput.py $(ARGS)
-
-bench-latency: setup ## From a picture offered to its result out, at 25 to 90 % of the capacity
-	$(BIN)/python benchmarks/latency.py $(ARGS)
+bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart gpu; ARGS="--help"
+	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

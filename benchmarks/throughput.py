@@ -11,7 +11,7 @@ what each is. The figures of a run:
     the first result in the file.
 `steady_images_per_s`: images after the first model call / the time from its end to the end of the
     last one. Sightflow: images after the first chunk / the time from the first result in the file
-    to the end of the run, so the end of the Flink job counts against it.
+    to the last one.
 `agreement`: share of pictures with the same best class as in the first run of `bare`.
 
 The batch size of `bare`, and of the model calls of Ray, Spark and Daft, is the fastest in a trial
@@ -144,9 +144,9 @@ def times_of_sightflow(out: Path, finished: Finished) -> Run:
     """Return the times of Sightflow, by its summary, which is written when the run ends."""
     path = out.with_suffix(".summary.json")
     summary = json.loads(path.read_text())
-    ended_s = path.stat().st_mtime - finished.started
-    first_s = ended_s - summary["seconds"] + summary["first_result_s"]
-    return _times(first_s, ended_s, summary["read"], RunSettings().batch_size)
+    started_s = path.stat().st_mtime - finished.started - summary["seconds"]
+    first_s, last_s = (started_s + summary[f"{which}_result_s"] for which in ("first", "last"))
+    return _times(first_s, last_s, summary["read"], RunSettings().batch_size)
 
 
 def _times(first_s: float, last_s: float, n_images: int, n_first: int) -> Run:

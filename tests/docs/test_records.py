@@ -66,7 +66,7 @@ def test_every_format_is_named():
 
 
 def test_the_keys_of_the_summary_are_explained():
-    summary = Summary(Ledger(), 1.0, None, "inline", 1)
+    summary = Summary(Ledger(), 1.0, None, None, "inline", 1)
     assert [row[0] for row in table(PAGE, "The summary")] == list(summary.as_dict())
 
 

@@ -189,8 +189,8 @@ def test_no_output_appears_when_an_image_was_lost(
 
 
 def test_a_place_of_another_version_is_refused() -> None:
-    data = Place().encode().replace(b'"version":1', b'"version":99')
-    with pytest.raises(JobError, match=r"must be of version 1; got 99; start the run anew"):
+    data = Place().encode().replace(b'"version":2', b'"version":99')
+    with pytest.raises(JobError, match=r"must be of version 2; got 99; start the run anew"):
         Place.decode(data)
 
 

@@ -7,7 +7,14 @@ from sightflow.ledger import Ledger, Summary
 
 
 def a_summary(ledger: Ledger, *, seconds: float = 8.0, first: float | None = 0.12345) -> Summary:
-    return Summary(ledger, seconds=seconds, first_result_s=first, runner="inline", workers=2)
+    return Summary(
+        ledger,
+        seconds=seconds,
+        first_result_s=first,
+        last_result_s=first,
+        runner="inline",
+        workers=2,
+    )
 
 
 def test_entries_add_up_and_leave_the_old_ledger() -> None:
@@ -50,6 +57,7 @@ def test_a_summary_has_exactly_these_fields_in_this_order() -> None:
         ("seconds", 8.0),
         ("images_per_s", 0.5),
         ("first_result_s", 0.123),
+        ("last_result_s", 0.123),
         ("runner", "inline"),
         ("workers", 2),
     ]
