@@ -18,14 +18,17 @@ from typing import IO, Any
 from pyflink import java_gateway, pyflink_gateway_server
 
 from sightflow.errors import SetupError
+from sightflow.flink.archive import archive_of, make_in_background
 from sightflow.flink.java import find_java_home
 
-__all__ = ["log_directory", "run_in_worker", "start_gateway"]
+__all__ = ["JVM_FLAGS", "log_directory", "run_in_worker", "start_gateway"]
 
 _END_TIMEOUT_S = 10
-_JVM_ARGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Java only moves small records here: threads of its own that collect garbage or optimise code
 would take the cores from the models."""
+
+_starting = threading.Lock()
 
 
 @functools.cache
@@ -43,10 +46,11 @@ def start_gateway() -> None:
         SetupError: Java is missing or does not start.
     """
     logging.getLogger("py4j.java_gateway").disabled = True  # what it logs, it raises as well
-    if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
-        _java.cache_clear()
-        java_gateway._gateway = None
-        _java()
+    with _starting:
+        if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
+            _java.cache_clear()
+            java_gateway._gateway = None
+            _java()
 
 
 def run_in_worker(code: str) -> None:
@@ -94,7 +98,15 @@ def _java() -> "subprocess.Popen[bytes]":
 
 
 def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
-    """Start a process whose standard output goes into the log, not among ours."""
+    """Start Java from its archive of classes, with its standard output in the log, not in ours."""
+    classpath = command.index("-cp") + 1
+    jars = list(filter(None, command[classpath].split(os.pathsep)))
+    command[classpath] = os.pathsep.join(jars)
+    archive = archive_of(Path(command[0]).parents[1], jars)
+    if archive.exists():
+        command.insert(1, f"-XX:SharedArchiveFile={archive}")
+    else:
+        make_in_background()
     with open(log_directory() / "stdout.log", "ab") as log:
         return subprocess.Popen(command, stdout=log, **options)
 
@@ -102,7 +114,7 @@ def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[by
 def _adapted(env: dict[str, str]) -> dict[str, str]:
     """Let the Python inside Java be this one, and scratch files lie in one place."""
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    env["JVM_ARGS"] = " ".join([*_JVM_ARGS, *_places(), env.get("JVM_ARGS", "")])
+    env["JVM_ARGS"] = " ".join([*JVM_FLAGS, *_places(), env.get("JVM_ARGS", "")])
     env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])
     return env
 

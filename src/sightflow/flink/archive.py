@@ -1,0 +1,104 @@
+"""Java starts faster from an archive of the classes that Flink loads; it is made once and kept.
+
+    python -m sightflow.flink.archive      makes it now, in some seconds
+
+Without it, it is made in the background of the first job, at the lowest priority. It lies in the
+user's cache folder and is for one Java, one Flink and one place of them; Java ignores another.
+"""
+
+import atexit
+import gzip
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyflink.find_flink_home import _find_flink_home
+from pyflink.pyflink_gateway_server import (
+    construct_flink_classpath,
+    prepare_environment_variables,
+)
+
+from sightflow.flink.java import find_java_home
+
+__all__ = ["archive_of", "flink_jars", "make_archive", "make_in_background"]
+
+_CLASSES = Path(__file__).parent / "jars" / "classes.txt.gz"
+"""Names of the classes, made by `tools/list_classes.py`. A name that is not there is skipped."""
+_LOWEST_PRIORITY = 19
+_TIMEOUT_S = 120
+
+
+def archive_of(java_home: Path, jars: Sequence[str]) -> Path:
+    """Return where the archive for a Java and a class path is, or would be."""
+    digest = hashlib.sha256((java_home / "release").read_bytes() + _CLASSES.read_bytes())
+    for jar in jars:
+        status = os.stat(jar)
+        digest.update(f"{jar}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "sightflow" / f"java-{digest.hexdigest()[:16]}.jsa"
+
+
+def flink_jars() -> list[str]:
+    """Return the class path of the Java process behind PyFlink."""
+    environment = {**os.environ, "FLINK_HOME": _find_flink_home()}
+    prepare_environment_variables(environment)
+    return [jar for jar in construct_flink_classpath(environment).split(os.pathsep) if jar]
+
+
+def make_archive(java_home: Path, jars: Sequence[str], flags: Sequence[str]) -> Path:
+    """Make the archive; return where it is.
+
+    Raises:
+        OSError, subprocess.SubprocessError: the cache folder cannot be written, or Java fails.
+    """
+    archive = archive_of(java_home, jars)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".java-", dir=archive.parent) as folder:
+        names, draft = Path(folder, "classes.txt"), Path(folder, "draft.jsa")
+        names.write_bytes(gzip.decompress(_CLASSES.read_bytes()))
+        command = [str(java_home / "bin" / "java"), *flags, "-Xshare:dump"]
+        command += [f"-XX:SharedClassListFile={names}", f"-XX:SharedArchiveFile={draft}"]
+        command += ["-cp", os.pathsep.join(jars)]
+        subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
+        draft.replace(archive)
+    return archive
+
+
+def make_in_background() -> None:
+    """Make the archive beside what this process does; give up when it ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sightflow.flink.archive"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_step_back,
+    )
+    atexit.register(_end, process)
+
+
+def _step_back() -> None:
+    """Be a group of its own, so that Ctrl-C is not for it, and let everything else go first."""
+    os.setsid()
+    os.nice(_LOWEST_PRIORITY)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    process.wait()
+
+
+def _main() -> None:
+    from sightflow.flink.gateway import JVM_FLAGS
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all is cleaned up
+    sys.stdout.write(f"{make_archive(find_java_home(), flink_jars(), JVM_FLAGS)}\n")
+
+
+if __name__ == "__main__":
+    _main()
