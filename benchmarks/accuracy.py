@@ -1,8 +1,12 @@
 """How accurate are the shipped models? One command for each data set; JSON on standard output.
 
     python benchmarks/accuracy.py classify DATA/imagenet_samples
+    python benchmarks/accuracy.py reduced  DATA/imagenet_samples
     python benchmarks/accuracy.py scenes   DATA/scenes
     python benchmarks/accuracy.py detect   DATA/coco_mini
+
+`reduced` says what `--reduced-decode` does to the accuracy. The photos there are too small to be
+decoded at a reduced size, so they are enlarged first, two and three times, and decoded both ways.
 
 The data sets are not part of the project. `imagenet_samples` holds `labels.csv` (path, class_index)
 and pictures; `scenes` a folder for each scene; `coco_mini` COCO's `annotations.json` and pictures.
@@ -18,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 
 def recognise(command: str, data: Path, *options: str) -> list[dict[str, Any]]:
     """Return the result lines of a `sightflow` command over a folder."""
@@ -32,12 +38,50 @@ def classify(data: Path) -> dict[str, Any]:
     """Top-1 and top-5 accuracy against `labels.csv`."""
     with open(data / "labels.csv", newline="") as file:
         truth = {row["path"]: int(row["class_index"]) for row in csv.DictReader(file)}
-    top1 = top5 = n = 0
-    for row in recognise("classify", data, "--pattern", "*.jpg"):
-        expected = truth[str(Path(row["uri"]).relative_to(data))]
-        ids = [item["class_id"] for item in row["classification"]]
-        n, top1, top5 = n + 1, top1 + (ids[0] == expected), top5 + (expected in ids[:5])
-    return {"images": n, "top1_percent": 100 * top1 / n, "top5_percent": 100 * top5 / n}
+    found = best_classes(data)
+    hits = [[expected in found[path][:k] for path, expected in truth.items()] for k in (1, 5)]
+    top1, top5 = (100 * sum(of_k) / len(truth) for of_k in hits)
+    return {"images": len(truth), "top1_percent": top1, "top5_percent": top5}
+
+
+def best_classes(data: Path, *options: str) -> dict[str, list[int]]:
+    """Return the best classes of each picture in a folder, by its path there."""
+    rows = recognise("classify", data, "--pattern", "*.jpg", *options)
+    return {
+        str(Path(row["uri"]).relative_to(data)): [c["class_id"] for c in row["classification"]]
+        for row in rows
+    }
+
+
+def reduced(data: Path) -> dict[str, Any]:
+    """Top-1 accuracy of enlarged photos, decoded in full and at a reduced size."""
+    with open(data / "labels.csv", newline="") as file:
+        truth = {row["path"]: int(row["class_index"]) for row in csv.DictReader(file)}
+    report: dict[str, Any] = {"images": len(truth)}
+    for factor in (2, 3):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in truth:
+                enlarge(data / path, Path(folder, path), factor)
+            full, small = (best_classes(Path(folder), *o) for o in ((), ("--reduced-decode",)))
+        report[f"enlarged_{factor}_times"] = {
+            "full_top1_percent": 100 * sum(full[p][0] == t for p, t in truth.items()) / len(truth),
+            "reduced_top1_percent": 100
+            * sum(small[p][0] == t for p, t in truth.items())
+            / len(truth),
+            "same_best_class_percent": 100
+            * sum(small[p][0] == full[p][0] for p in truth)
+            / len(truth),
+        }
+    return report
+
+
+def enlarge(photo: Path, target: Path, factor: int) -> None:
+    """Write a photo with so many times its width and height."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(photo) as image:
+        size = image.width * factor, image.height * factor
+        large = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    large.save(target, quality=92)
 
 
 def scenes(data: Path) -> dict[str, Any]:
@@ -92,6 +136,7 @@ def _size(box_xyxy: list[float]) -> tuple[float, float]:
 
 MEASURES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "classify": classify,
+    "reduced": reduced,
     "scenes": scenes,
     "detect": detect,
 }

@@ -64,6 +64,10 @@ SYSTEMS = {
     ),
     "sightflow": System(),
     "sightflow-reduced": System(options=("--reduced-decode",), min_agreement=0.8, by_default=False),
+    **{
+        f"pyflink-{mode}": System("flink_modes.py", options=("--mode", mode), by_default=False)
+        for mode in ("thread", "process", "async", "pandas")
+    },
     "record-at-a-time": System("record_at_a_time.py"),
     "ray": System("with_ray.py", "ray"),
     "spark": System("with_spark.py", "spark"),
