@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +63,19 @@ def reduced(data: Path) -> dict[str, Any]:
             for path in truth:
                 enlarge(data / path, Path(folder, path), factor)
             full, small = (best_classes(Path(folder), *o) for o in ((), ("--reduced-decode",)))
+        best = {path: (full[path][0], small[path][0]) for path in truth}
         report[f"enlarged_{factor}_times"] = {
-            "full_top1_percent": 100 * sum(full[p][0] == t for p, t in truth.items()) / len(truth),
-            "reduced_top1_percent": 100
-            * sum(small[p][0] == t for p, t in truth.items())
-            / len(truth),
-            "same_best_class_percent": 100
-            * sum(small[p][0] == full[p][0] for p in truth)
-            / len(truth),
+            "full_top1_percent": percent(best[path][0] == truth[path] for path in truth),
+            "reduced_top1_percent": percent(best[path][1] == truth[path] for path in truth),
+            "same_best_class_percent": percent(best[path][0] == best[path][1] for path in truth),
         }
     return report
+
+
+def percent(answers: Iterable[bool]) -> float:
+    """Return how many in a hundred are true."""
+    listed = list(answers)
+    return 100 * sum(listed) / len(listed)
 
 
 def enlarge(photo: Path, target: Path, factor: int) -> None:

@@ -1,15 +1,15 @@
-"""Does memory stay flat over many pictures? Resident memory of each process, once a second.
+"""Does memory stay flat at full load? Resident memory of each process, once a second.
 
-    python benchmarks/memory.py PICTURES [--images 10000] [--out RESULT.json]
+    make bench-memory                              30 minutes, or so
+    make bench-memory ARGS="--images 10000"
+    make bench-memory ARGS="--stream"
 
-PICTURES is a folder; its files are linked again and again until there are enough. The workers live
-inside the Java process (thread mode), so there are two processes: driver and Java.
+With `--stream` the pictures are offered as bytes, all at once, to a job that cannot keep up: what
+waits must not pile up. The workers live inside the Java process, so there are two: driver and Java.
 """
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,19 +19,30 @@ from typing import Any
 
 import psutil
 
-from bench import link_pictures
+from bench import HERE, link_pictures, machine, made_pictures, write_report
+
+ROLES = ("driver", "java")
+
+STREAM = """
+import math
+from open_loop import OpenLoop
+from sightflow import Classify, JsonLines, Pipeline, run
+pipeline = Pipeline(OpenLoop({pictures!r}, {images}, math.inf)).apply("classify", Classify())
+run(pipeline.write("results", JsonLines({results!r})))
+"""
 
 
 def watch(command: list[str]) -> list[dict[str, Any]]:
     """Run a command and return the resident memory of its processes, in MiB, once a second."""
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, cwd=HERE)
     driver = psutil.Process(process.pid)
     started = time.monotonic()
     samples = []
     while process.poll() is None:
         sample: dict[str, Any] = {"s": round(time.monotonic() - started, 1)}
-        for role, member in [("driver", driver), *(("java", c) for c in driver.children())]:
+        for member in (driver, *driver.children()):
             try:
+                role = "driver" if member == driver else member.name()
                 sample[role] = round(member.memory_info().rss / 2**20, 1)
             except psutil.NoSuchProcess:
                 continue
@@ -54,30 +65,57 @@ def growth(samples: list[dict[str, Any]], role: str) -> dict[str, float]:
     }
 
 
+def plot(path: Path, samples: list[dict[str, Any]], title: str) -> None:
+    """Draw the resident memory over time."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(9, 3.5), layout="constrained")
+    for role in ROLES:
+        seen = [sample for sample in samples if role in sample]
+        ax.plot([s["s"] / 60 for s in seen], [s[role] for s in seen], label=role, linewidth=1)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("minutes")
+    ax.set_ylabel("resident memory, MiB")
+    ax.set_title(title, loc="left")
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--pictures", type=Path, help="folder of .jpg files [made ones]")
+    parser.add_argument("--images", type=int, default=210_000, help="[210000]")
+    parser.add_argument("--stream", action="store_true", help="offer them as a stream")
+    parser.add_argument("--out", type=Path, help="[results/memory.json or memory-stream.json]")
     arguments = parser.parse_args()
+    name = "memory-stream" if arguments.stream else "memory"
+    out = arguments.out or HERE / "results" / f"{name}.json"
     with tempfile.TemporaryDirectory() as scratch:
         folder, results = Path(scratch, "photos"), Path(scratch, "results.jsonl")
-        link_pictures(arguments.pictures, folder, arguments.images)
-        sightflow = str(Path(sys.executable).parent / "sightflow")
-        samples = watch([sightflow, "classify", str(folder), "--out", str(results)])
+        if arguments.stream:
+            pictures = str((arguments.pictures or made_pictures()).resolve())
+            values = {"pictures": pictures, "images": arguments.images, "results": str(results)}
+            command = [sys.executable, "-c", STREAM.format(**values)]
+        else:
+            link_pictures(arguments.pictures, folder, arguments.images)
+            sightflow = str(Path(sys.executable).parent / "sightflow")
+            command = [sightflow, "classify", str(folder), "--out", str(results), "--quiet"]
+        samples = watch(command)
         summary = json.loads(results.with_suffix(".summary.json").read_text())
     report = {
+        "machine": machine(),
         "summary": summary,
-        "memory": {role: growth(samples, role) for role in ("driver", "java")},
-        "machine": {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()},
+        "memory": {role: growth(samples, role) for role in ROLES},
     }
     print(json.dumps(report, indent=2))
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps({**report, "samples": samples}) + "\n")
+    write_report(out, {**report, "samples": samples})
+    plot(out.with_suffix(".png"), samples, f"Memory over {summary['read']:,} pictures")
 
 
 if __name__ == "__main__":

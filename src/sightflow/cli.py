@@ -83,6 +83,7 @@ def _shared_options() -> list[Callable[..., Any]]:
     return [
         click.option("--workers", type=click.IntRange(1), help="Parallel workers [one a core]."),
         click.option("--batch-size", type=click.IntRange(1), help="Images in one model call [4]."),
+        click.option("--device", help="cpu, cuda, cuda:N, tensorrt [a GPU that works, else cpu]."),
         click.option(
             "--max-megapixels",
             type=click.FloatRange(0, min_open=True),
@@ -349,6 +350,7 @@ def _run(pipeline: Pipeline, options: dict[str, Any], *, hidden: str | None = No
         "runner": options["runner"] or _runner_for(options),
         "workers": options["workers"],
         "batch_size": options["batch_size"],
+        "device": options["device"],
         "max_pixels": options["max_megapixels"] and int(options["max_megapixels"] * 1_000_000),
         "reduced_decode": options["reduced_decode"],
         "web_ui_port": options["web_ui"],

@@ -1,0 +1,86 @@
+"""How close does preprocessing on Flink come to the speed of the decoder alone?
+
+    make bench-preprocess
+
+The decoder alone: plain processes, one for each core, read and decode every picture and do nothing
+else. Sightflow: a job that reads, decodes, scales, crops and normalises them, `Prepare`, with a
+line for each picture in a file; the prepared images go no further. Both decode in full, and once
+more at the reduced size that is enough for 224 x 224.
+"""
+
+import json
+import tempfile
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import simplejpeg
+
+from bench import link_pictures, machine, median, plot_bars, spread, write_report
+from sightflow import Directory, JsonLines, Pipeline, Prepare, Preprocess, RunSettings, run
+from sightflow.settings import n_cores
+from variants import parser
+
+PREPARED = Preprocess(resize=256, crop=(224, 224), mean=(127, 127, 127), std=(128, 128, 128))
+
+
+def decode_all(paths: list[str], least: int) -> tuple[float, float]:
+    """Read and decode; return when it began and ended."""
+    started = time.time()
+    for path in paths:
+        with open(path, "rb") as file:
+            simplejpeg.decode_jpeg(file.read(), "RGB", min_height=least, min_width=least)
+    return started, time.time()
+
+
+def decoder_alone(pictures: Path, least: int) -> float:
+    """Return images/s of one process for each core."""
+    paths = sorted(str(path) for path in pictures.iterdir())
+    n = n_cores()
+    with get_context("spawn").Pool(n) as pool:
+        pool.starmap(decode_all, [(paths[i : n * 20 : n], least) for i in range(n)], chunksize=1)
+        times = pool.starmap(decode_all, [(paths[i::n], least) for i in range(n)], chunksize=1)
+    return len(paths) / (max(end for _, end in times) - min(start for start, _ in times))
+
+
+def sightflow(pictures: Path, reduced: bool, out: Path) -> float:
+    """Return the steady images/s of the job."""
+    pipeline = Pipeline(Directory(str(pictures))).apply("prepare", Prepare(PREPARED))
+    settings = RunSettings(reduced_decode=reduced)
+    summary = run(pipeline.write("lines", JsonLines(str(out), overwrite=True)), settings)
+    steady_s = (summary.last_result_s or 0) - (summary.first_result_s or 0)
+    return (summary.ledger.read - settings.batch_size) / steady_s
+
+
+def main() -> None:
+    """Run the benchmark."""
+    arguments = parser(__doc__, "preprocess", images=6_000).parse_args()
+    values: dict[str, dict[str, list[float]]] = {"decoder alone": {}, "sightflow": {}}
+    report: dict[str, Any] = {"machine": machine(), "images": arguments.images}
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures, out = Path(scratch, "pictures"), Path(scratch, "lines.jsonl")
+        link_pictures(arguments.pictures, pictures, arguments.images)
+        for _ in range(arguments.rounds):
+            for size, reduced in (("full size", False), ("reduced size", True)):
+                alone = decoder_alone(pictures, 256 if reduced else 1)
+                ours = sightflow(pictures, reduced, out)
+                values["decoder alone"].setdefault(size, []).append(alone)
+                values["sightflow"].setdefault(size, []).append(ours)
+                print(f"{size}: decoder alone {alone:.0f}, sightflow {ours:.0f}", flush=True)
+    for name, sizes in values.items():
+        report[name] = {s: {"median": median(v), "spread": spread(v)} for s, v in sizes.items()}
+    report["conclusion"] = {
+        f"part of the decoder's speed, {size}": round(
+            report["sightflow"][size]["median"] / report["decoder alone"][size]["median"], 3
+        )
+        for size in values["sightflow"]
+    }
+    print(json.dumps(report["conclusion"]))
+    write_report(arguments.out, report)
+    panel = {"images/s": values}
+    plot_bars(arguments.out.with_suffix(".png"), "Preprocessing against the decoder", panel)
+
+
+if __name__ == "__main__":
+    main()
