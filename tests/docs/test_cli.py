@@ -144,7 +144,7 @@ def test_a_failed_job_ends_with_1_and_a_stopped_one_with_130(error, code, call, 
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(sightflow.cli, "run_pipeline", fail)
+    monkeypatch.setattr("sightflow.runners.run", fail)
     assert call("detect", "photos", "--runner", "inline") == code
 
 
@@ -168,7 +168,8 @@ def test_the_default_runner_is_as_the_page_says(words, runner, call, monkeypatch
         chosen.append(settings.runner)
         raise JobError("enough")
 
-    monkeypatch.setattr(sightflow.cli, "run_pipeline", note)
+    monkeypatch.setattr("sightflow.runners.run", note)
+    monkeypatch.setattr("sightflow.flink.gateway.start_in_background", lambda: None)
     call("detect", *words)
     assert chosen == [runner]
 

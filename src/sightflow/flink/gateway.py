@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +21,13 @@ from sightflow.errors import SetupError
 from sightflow.flink.archive import archive_of, make_in_background
 from sightflow.flink.java import find_java_home
 
-__all__ = ["JVM_FLAGS", "log_directory", "run_in_worker", "start_gateway"]
+__all__ = [
+    "JVM_FLAGS",
+    "log_directory",
+    "run_in_worker",
+    "start_gateway",
+    "start_in_background",
+]
 
 _END_TIMEOUT_S = 10
 JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -51,6 +57,16 @@ def start_gateway() -> None:
             _java.cache_clear()
             java_gateway._gateway = None
             _java()
+
+
+def start_in_background() -> None:
+    """Begin to start the Java process; what goes wrong is told where it is needed."""
+
+    def start() -> None:
+        with suppress(SetupError):
+            start_gateway()
+
+    threading.Thread(target=start, name="flink-start", daemon=True).start()
 
 
 def run_in_worker(code: str) -> None:

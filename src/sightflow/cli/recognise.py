@@ -1,59 +1,19 @@
-"""The command `sightflow`: arguments in, exit code out."""
+"""Commands that run a pipeline."""
 
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightflow import console
-from sightflow.errors import JobError, LedgerError, SightflowError
-from sightflow.pipeline import Pipeline
-from sightflow.protocols import Source
-from sightflow.runners import run as run_pipeline
-from sightflow.settings import RunSettings
-from sightflow.sources.directory import Directory
-from sightflow.sources.naming import VIDEO_SUFFIXES
-from sightflow.sources.union import Union
-from sightflow.sources.video import Video
+if TYPE_CHECKING:
+    from sightflow.pipeline import Pipeline
+    from sightflow.protocols import Source
+    from sightflow.settings import RunSettings
 
-__all__ = ["main"]
-
-_FAILED, _WRONG_CALL, _STOPPED = 1, 2, 130
-
-
-def main() -> None:
-    """Run the command and leave with its exit code.
-
-    0: all was read, rejected images included; 2: wrong call or configuration; 1: the job failed;
-    130: stopped with Ctrl-C.
-    """
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(_WRONG_CALL)
-    except (KeyboardInterrupt, click.Abort):
-        print("sightflow: stopped", file=sys.stderr)
-        sys.exit(_STOPPED)
-    except (JobError, LedgerError) as error:
-        console.print_error(error)
-        sys.exit(_FAILED)
-    except SightflowError as error:
-        console.print_error(error)
-        sys.exit(_WRONG_CALL)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="sightflow")
-def cli() -> None:
-    """Recognise what is in pictures and videos, on Apache Flink.
-
-    A PATH is a file, a folder (with all folders in it), a glob in quotes, a video, an archive
-    (.zip), or a URL such as s3://bucket/photos.
-    """
+__all__ = ["classify", "detect", "preprocess", "run_file"]
 
 
 def _run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -110,7 +70,7 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
     return click.option("--out", type=click.Path(), help=f"File for the results, {kinds}.")
 
 
-@cli.command()
+@click.command()
 @_run_options
 @_out_option(parquet=True)
 @click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
@@ -120,6 +80,7 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 @click.option("--annotate", type=click.Path(), metavar="DIR", help="Folder for labelled pictures.")
 def classify(**options: Any) -> None:
     """Name the main subject of each image."""
+    _get_ready(options)
     from sightflow.models import find_model
     from sightflow.tasks.classify import Classify
 
@@ -133,7 +94,7 @@ def classify(**options: Any) -> None:
     _recognise("classify", step, options)
 
 
-@cli.command()
+@click.command()
 @_run_options
 @_out_option(parquet=True)
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.4, show_default=True)
@@ -143,6 +104,7 @@ def classify(**options: Any) -> None:
 )
 def detect(**options: Any) -> None:
     """Find objects in each image: boxes, labels, scores."""
+    _get_ready(options)
     from sightflow.models import find_model
     from sightflow.tasks.detect import Detect
 
@@ -152,6 +114,8 @@ def detect(**options: Any) -> None:
 
 def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
     """Run one step over the paths, into a file or onto standard output."""
+    from sightflow import console
+    from sightflow.pipeline import Pipeline
     from sightflow.sinks import AnnotatedImages, JsonLines, Parquet
 
     pipeline = Pipeline(_source(options), name=f"sightflow {name}").apply(name, step)
@@ -173,7 +137,7 @@ def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
         console.print_results(path, as_json=not sys.stdout.isatty())
 
 
-@cli.command()
+@click.command()
 @_run_options
 @click.option("--out", type=click.Path(), required=True, metavar="DIR", help="Folder to fill.")
 @click.option("--size", type=click.IntRange(1), help="Side of the square result, in pixels.")
@@ -207,6 +171,8 @@ def preprocess(**options: Any) -> None:
     Beside the pictures, DIR/index.jsonl lists what was prepared and DIR/index.rejected.jsonl what
     could not be, and why.
     """
+    _get_ready(options)
+    from sightflow.pipeline import Pipeline
     from sightflow.sinks import ImageFolder, JsonLines
     from sightflow.tasks.prepare import Prepare
 
@@ -244,7 +210,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
     )
 
 
-@cli.command("run")
+@click.command("run")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
@@ -260,77 +226,11 @@ def run_file(file: Path, *, check: bool, quiet: bool) -> None:
     _execute(pipeline, settings, quiet=quiet)
 
 
-@cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="As lines of JSON.")
-@click.pass_context
-def models(context: click.Context, *, as_json: bool) -> None:
-    """List the models that ship: task, input, licence, sha256, accuracy as measured."""
-    from sightflow.models.listing import COLUMNS, list_models
-
-    if context.invoked_subcommand:
-        return
-
-    rows = list_models()
-    if as_json:
-        import json
-
-        for row in rows:
-            click.echo(json.dumps(row))
-        return
-    console.print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
-
-
-@models.command("quantize")
-@click.argument("model")
-@click.option("--data", required=True, metavar="DIR", help="Pictures like those to recognise.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A file, .onnx.")
-@click.option(
-    "--images",
-    "n_images",
-    type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    help="Calibrate on so many pictures; as many others are compared on.",
-)
-@click.option(
-    "--per-channel/--no-per-channel",
-    default=True,
-    show_default=True,
-    help="A scale for each channel of a layer, or one for the layer.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the files of an earlier call.")
-def quantize_model(model: str, **options: Any) -> None:
-    """Write an int8 form of a classifier, and measure what it costs and gains.
-
-    MODEL is a name (see `sightflow models`), or an .onnx file with its card.
-    """
-    from sightflow.models import find_model
-    from sightflow.quantizer import COLUMNS, quantize
-
-    with console.without_native_noise() as stderr, console.stages(stderr=stderr) as on_progress:
-        report = quantize(find_model(model), on_progress=on_progress, **options)
-    console.print_table(COLUMNS, report.rows())
-    print(report.summary(), file=sys.stderr)
-
-
-@cli.command()
-@click.option("--quick", is_flag=True, help="Do not run a job.")
-def doctor(*, quick: bool) -> None:
-    """Check Java, Flink, models, video, GPU: what works, and what to do where not."""
-    from sightflow.doctor import examine
-
-    findings = examine(run_job=not quick)
-    mark = {True: "ok", False: "MISSING", None: "not there"}
-    console.print_table(
-        ("part", "state", "found", "what to do"),
-        [(f.part, mark[f.works], f.found, f.advice) for f in findings],
-    )
-    if any(finding.works is False for finding in findings):
-        sys.exit(_FAILED)
-
-
-def _source(options: dict[str, Any]) -> Source:
+def _source(options: dict[str, Any]) -> "Source":
     """Return the source for the paths of a call: pictures, videos, or both."""
+    from sightflow.sources import Directory, Union
+    from sightflow.sources.naming import VIDEO_SUFFIXES
+
     paths: Sequence[str] = options["paths"]
     videos = tuple(path for path in paths if path.lower().endswith(VIDEO_SUFFIXES))
     pictures = tuple(path for path in paths if path not in videos)
@@ -340,14 +240,18 @@ def _source(options: dict[str, Any]) -> Source:
     if options["fps"] and options["every"] != 1:
         raise click.UsageError("--every and --fps exclude each other")
     if videos:
+        from sightflow.sources.video import Video
+
         sources.append(Video(videos, every=options["every"], fps=options["fps"]))
     return sources[0] if len(sources) == 1 else Union(tuple(sources))
 
 
-def _run(pipeline: Pipeline, options: dict[str, Any], *, hidden: str | None = None) -> None:
+def _run(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | None = None) -> None:
     """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
+    from sightflow.settings import RunSettings
+
     chosen = {
-        "runner": options["runner"] or _runner_for(options),
+        "runner": options["runner"],
         "workers": options["workers"],
         "batch_size": options["batch_size"],
         "device": options["device"],
@@ -359,8 +263,19 @@ def _run(pipeline: Pipeline, options: dict[str, Any], *, hidden: str | None = No
     _execute(pipeline, settings, quiet=options["quiet"], hidden=hidden)
 
 
+def _get_ready(options: dict[str, Any]) -> None:
+    """Choose the runner; let Java start while everything else is loaded and checked."""
+    options["runner"] = options["runner"] or _runner_for(options)
+    if options["runner"] == "flink":
+        from sightflow.flink.gateway import start_in_background
+
+        start_in_background()
+
+
 def _runner_for(options: dict[str, Any]) -> str:
     """Return the default: single pictures are answered here, masses go to Flink."""
+    from sightflow.sources.naming import VIDEO_SUFFIXES
+
     if options["workers"] or options["web_ui"]:
         return "flink"
     paths: Sequence[str] = options["paths"]
@@ -370,8 +285,11 @@ def _runner_for(options: dict[str, Any]) -> str:
 
 
 def _execute(
-    pipeline: Pipeline, settings: RunSettings, *, quiet: bool, hidden: str | None = None
+    pipeline: "Pipeline", settings: "RunSettings", *, quiet: bool, hidden: str | None = None
 ) -> None:
+    from sightflow import console
+    from sightflow.runners import run
+
     if settings.web_ui_port:
         page = f"http://127.0.0.1:{settings.web_ui_port}"
         print(f"Flink's page will be at {page}", file=sys.stderr)
@@ -379,7 +297,7 @@ def _execute(
         console.without_native_noise() as stderr,
         console.progress(pipeline.name, stderr=stderr, quiet=quiet) as on_progress,
     ):
-        summary = run_pipeline(pipeline, settings, on_progress=on_progress)
+        summary = run(pipeline, settings, on_progress=on_progress)
     if not summary.ledger.read:
         print("sightflow: nothing to read: no file matches", file=sys.stderr)
     outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
