@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Rejected
@@ -20,10 +21,24 @@ class Offered:
     interval_s: float = 0.0
     broken: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
+    grain: int = 0
+    """Side of the pictures in pixels, when they are to be noise and large as files."""
+    log: str | None = None
+    """File for the positions at which the stream was opened."""
 
     def open_stream(self, context: Context, position: str | None) -> "_Stream":
         """Return the stream, at a position: the number of the next picture."""
+        if self.log:
+            with open(self.log, "a") as file:
+                file.write(f"{position}\n")
         return _Stream(self, int(position or 0))
+
+    def pixels(self, number: int) -> npt.NDArray[np.uint8]:
+        """Return a picture."""
+        if not self.grain:
+            return np.full((24, 32, 3), number % 256, np.uint8)
+        side = self.grain
+        return np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)
 
 
 class _Stream:
@@ -43,7 +58,7 @@ class _Stream:
         origin = an_origin(sequence=number, name=f"{number}.jpg", event_time_ms=number)
         if number in self._source.missing:
             return Rejected(origin, "read", "unreadable", "the camera is covered")
-        picture = encode_image(np.full((24, 32, 3), number % 256, np.uint8))
+        picture = encode_image(self._source.pixels(number))
         return EncodedImage(origin, picture[:40] if number in self._source.broken else picture)
 
     def ended(self) -> bool:

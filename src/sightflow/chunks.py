@@ -24,9 +24,8 @@ __all__ = ["ChunkResult", "Frame", "chunked", "decode_claims", "encode_claims"]
 
 # msgspec makes its plan for a type at the first use and is not safe against a second thread then:
 # it reads the half-made plan and the process dies. Here the import lock keeps others away.
-msgspec.convert([], list[Claim])
-_ORIGINS = msgspec.json.Decoder(Origin)
-_REJECTED = msgspec.json.Decoder(Rejected)
+for _kind in (Claim, Origin, Rejected):
+    msgspec.convert([], list[_kind])  # type: ignore[valid-type]
 
 
 def chunked(claims: Iterable[Claim], n_images: int) -> Iterator[list[Claim]]:
@@ -54,7 +53,11 @@ def encode_claims(claims: Sequence[Claim]) -> bytes:
 
     Python writes a file name that is no UTF-8 with lone surrogates, which only `json` takes.
     """
-    return json.dumps(msgspec.to_builtins(claims)).encode()
+    return _as_json(claims)
+
+
+def _as_json(value: Any) -> bytes:
+    return json.dumps(msgspec.to_builtins(value)).encode()
 
 
 def decode_claims(line: bytes) -> list[Claim]:
@@ -79,9 +82,9 @@ class Frame:
         if image is None:
             return _FRAME.pack(self.number, self.read_at, _END, 0)
         if isinstance(image, Rejected):
-            head = msgspec.json.encode(image)
+            head = _as_json(image)
             return _FRAME.pack(self.number, self.read_at, _NO_PICTURE, len(head)) + head
-        head = msgspec.json.encode(image.origin)
+        head = _as_json(image.origin)
         start = _FRAME.pack(self.number, self.read_at, _PICTURE, len(head))
         return b"".join((start, head, image.data))
 
@@ -94,8 +97,9 @@ class Frame:
         end = _FRAME.size + n_head
         head = data[_FRAME.size : end]
         if kind == _NO_PICTURE:
-            return cls(number, read_at, _REJECTED.decode(head))
-        return cls(number, read_at, EncodedImage(_ORIGINS.decode(head), data[end:]))
+            return cls(number, read_at, msgspec.convert(json.loads(head), Rejected))
+        origin = msgspec.convert(json.loads(head), Origin)
+        return cls(number, read_at, EncodedImage(origin, data[end:]))
 
 
 _FRAME = struct.Struct("<qdBI")

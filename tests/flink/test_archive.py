@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from sightflow.flink.archive import archive_of, flink_jars
@@ -22,7 +22,7 @@ def test_java_starts_from_the_archive_that_the_command_makes(tmp_path):
     archive = Path(done.stdout.strip())
 
     assert archive.parent == tmp_path / "sightflow"
-    assert list(archive.parent.iterdir()) == [archive], "no drafts"
+    assert list(archive.parent.iterdir()) == [archive], "no drafts, no lock"
     java = find_java_home() / "bin" / "java"
     flags = [*JVM_FLAGS, "-Xshare:on", f"-XX:SharedArchiveFile={archive}"]
     command = [java, *flags, "-cp", os.pathsep.join(flink_jars()), "-version"]
@@ -40,14 +40,33 @@ def test_another_jar_is_another_archive(tmp_path, monkeypatch):
     assert archive_of(find_java_home(), [str(jar)]) != before
 
 
-def test_what_is_made_in_the_background_ends_with_the_process_and_leaves_nothing(tmp_path):
+def test_it_is_made_beside_the_first_job_and_used_by_the_next(tmp_path):
     script = (
-        "import time; from sightflow.flink.archive import make_in_background\n"
-        "make_in_background(); time.sleep(2.5)"
+        "import sys; from sightflow.flink.gateway import log_directory, start_gateway, _java\n"
+        "start_gateway(); print([a for a in _java().args if 'SharedArchive' in a])"
     )
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
 
-    assert not list((tmp_path / "sightflow").glob(".java-*"))
-    left = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(p.info["cmdline"])]
-    assert left == []
+    def start() -> str:
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert start() == "[]"
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("sightflow/java-*.jsa")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert str(tmp_path) in start()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"HADOOP_CLASSPATH": "/nowhere/*"}, {"XDG_CACHE_HOME": "/proc/nowhere"}]
+)
+def test_java_starts_also_where_no_archive_can_be(changes):
+    script = "from sightflow.flink.gateway import start_gateway; start_gateway()"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, env=os.environ | changes, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -69,7 +69,7 @@ def test_a_stream_goes_on_behind_the_last_image_of_the_checkpoint(ordered, tmp_p
 
     def output(name: str) -> list[bytes]:
         pipeline = (
-            Pipeline(Offered(300, interval_s=0.005, broken=(7,)))
+            Pipeline(Offered(300, interval_s=0.005, broken=(7,), log=str(tmp_path / "log")))
             .apply("fail", FailOnce("200.jpg", str(flag), delay_s=0))
             .apply("bright", Bright())
             .write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
@@ -81,9 +81,50 @@ def test_a_stream_goes_on_behind_the_last_image_of_the_checkpoint(ordered, tmp_p
 
     disturbed = output("disturbed")
     assert flag.exists(), "the step has failed"
+    first, second = (tmp_path / "log").read_text().split()
+    assert first == "None"
+    assert 0 < int(second) <= 200, "it went on from a checkpoint"
 
     assert disturbed == output("undisturbed")
     assert len(set(disturbed)) == 299
+
+
+def test_checkpoints_pass_while_the_workers_of_a_stream_are_behind(tmp_path):
+    pipeline = Pipeline(Offered(500, grain=200)).apply("slow", Slow(0.05))
+    settings = RunSettings(web_ui_port=_free_port(), checkpoint_interval_ms=500)
+
+    def checkpoints(rest) -> int:
+        job = rest("/jobs")["jobs"][0]["id"]
+        n_completed = rest(f"/jobs/{job}/checkpoints")["counts"]["completed"]
+        return n_completed if n_completed >= 3 else 0
+
+    described = pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl")))
+    assert _seen_while_running(described, settings, checkpoints) >= 3
+
+
+def test_a_job_is_cancelled_when_the_progress_callback_raises(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 400)
+    pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.1))
+
+    def refuse(ledger, n_images):
+        if ledger.read:
+            raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), on_progress=refuse)
+    after = Pipeline(Directory(str(photos / "0000.jpg"))).apply("bright", Bright())
+    started = time.monotonic()
+    run(after.write("out", JsonLines(str(tmp_path / "after.jsonl"))))
+
+    assert time.monotonic() - started < 15, "nothing else takes the cores"
+
+
+def test_an_empty_stream_gives_empty_results(tmp_path):
+    pipeline = Pipeline(Offered(0)).apply("bright", Bright())
+    summary = run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))))
+
+    assert summary.ledger.read == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
 def test_a_job_whose_java_process_is_killed_says_so(tmp_path):

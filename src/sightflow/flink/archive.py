@@ -2,19 +2,19 @@
 
     python -m sightflow.flink.archive      makes it now, in some seconds
 
-Without it, it is made in the background of the first job, at the lowest priority. It lies in the
+Without it, it is made beside the first job, at the lowest priority. It lies in the
 user's cache folder and is for one Java, one Flink and one place of them; Java ignores another.
 """
 
-import atexit
+import fcntl
 import gzip
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pyflink.find_flink_home import _find_flink_home
@@ -54,11 +54,16 @@ def make_archive(java_home: Path, jars: Sequence[str], flags: Sequence[str]) -> 
     """Make the archive; return where it is.
 
     Raises:
+        BlockingIOError: another process is making it.
         OSError, subprocess.SubprocessError: the cache folder cannot be written, or Java fails.
     """
     archive = archive_of(java_home, jars)
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".java-", dir=archive.parent) as folder:
+    with (
+        open(archive.with_suffix(".lock"), "w") as lock,
+        tempfile.TemporaryDirectory(prefix=".java-", dir=archive.parent) as folder,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         names, draft = Path(folder, "classes.txt"), Path(folder, "draft.jsa")
         names.write_bytes(gzip.decompress(_CLASSES.read_bytes()))
         command = [str(java_home / "bin" / "java"), *flags, "-Xshare:dump"]
@@ -66,38 +71,33 @@ def make_archive(java_home: Path, jars: Sequence[str], flags: Sequence[str]) -> 
         command += ["-cp", os.pathsep.join(jars)]
         subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
         draft.replace(archive)
+        archive.with_suffix(".lock").unlink()
     return archive
 
 
-def make_in_background() -> None:
-    """Make the archive beside what this process does; give up when it ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sightflow.flink.archive"],
+def make_in_background(java_home: Path, jars: Sequence[str], flags: Sequence[str]) -> None:
+    """Make the archive beside what this process does, and after its end if need be."""
+    subprocess.Popen(
+        [sys.executable, "-m", "sightflow.flink.archive", str(java_home), *jars, "--", *flags],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=_step_back,
+        start_new_session=True,  # Ctrl-C is not for it
     )
-    atexit.register(_end, process)
-
-
-def _step_back() -> None:
-    """Be a group of its own, so that Ctrl-C is not for it, and let everything else go first."""
-    os.setsid()
-    os.nice(_LOWEST_PRIORITY)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.terminate()
-    process.wait()
 
 
 def _main() -> None:
-    from sightflow.flink.gateway import JVM_FLAGS
+    """Make the archive of a command line, or the usual one."""
+    if len(sys.argv) == 1:
+        from sightflow.flink.gateway import JVM_FLAGS
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all is cleaned up
-    sys.stdout.write(f"{make_archive(find_java_home(), flink_jars(), JVM_FLAGS)}\n")
+        sys.stdout.write(f"{make_archive(find_java_home(), flink_jars(), JVM_FLAGS)}\n")
+        return
+    os.nice(_LOWEST_PRIORITY)
+    java_home, *rest = sys.argv[1:]
+    end = rest.index("--")
+    with suppress(BlockingIOError):  # somebody else is making it
+        make_archive(Path(java_home), rest[:end], rest[end + 1 :])
 
 
 if __name__ == "__main__":

@@ -82,13 +82,15 @@ class _Worker(MapFunction):
 
         Libraries that set themselves up at their first use are not all safe against two threads.
         """
-        with reporting(), _OPENING:
-            self._resources = ExitStack()
-            self._metrics = FlinkMetrics(runtime_context)
-            context = Context("chain", self._inference, self._metrics, self._resources)
-            self._recognise = open_recogniser(self._pipeline, self._settings, context)
-            self._open_source(context)
-        _PRELOADED.clear()
+        self._resources = ExitStack()
+        self._metrics = FlinkMetrics(runtime_context)
+        context = Context("chain", self._inference, self._metrics, self._resources)
+        try:
+            with reporting(), _OPENING:
+                self._recognise = open_recogniser(self._pipeline, self._settings, context)
+                self._open_source(context)
+        finally:
+            _PRELOADED.clear()
 
     def _open_source(self, context: Context) -> None:
         """Open what the images come from."""
@@ -137,6 +139,7 @@ def preload(pipeline: Pipeline, inference: Inference) -> None:
 
     What fails here fails again where it is reported.
     """
+    _PRELOADED.clear()  # of a job that never opened its workers
     with suppress(Exception):
         for step in pipeline.steps:
             for part in vars(step.operator).values():
@@ -197,6 +200,7 @@ class Deliver(KeyedProcessFunction):
         if key not in self._deliveries:
             kept = self._place.value()
             place = Place() if kept is None else Place.decode(kept)
+            self._report(place.encode(), last=True)  # before the output is cut to this place
             sinks = [sink for _, sink in self._pipeline.result_sinks]
             self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
         return self._deliveries[key]

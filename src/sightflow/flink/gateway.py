@@ -105,7 +105,8 @@ def _java() -> "subprocess.Popen[bytes]":
         with _environment(java_home):
             java_gateway.get_gateway()
     except (OSError, RuntimeError) as error:
-        log = (log_directory() / "stderr.log").read_text("utf-8", "replace")[-2000:]
+        path = log_directory() / "stderr.log"
+        log = path.read_text("utf-8", "replace")[-2000:] if path.exists() else ""
         raise SetupError(f"Java in {java_home} does not start: {error}\n{log}") from error
     finally:
         java_gateway.launch_gateway_server_process = launch
@@ -118,11 +119,13 @@ def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[by
     classpath = command.index("-cp") + 1
     jars = list(filter(None, command[classpath].split(os.pathsep)))
     command[classpath] = os.pathsep.join(jars)
-    archive = archive_of(Path(command[0]).parents[1], jars)
-    if archive.exists():
-        command.insert(1, f"-XX:SharedArchiveFile={archive}")
-    else:
-        make_in_background()
+    with suppress(OSError, RuntimeError):  # no home, no such jar: Java starts without
+        java_home = Path(command[0]).parents[1]
+        archive = archive_of(java_home, jars)
+        if archive.exists():
+            command.insert(1, f"-XX:SharedArchiveFile={archive}")
+        else:
+            make_in_background(java_home, jars, JVM_FLAGS)
     with open(log_directory() / "stdout.log", "ab") as log:
         return subprocess.Popen(command, stdout=log, **options)
 

@@ -110,25 +110,31 @@ def _execute(
             time.sleep(_POLL_S)
             place = _place(job.progress)
             on_progress(place.ledger, n_images)
-        _end(client, result, place.is_complete(n_chunks))
-    except (KeyboardInterrupt, SystemExit):
+        if place.is_complete(n_chunks):
+            _end(client, result)
+        else:
+            result.result()  # raises why the job ended early
+    except Py4JError:
+        raise
+    except BaseException:  # Ctrl-C, or what `on_progress` raises: the job must not go on
         _cancel(client, result)
         raise
-    return _place(job.progress)
+    place = _place(job.progress)
+    if not place.is_complete(n_chunks):
+        raise JobError("the job restarted while it ended, and its output is cut; run it again")
+    return place
 
 
-def _end(client: Any, result: Any, complete: bool) -> None:
-    """Let the job end by itself; once its output is complete, not longer than it needs.
+def _end(client: Any, result: Any) -> None:
+    """Let a job whose output is complete end by itself, but not wait for its last checkpoint.
 
-    A job waits for a last checkpoint, which may be an interval away; nobody will read it.
+    That may be an interval away, and nobody will read it. A stream's clock never ends by itself.
     """
     deadline = time.monotonic() + _END_TIMEOUT_S
-    while complete and not result.done() and time.monotonic() < deadline:
+    while not result.done() and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-    if complete and not result.done():
+    if not result.done():
         _cancel(client, result)
-    else:
-        result.result()
 
 
 def _cancel(client: Any, result: Any) -> None:
@@ -136,7 +142,11 @@ def _cancel(client: Any, result: Any) -> None:
     with suppress(Py4JJavaError):  # it ends at this moment
         client.cancel().result()
     deadline = time.monotonic() + _CANCEL_TIMEOUT_S
-    while not result.done() and time.monotonic() < deadline:
+    while not result.done():
+        if time.monotonic() > deadline:
+            raise JobError(
+                f"the job has not ended {_CANCEL_TIMEOUT_S:.0f} s after it was cancelled"
+            )
         time.sleep(_POLL_S)
 
 

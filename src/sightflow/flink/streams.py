@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from pyflink.common import Types
@@ -11,18 +11,19 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from sightflow.chunks import Frame
+from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.protocols import Context, Stream, StreamSource
 
 __all__ = ["TICK_S", "ReadStream"]
 
 TICK_S = 0.02
-"""Time between ticks; a checkpoint waits for at most one."""
+"""Time between ticks; a checkpoint waits for one, or for the workers where they are behind."""
 
 _LISTENING = 0.9
 """Part of the time until the next tick in which the stream is listened to."""
-_LATE_S = 0.0005
-"""A tick that comes so soon after the one before was waiting for it."""
+_WAITED_MS = 2 * TICK_S * 1000
+"""A tick that is older was waiting."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,25 @@ class StreamState:
     has_ended: bool = False
     version: int = 1
     """Of this form of the state; a change of the fields takes the next number."""
+
+    def encode(self) -> bytes:
+        """Return the state as JSON."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "StreamState":
+        """Return the state that `encode` made.
+
+        Raises:
+            JobError: it was written by another version of this class.
+        """
+        state = _STATES.decode(data)
+        if state.version != cls.version:
+            raise JobError(
+                f"the checkpoint's stream must be of version {cls.version}; got {state.version}; "
+                "start the run anew"
+            )
+        return state
 
 
 _STATES = msgspec.json.Decoder(StreamState)  # made while importing: see `chunks`
@@ -58,45 +78,49 @@ class ReadStream(KeyedProcessFunction):
             ValueStateDescriptor("stream", Types.PICKLED_BYTE_ARRAY())
         )
         self._resources = ExitStack()
-        self._has_ended = False
-        self._opened: list[tuple[Stream, int]] = []
-        self._left_at = 0.0
+        self._streams: list[Stream] = []
+        self._last: StreamState | None = None
 
     def process_element(self, value: int, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Hand on what arrives until shortly before the next tick.
 
-        A tick that was waiting is late: only what is there is taken, until no tick waits any more.
+        A tick that was waiting is for nothing: so those that piled up while the workers were busy
+        are gone at once, and the barrier behind them passes.
         """
+        if time.time() * 1000 - value > _WAITED_MS:
+            return
         with reporting():
-            now = time.monotonic()
-            late = now - self._left_at < _LATE_S
-            ends = now if late else now + TICK_S * _LISTENING
-            stream, number = self._opened[0] if self._opened else self._restore()
-            first = number
-            while not stream.ended():
-                image = stream.poll(max(0.0, ends - time.monotonic()))
-                if image is not None:
-                    yield Frame(number, time.time(), image).encode()
-                    number += 1
-                if time.monotonic() >= ends:
-                    break
-            if stream.ended() and not self._has_ended:
-                yield Frame(number, time.time(), None).encode()
-                self._has_ended = True
-            self._opened = [(stream, number)]
-            if number > first or self._has_ended:
-                state = StreamState(number, stream.position(), self._has_ended)
-                self._state.update(msgspec.json.encode(state))
-            self._left_at = time.monotonic()
+            first = last = self._last if self._last is not None else self._restored()
+            if not first.has_ended:
+                if not self._streams:
+                    context = Context("read", resources=self._resources)
+                    self._streams.append(self._source.open_stream(context, first.position))
+                for state, frame in _listen(self._streams[0], first):
+                    yield frame
+                    last = state
+            if last != first:
+                self._state.update(last.encode())
+            self._last = last
 
     def close(self) -> None:
         """Release what the stream holds."""
         self._resources.close()
 
-    def _restore(self) -> tuple[Stream, int]:
-        """Open the stream at its checkpointed position."""
+    def _restored(self) -> StreamState:
+        """Return the state of the checkpoint; keyed state can be read from the first record on."""
         kept = self._state.value()
-        state = StreamState() if kept is None else _STATES.decode(kept)
-        context = Context("read", resources=self._resources)
-        self._has_ended = state.has_ended
-        return self._source.open_stream(context, state.position), state.number
+        return StreamState() if kept is None else StreamState.decode(kept)
+
+
+def _listen(stream: Stream, state: StreamState) -> Iterator[tuple[StreamState, bytes]]:
+    """Yield the frames that arrive in a part of a tick, each with the state behind it."""
+    ends = time.monotonic() + TICK_S * _LISTENING
+    while not stream.ended() and time.monotonic() < ends:
+        image = stream.poll(max(0.0, ends - time.monotonic()))
+        if image is not None:
+            frame = Frame(state.number, time.time(), image)
+            state = StreamState(state.number + 1, stream.position())
+            yield state, frame.encode()
+    if stream.ended():
+        frame = Frame(state.number, time.time(), None)
+        yield replace(state, has_ended=True), frame.encode()

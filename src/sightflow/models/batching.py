@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sightflow.errors import ModelError
 from sightflow.protocols import Model
 
 __all__ = ["MicroBatcher"]
@@ -83,17 +84,24 @@ class MicroBatcher:
             return True
 
     def _lead(self) -> None:
-        """Run the model for those who have come; then let another lead."""
-        calls = self._gather()
+        """Run the model for those who have come; then let another lead.
+
+        Whatever happens, each of them gets an answer: Ctrl-C is raised here and is an error there.
+        """
+        calls: list[_Call] = []
+        answers: list[Outputs | Exception] = []
         try:
+            calls = self._gather()
             answers = self._run(calls)
         except Exception as error:
             answers = [error] * len(calls)
-        with self._changed:
-            for call, answer in zip(calls, answers, strict=True):
-                call.answers.append(answer)
-            self._led = False
-            self._changed.notify_all()
+        finally:
+            with self._changed:
+                lost = RuntimeError("the call of the model was interrupted")
+                for call, answer in zip(calls, answers or [lost] * len(calls), strict=True):
+                    call.answers.append(answer)
+                self._led = False
+                self._changed.notify_all()
 
     def _gather(self) -> list[_Call]:
         """Wait until the batch is full or the first has waited long enough; take what fits."""
@@ -117,6 +125,12 @@ class MicroBatcher:
             return [self._model(calls[0].batch)]
         outputs = self._model(np.concatenate([call.batch for call in calls]))
         ends = np.cumsum([len(call.batch) for call in calls])
+        for name, array in outputs.items():
+            if array.shape[:1] != (ends[-1],):
+                raise ModelError(
+                    f"output {name!r} must have a row for each of {ends[-1]} images to be called "
+                    f"for several workers at once; got {list(array.shape)}; set `max_batch: 1`"
+                )
         return [
             {name: array[end - len(call.batch) : end] for name, array in outputs.items()}
             for call, end in zip(calls, ends, strict=True)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from sightflow.errors import ModelError
 from sightflow.models.batching import MicroBatcher
 
 
@@ -109,3 +110,30 @@ def test_nothing_is_lost_under_load(max_wait_ms):
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(worker, range(8))) == list(range(8))
+
+
+def test_a_ctrl_c_inside_the_model_leaves_a_batcher_that_works():
+    interrupts = [KeyboardInterrupt()]
+
+    def model(batch):
+        if interrupts:
+            raise interrupts.pop()
+        return {"doubled": batch * 2}
+
+    batcher = MicroBatcher(model, max_batch=4, max_wait_ms=0)
+    with pytest.raises(KeyboardInterrupt):
+        batcher(np.array([1]))
+
+    assert batcher(np.array([2]))["doubled"] == [4]
+
+
+def test_an_output_without_a_row_for_each_image_is_refused_when_calls_are_merged():
+    def model(batch):
+        return {"boxes": np.zeros((7, 4))}
+
+    batcher = MicroBatcher(model, max_batch=4, max_wait_ms=500)
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(batcher, np.zeros(2)) for _ in range(2)]
+    for call in calls:
+        with pytest.raises(ModelError, match=r"output 'boxes' must have a row for each of 4 im"):
+            call.result()
