@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyflink.common import Configuration, Types, WatermarkStrategy
+from pyflink.common import Configuration, TypeInformation, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import Source
 from pyflink.java_gateway import get_gateway
@@ -20,7 +20,6 @@ from sightflow.settings import RunSettings
 __all__ = ["Job"]
 
 _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
-_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 _MAX_RANGES = 20_000
 _CHUNKS_IN_RANGE = 4
 """A worker asks for so many chunks at a time: each request costs several threads a switch."""
@@ -59,10 +58,10 @@ class Job:
         description = self.pipeline, self.settings, self.inference
         if isinstance(self.pipeline.source, StreamSource):
             frames = self._frames(env, ReadStream(self.pipeline.source))
-            results = frames.map(RecogniseFrame(*description), _BYTES)
+            results = frames.map(RecogniseFrame(*description), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)
-            results = chunks.map(RecogniseChunk(*description, self.manifest), _BYTES)
+            results = chunks.map(RecogniseChunk(*description, self.manifest), _bytes())
         results.name("recognise").uid("recognise")
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
@@ -82,7 +81,7 @@ class Job:
     def _frames(self, env: StreamExecutionEnvironment, read: ReadStream) -> DataStream:
         """Return the images of a stream, read in one place and dealt out to the workers."""
         ticks = _from(env, _companion().TickSource(1 / TICK_S), "ticks").set_parallelism(1)
-        frames = ticks.key_by(_one_key, Types.INT()).process(read, _BYTES)
+        frames = ticks.key_by(_one_key, Types.INT()).process(read, _bytes())
         frames.name("read").uid("read").set_parallelism(1)
         return frames.rebalance()
 
@@ -116,6 +115,11 @@ class Job:
         env = StreamExecutionEnvironment.get_execution_environment(configuration)
         env.add_jars(_JAR.as_uri())
         return env
+
+
+def _bytes() -> TypeInformation:
+    """Return the type of encoded results; made anew, since it remembers the Java it was used in."""
+    return Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 
 def _companion() -> Any:
