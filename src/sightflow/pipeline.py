@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError
+from sightflow.models import ModelFile
 from sightflow.protocols import ImageSink, Operator, ResultSink, Source, StreamSource
 
 __all__ = ["NamedSink", "Pipeline", "Step"]
@@ -102,6 +103,13 @@ class Pipeline:
                         "choose another path for one of them"
                     )
                 outputs[place] = named.name
+
+    @property
+    def models(self) -> Iterator[ModelFile]:
+        """Yield the models of the steps."""
+        operators = (step.operator for step in self.steps)
+        parts = (part for o in operators for part in getattr(o, "__dict__", {}).values())
+        return (part for part in parts if isinstance(part, ModelFile))
 
     @property
     def image_sinks(self) -> Iterator[tuple[str, ImageSink]]:

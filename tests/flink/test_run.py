@@ -19,8 +19,8 @@ from tests.pictures import fill_folder
 from tests.steps import Bright, FailOnce, FailWith, Slow
 from tests.streams import Offered
 
-from sightflow import Directory, JsonLines, Pipeline, RunSettings, run
-from sightflow.errors import JobError, SetupError
+from sightflow import Classify, Directory, JsonLines, Pipeline, RunSettings, run
+from sightflow.errors import JobError, ModelError, SetupError
 
 pytestmark = pytest.mark.flink
 
@@ -117,6 +117,17 @@ def test_a_job_is_cancelled_when_the_progress_callback_raises(tmp_path):
     run(after.write("out", JsonLines(str(tmp_path / "after.jsonl"))))
 
     assert time.monotonic() - started < 15, "nothing else takes the cores"
+
+
+def test_a_device_that_is_not_there_is_told_before_the_job_starts(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 1)
+    pipeline = Pipeline(Directory(str(photos))).apply("classify", Classify())
+
+    with pytest.raises(ModelError, match="device 'cuda' needs ONNX Runtime's CUDAExecution"):
+        run(
+            pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))),
+            RunSettings(device="cuda"),
+        )
 
 
 def test_an_empty_stream_gives_empty_results(tmp_path):

@@ -18,7 +18,6 @@ from sightflow.chunks import ChunkResult, Frame, decode_claims, encode_claims
 from sightflow.delivery import Delivery, Place
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
-from sightflow.models import ModelFile
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
 from sightflow.records import Claim
@@ -141,10 +140,8 @@ def preload(pipeline: Pipeline, inference: Inference) -> None:
     """
     _PRELOADED.clear()  # of a job that never opened its workers
     with suppress(Exception):
-        for step in pipeline.steps:
-            for part in vars(step.operator).values():
-                if isinstance(part, ModelFile):
-                    _PRELOADED.append(part.load(inference))
+        for model in pipeline.models:
+            _PRELOADED.append(model.load(inference))
 
 
 class Deliver(KeyedProcessFunction):

@@ -56,6 +56,9 @@ def run(
     inference = settings.inference(workers)
     with starting(pipeline, inference) as java:
         pipeline.check()
+        if settings.device not in ("auto", "cpu"):
+            for model in pipeline.models:
+                model.load(inference)  # raises where the device is not there
         with _run_directory(pipeline) as directory:
             job = Job(pipeline, settings, inference, workers, directory)
             n_chunks, n_images = job.list_work()

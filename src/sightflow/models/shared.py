@@ -3,8 +3,11 @@
 import os
 import threading
 import weakref
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sightflow.models.backend import Backend
 from sightflow.models.batching import MicroBatcher
@@ -17,6 +20,16 @@ _GREY = np.full((64, 64, 3), 128, np.uint8)
 
 _loading = threading.Lock()
 _loaded: "weakref.WeakValueDictionary[tuple[object, ...], Model]" = weakref.WeakValueDictionary()
+
+
+class _Loaded:
+    """A loaded model that can be referred to weakly, whatever the back end returned."""
+
+    def __init__(self, call: Model) -> None:
+        self._call = call
+
+    def __call__(self, batch: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
+        return self._call(batch)
 
 
 def load_shared(backend: Backend, path: str, card: Card, inference: Inference) -> Model:
@@ -54,6 +67,6 @@ def _load(backend: Backend, path: str, card: Card, inference: Inference) -> Mode
     for size in sorted(sizes):  # the first call of each size is slow: memory, kernels, engines
         model(np.stack([prepared] * size))
     if not merged:
-        return model
+        return _Loaded(model)
     wait_ms = inference.max_wait_ms or 0.0
     return MicroBatcher(model, max_batch=inference.max_batch, max_wait_ms=wait_ms)

@@ -13,7 +13,7 @@ from sightflow.errors import CardError, ModelError
 from sightflow.kinds import resolve_kind
 from sightflow.models import Card, ModelFile
 from sightflow.ops.preprocess import Placement
-from sightflow.protocols import Context, Process
+from sightflow.protocols import Context, Inference, Process
 from sightflow.records import ImageRecord, ModelUse, Origin
 
 __all__ = [
@@ -56,7 +56,8 @@ def check_model(model: ModelFile, *, task: str) -> None:
 def try_out(open_step: Callable[[Context], Process]) -> None:
     """Raise what a step raises for a grey picture: a card that does not fit the outputs."""
     with ExitStack() as resources:
-        process = open_step(Context("check", resources=resources))
+        context = Context("check", Inference(device="cpu"), resources=resources)
+        process = open_step(context)
         origin = Origin("grey", "check", 0, 0, "grey")
         process([ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))])
 

@@ -95,3 +95,18 @@ def test_on_a_cpu_calls_are_merged_when_a_wait_is_asked_for(path, make_card):
     model = load_shared(Counting(), path, make_card(), Inference(max_wait_ms=1.0))
 
     assert isinstance(model, MicroBatcher)
+
+
+def test_a_back_end_may_return_a_method(path, make_card):
+    class Backend:
+        def load(self, path, card, inference):
+            return self.answer
+
+        def answer(self, batch):
+            return {"scores": batch.mean(axis=(2, 3))}
+
+    models = [load_shared(Backend(), path, make_card(), Inference()) for _ in range(2)]
+    gc.collect()
+
+    assert models[0] is models[1]
+    assert models[0](np.ones((2, 3, 8, 8), np.float32))["scores"].shape == (2, 3)
