@@ -163,8 +163,8 @@ def _draw_panel(ax: Any, name: str, panel: Panel) -> None:
     for i, (series, values) in enumerate(panel.items()):
         at = [groups.index(group) + (i + 0.5) * width - 0.4 for group in values]
         middle = [median(v) for v in values.values()]
-        low = [m - min(v) for m, v in zip(middle, values.values(), strict=True)]
-        high = [max(v) - m for m, v in zip(middle, values.values(), strict=True)]
+        low = [max(0.0, m - min(v)) for m, v in zip(middle, values.values(), strict=True)]
+        high = [max(0.0, max(v) - m) for m, v in zip(middle, values.values(), strict=True)]
         bars = ax.bar(at, middle, width, yerr=[low, high], label=series, capsize=2)
         ax.bar_label(bars, fmt="{:.0f}", fontsize=7, padding=2)
     ax.set_title(name, fontsize=10, loc="left")
