@@ -8,13 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import msgspec
-
 from sightflow.chunks import ChunkResult
-from sightflow.errors import JobError
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
+from sightflow.state import StateCodec
 
 __all__ = ["Delivery", "Place", "finish"]
 
@@ -43,7 +41,7 @@ class Place:
 
     def encode(self) -> bytes:
         """Return the place as JSON."""
-        return msgspec.json.encode(self)
+        return _PLACES.encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> "Place":
@@ -52,16 +50,10 @@ class Place:
         Raises:
             JobError: it was written by another version of this class.
         """
-        place = _PLACES.decode(data)
-        if place.version != cls.version:
-            raise JobError(
-                f"the checkpoint's place must be of version {cls.version}; got {place.version}; "
-                "start the run anew"
-            )
-        return place
+        return _PLACES.decode(data)
 
 
-_PLACES = msgspec.json.Decoder(Place)  # made while importing, when no other thread can interfere
+_PLACES = StateCodec(Place, "place")
 
 
 class Delivery:

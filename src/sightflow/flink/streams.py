@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-import msgspec
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from sightflow.chunks import Frame
-from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.protocols import Context, Stream, StreamSource
+from sightflow.state import StateCodec
 
 __all__ = ["TICK_S", "ReadStream"]
 
@@ -38,27 +37,8 @@ class StreamState:
     version: int = 1
     """Of this form of the state; a change of the fields takes the next number."""
 
-    def encode(self) -> bytes:
-        """Return the state as JSON."""
-        return msgspec.json.encode(self)
 
-    @classmethod
-    def decode(cls, data: bytes) -> "StreamState":
-        """Return the state that `encode` made.
-
-        Raises:
-            JobError: it was written by another version of this class.
-        """
-        state = _STATES.decode(data)
-        if state.version != cls.version:
-            raise JobError(
-                f"the checkpoint's stream must be of version {cls.version}; got {state.version}; "
-                "start the run anew"
-            )
-        return state
-
-
-_STATES = msgspec.json.Decoder(StreamState)  # made while importing: see `chunks`
+_STATES = StateCodec(StreamState, "stream")
 
 
 class ReadStream(KeyedProcessFunction):
@@ -99,7 +79,7 @@ class ReadStream(KeyedProcessFunction):
                     yield frame
                     last = state
             if last != first:
-                self._state.update(last.encode())
+                self._state.update(_STATES.encode(last))
             self._last = last
 
     def close(self) -> None:
@@ -109,7 +89,7 @@ class ReadStream(KeyedProcessFunction):
     def _restored(self) -> StreamState:
         """Return the state of the checkpoint; keyed state can be read from the first record on."""
         kept = self._state.value()
-        return StreamState() if kept is None else StreamState.decode(kept)
+        return StreamState() if kept is None else _STATES.decode(kept)
 
 
 def _listen(stream: Stream, state: StreamState) -> Iterator[tuple[StreamState, bytes]]:
