@@ -36,12 +36,16 @@ def recognise(command: str, data: Path, *options: str) -> list[dict[str, Any]]:
 
 def classify(data: Path) -> dict[str, Any]:
     """Top-1 and top-5 accuracy against `labels.csv`."""
-    with open(data / "labels.csv", newline="") as file:
-        truth = {row["path"]: int(row["class_index"]) for row in csv.DictReader(file)}
+    truth = read_truth(data)
     found = best_classes(data)
-    hits = [[expected in found[path][:k] for path, expected in truth.items()] for k in (1, 5)]
-    top1, top5 = (100 * sum(of_k) / len(truth) for of_k in hits)
+    top1, top5 = (percent(truth[p] in found[p][:k] for p in truth) for k in (1, 5))
     return {"images": len(truth), "top1_percent": top1, "top5_percent": top5}
+
+
+def read_truth(data: Path) -> dict[str, int]:
+    """Return the class of each picture in `labels.csv`, by its path."""
+    with open(data / "labels.csv", newline="") as file:
+        return {row["path"]: int(row["class_index"]) for row in csv.DictReader(file)}
 
 
 def best_classes(data: Path, *options: str) -> dict[str, list[int]]:
@@ -55,8 +59,7 @@ def best_classes(data: Path, *options: str) -> dict[str, list[int]]:
 
 def reduced(data: Path) -> dict[str, Any]:
     """Top-1 accuracy of enlarged photos, decoded in full and at a reduced size."""
-    with open(data / "labels.csv", newline="") as file:
-        truth = {row["path"]: int(row["class_index"]) for row in csv.DictReader(file)}
+    truth = read_truth(data)
     report: dict[str, Any] = {"images": len(truth)}
     for factor in (2, 3):
         with tempfile.TemporaryDirectory() as folder:

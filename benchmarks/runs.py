@@ -1,5 +1,6 @@
 """One run of one system: its command, its time, what it wrote, and nothing of it left running."""
 
+import json
 import os
 import subprocess
 import sys
@@ -54,6 +55,18 @@ def run_command(
         return Finished(started, wall_s, None)
     reason = f"not done after {timeout_s:.0f} s" if code is None else f"ended with {code}"
     return Finished(started, wall_s, "\n".join([reason, *_last_lines(log)]))
+
+
+def summary_of(out: Path, finished: Finished) -> tuple[int, float, float]:
+    """Return images, and first and last result in seconds from the start of a Sightflow command.
+
+    Its summary counts from the start of the run, and is written when the run ends.
+    """
+    path = out.with_suffix(".summary.json")
+    summary = json.loads(path.read_text())
+    started_s = path.stat().st_mtime - finished.started - summary["seconds"]
+    first_s, last_s = (started_s + summary[f"{which}_result_s"] for which in ("first", "last"))
+    return summary["read"], first_s, last_s
 
 
 def end_processes(mark: str) -> None:

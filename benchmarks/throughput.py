@@ -32,7 +32,7 @@ from typing import Any
 import sightflow
 from bench import HERE, link_pictures, machine, median, plot_bars, spread, write_report
 from environments import PEERS, environment_of, packages_of, python_of, scratch_of_peers
-from runs import Finished, own_environment, run_command
+from runs import Finished, own_environment, run_command, summary_of
 from sightflow.settings import RunSettings
 
 MODEL = Path(sightflow.__file__).parent / "models" / "zoo" / "efficientnet_lite0"
@@ -146,11 +146,8 @@ def times_of(rows: Sequence[Run], finished: Finished) -> Run:
 
 def times_of_sightflow(out: Path, finished: Finished) -> Run:
     """Return the times of Sightflow, by its summary, which is written when the run ends."""
-    path = out.with_suffix(".summary.json")
-    summary = json.loads(path.read_text())
-    started_s = path.stat().st_mtime - finished.started - summary["seconds"]
-    first_s, last_s = (started_s + summary[f"{which}_result_s"] for which in ("first", "last"))
-    return _times(first_s, last_s, summary["read"], RunSettings().batch_size)
+    n_images, first_s, last_s = summary_of(out, finished)
+    return _times(first_s, last_s, n_images, RunSettings().batch_size)
 
 
 def _times(first_s: float, last_s: float, n_images: int, n_first: int) -> Run:

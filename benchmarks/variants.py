@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import HERE, link_pictures, machine, median, plot_bars, spread, write_report
-from runs import own_environment, run_command
+from runs import own_environment, run_command, summary_of
 from sightflow import Classify, Directory, JsonLines, Pipeline, RunSettings
 from sightflow.configuration import to_yaml
 
@@ -47,14 +47,11 @@ def classify(pictures: Path, settings: RunSettings, scratch: Path, timeout_s: fl
     finished = run_command(command, own_environment(), scratch / "log.txt", timeout_s)
     if finished.failure:
         return {"failed": finished.failure}
-    path = out.with_suffix(".summary.json")
-    summary = json.loads(path.read_text())
-    started_s = path.stat().st_mtime - finished.started - summary["seconds"]
-    steady_s = summary["last_result_s"] - summary["first_result_s"]
+    n_images, first_s, last_s = summary_of(out, finished)
     return {
         "wall_s": round(finished.wall_s, 3),
-        "first_result_s": round(started_s + summary["first_result_s"], 3),
-        "steady_images_per_s": round((summary["read"] - settings.batch_size) / steady_s, 2),
+        "first_result_s": round(first_s, 3),
+        "steady_images_per_s": round((n_images - settings.batch_size) / (last_s - first_s), 2),
     }
 
 
