@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
+from sightflow.ops.memory import keep_freed_memory
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Metrics, Outcome, Process, Read, StreamSource
 from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
@@ -37,6 +38,7 @@ def open_recogniser(
     pipeline: Pipeline, settings: RunSettings, context: Context
 ) -> Callable[[Iterable[Image]], Iterator[Outcome]]:
     """Open the steps and the sinks beside them; return a function from images to outcomes."""
+    keep_freed_memory()
     metrics = context.metrics
     to_record = _decoder(pipeline, settings, metrics)
     steps = [(step.name, step.operator.open(context.at(step.name))) for step in pipeline.steps]

@@ -23,6 +23,7 @@ __all__ = ["Reader", "StoredFile", "list_files"]
 
 _ARCHIVES = ("zip", "tar")
 _MAX_BLIND_BYTES = 16 << 20
+_BLOCK_BYTES = 256 << 10
 """So much of a file is read before it must look like a picture."""
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -109,7 +110,9 @@ class Reader:
             OSError: the storage fails, the archive is damaged, or the file is gone.
         """
         with _archive_errors(), self.open(uri) as file:
-            data: bytes = file.read(_MAX_BLIND_BYTES)
+            data: bytes = file.read(_BLOCK_BYTES)
+            if len(data) == _BLOCK_BYTES:  # memory for more, made ready for each file, costs time
+                data += file.read(_MAX_BLIND_BYTES - _BLOCK_BYTES)
             if len(data) == _MAX_BLIND_BYTES and may_be_picture(data):
                 data += file.read()
             return data
