@@ -21,6 +21,8 @@ class Offered:
     interval_s: float = 0.0
     broken: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
+    failing: int | None = None
+    """Number of the picture at which the camera fails."""
     grain: int = 0
     """Side of the pictures in pixels, when they are to be noise and large as files."""
     log: str | None = None
@@ -55,6 +57,8 @@ class _Stream:
         time.sleep(max(0.0, wait))
         self._due += self._source.interval_s
         number, self._number = self._number, self._number + 1
+        if number == self._source.failing:
+            raise OSError("the cable is cut")
         origin = an_origin(sequence=number, name=f"{number}.jpg", event_time_ms=number)
         if number in self._source.missing:
             return Rejected(origin, "read", "unreadable", "the camera is covered")

@@ -38,7 +38,7 @@ def chunked(claims: Iterable[Claim], batch_size: int) -> Iterator[list[Claim]]:
     Examples:
         >>> from sightflow.testing import a_claim
         >>> [len(chunk) for chunk in chunked([a_claim()] * 400, 2)][::16]
-        [2, 2, 4, 5, 8, 8]
+        [2, 2, 4, 8, 8]
     """
     chunk: list[Claim] = []
     size = n_before = 0
@@ -125,7 +125,7 @@ class ChunkResult:
     rows: Sequence[dict[str, Any]]
     rejected: Sequence[dict[str, Any]]
     is_end: bool = False
-    """Whether it only says that the stream has ended."""
+    """Whether it only says that no chunk has this number or a higher one."""
 
     @classmethod
     def of(cls, number: int, outcomes: Iterable[Outcome]) -> "ChunkResult":
@@ -138,6 +138,11 @@ class ChunkResult:
             else:
                 rejected.append(rejected_row(outcome))
         return cls(number, n_read, rows, rejected)
+
+    @classmethod
+    def end(cls, number: int) -> "ChunkResult":
+        """Return what says that the chunk before this number was the last one."""
+        return cls(number, 0, [], [], is_end=True)
 
     def encode(self) -> bytes:
         """Return the result as JSON, to travel between processes."""

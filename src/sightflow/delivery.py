@@ -103,7 +103,7 @@ class Delivery:
 def finish(
     pipeline: Pipeline,
     place: Place,
-    n_claimed: int,
+    n_images: int | None,
     started: float,
     *,
     runner: str,
@@ -114,7 +114,7 @@ def finish(
     Args:
         pipeline: what ran.
         place: the last place of its delivery.
-        n_claimed: images that the source listed, or that a stream gave.
+        n_images: images that the source listed; None for a stream, whose chunks are its images.
         started: when the run began, in seconds since 1970.
         runner: name of the runner.
         workers: how many worked in parallel.
@@ -122,7 +122,7 @@ def finish(
     Raises:
         LedgerError: an image was lost or counted twice; no output appears.
     """
-    place.ledger.check(n_claimed)
+    place.ledger.check(place.n_chunks or 0 if n_images is None else n_images)
     first, last = place.first_result_at, place.last_result_at
     summary = Summary(
         ledger=place.ledger,

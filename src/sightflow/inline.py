@@ -51,10 +51,9 @@ def run(
         for number, outcomes in enumerate(work):
             delivery.deliver(ChunkResult.of(number, outcomes))
             on_progress(delivery.place.ledger, n_images)
+        delivery.deliver(ChunkResult.end(delivery.place.next_chunk))
         delivery.close()
-        place = delivery.place
-        n_claimed = place.next_chunk if n_images is None else n_images
-        return finish(pipeline, place, n_claimed, started, runner="inline", workers=1)
+        return finish(pipeline, delivery.place, n_images, started, runner="inline", workers=1)
 
 
 def _work(

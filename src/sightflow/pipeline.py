@@ -59,6 +59,11 @@ class Pipeline:
         """Refuse a source without the methods of one."""
         if isinstance(self.source, type) or not isinstance(self.source, StreamSource):
             _check_shape("source", "the source", self.source)
+        elif callable(getattr(self.source, "claims", None)):
+            raise PipelineError(
+                "the source needs `claims` and `open`, or `open_stream`, not both; "
+                f"got {self.source!r}"
+            )
 
     def apply(self, name: str, operator: Operator) -> "Pipeline":
         """Add a step at the end.

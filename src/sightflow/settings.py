@@ -75,10 +75,13 @@ class RunSettings:
         return self.workers or n_cores()
 
     def inference(self, n_workers: int) -> Inference:
-        """Return how models are run when so many workers share this machine."""
+        """Return how models are run when so many workers share this machine.
+
+        They share the threads of one model, and each brings its own: together one for each core.
+        """
         return Inference(
             device=self.device,
-            n_threads=self.threads or max(1, n_cores() // n_workers),
+            n_threads=self.threads or max(1, n_cores() - n_workers + 1),
             max_batch=self.max_batch,
             max_wait_ms=self.max_wait_ms,
         )

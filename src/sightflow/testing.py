@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from sightflow.protocols import Context, Operator, Outcome, Source
-from sightflow.records import Claim, ImageRecord, Origin
+from sightflow.protocols import Context, Operator, Outcome, Source, StreamSource
+from sightflow.records import Claim, EncodedImage, ImageRecord, Origin, Rejected
 
 __all__ = [
     "a_claim",
@@ -20,6 +20,7 @@ __all__ = [
     "an_origin",
     "check_operator",
     "check_source",
+    "check_stream",
     "draw_scene",
     "encode_image",
 ]
@@ -81,6 +82,42 @@ def check_source(source: Source) -> list[Claim]:
             n_images = sum(1 for _ in read(claim))
             assert n_images == claim.n_images, f"{claim} promises {claim.n_images}; gave {n_images}"
     return claims
+
+
+def check_stream(source: StreamSource) -> list[EncodedImage | Rejected]:
+    """Raise AssertionError unless a source keeps the promises of `protocols.StreamSource`.
+
+    The stream must end by itself, and soon. It is read to its end, and once more from its middle.
+    """
+    _check_description(source)
+    images, positions = _read_stream(source, None)
+    names = [image.origin.name for image in images]
+    assert len(names) == len(set(names)), "names must be unique"
+    middle = len(images) // 2
+    if middle:
+        rest, _ = _read_stream(source, positions[middle - 1])
+        assert [image.origin.name for image in rest] == names[middle:], (
+            "opened at the position behind an image, a stream must give the next one"
+        )
+    return images
+
+
+def _read_stream(
+    source: StreamSource, position: str | None
+) -> tuple[list[EncodedImage | Rejected], list[str]]:
+    """Read a stream to its end; return its images and the position behind each."""
+    images: list[EncodedImage | Rejected] = []
+    positions: list[str] = []
+    context = a_context("read")
+    with context.resources:
+        stream = source.open_stream(context, position)
+        while not stream.ended():
+            image = stream.poll(0.01)
+            if image is not None:
+                images.append(image)
+                positions.append(stream.position())
+        assert stream.poll(0.0) is None, "a stream that has ended gives nothing"
+    return images, positions
 
 
 def check_operator(operator: Operator) -> list[Outcome]:

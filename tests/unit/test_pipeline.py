@@ -1,16 +1,19 @@
 """A pipeline is data: immutable, checked where it is put together."""
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
 
 import pytest
+from tests.streams import Offered
 
 from sightflow import AnnotatedImages, Classify, Directory, ImageFolder, JsonLines, Parquet
 from sightflow import Pipeline as PublicPipeline
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Process
+from sightflow.records import Claim
 from sightflow.tasks import Prepare
 
 
@@ -143,3 +146,15 @@ def test_sinks_with_files_of_their_own_are_accepted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     a_pipeline().write("a", JsonLines("a.jsonl")).write("b", Parquet("b.parquet")).check()
+
+
+class Both(Offered):
+    """A stream that also lists claims."""
+
+    def claims(self) -> Iterator[Claim]:
+        return iter([])
+
+
+def test_a_source_is_a_list_of_claims_or_a_stream_not_both() -> None:
+    with pytest.raises(PipelineError, match="not both"):
+        Pipeline(Both(1))

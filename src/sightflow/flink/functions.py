@@ -128,8 +128,9 @@ class RecogniseFrame(_Worker):
         with reporting():
             frame = Frame.decode(value)
             if frame.image is None:
-                return ChunkResult(frame.number, 0, [], [], is_end=True).encode()
-            self._metrics.observe("queue_ms", (time.time() - frame.read_at) * 1e3)
+                return ChunkResult.end(frame.number).encode()
+            waited_s = max(0.0, time.time() - frame.read_at)  # a clock may be set back
+            self._metrics.observe("queue_ms", waited_s * 1e3)
             return ChunkResult.of(frame.number, self._recognise([frame.image])).encode()
 
 

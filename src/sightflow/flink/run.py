@@ -16,7 +16,7 @@ from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
-from sightflow.flink.start import starting
+from sightflow.flink.start import start
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.settings import RunSettings
@@ -54,23 +54,22 @@ def run(
     _check_port(settings.web_ui_port)
     workers = settings.n_workers
     inference = settings.inference(workers)
-    with starting(pipeline, inference) as java:
-        pipeline.check()
-        if settings.device not in ("auto", "cpu"):
-            for model in pipeline.models:
-                model.load(inference)  # raises where the device is not there
-        with _run_directory(pipeline) as directory:
-            job = Job(pipeline, settings, inference, workers, directory)
-            n_chunks, n_images = job.list_work()
-            sinks = [sink for _, sink in pipeline.result_sinks]
-            Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
-            place = Place()
-            if n_chunks != 0:
-                java.result()
-                with _java_errors():
-                    place = _execute(job, n_chunks, n_images, on_progress)
-            n_images = place.n_chunks or 0 if n_images is None else n_images
-            return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
+    java = start(pipeline, inference)
+    pipeline.check()
+    if settings.device not in ("auto", "cpu"):
+        for model in pipeline.models:
+            model.load(inference)  # raises where the device is not there
+    with _run_directory(pipeline) as directory:
+        job = Job(pipeline, settings, inference, workers, directory)
+        n_chunks, n_images = job.list_work()
+        sinks = [sink for _, sink in pipeline.result_sinks]
+        Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
+        place = Place()
+        if n_chunks != 0:
+            java.result()
+            with _java_errors():
+                place = _execute(job, n_chunks, n_images, on_progress)
+        return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
 
 
 def _check_port(port: int | None) -> None:

@@ -1,18 +1,19 @@
 """A quick start: Java and the Python inside it get ready while the client checks and lists."""
 
 import base64
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
 
 import cloudpickle
 from py4j.protocol import Py4JError
 
 from sightflow.flink.gateway import run_in_worker, start_gateway
+from sightflow.flink.java import find_java_home
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Inference
 
-__all__ = ["starting"]
+__all__ = ["start"]
 
 _PREPARE = """
 import sys
@@ -30,15 +31,19 @@ preload(*cloudpickle.loads(base64.b64decode("{arguments}")))
 takes two seconds: longer than all the rest."""
 
 
-@contextmanager
-def starting(pipeline: Pipeline, inference: Inference) -> Iterator["Future[None]"]:
-    """Start Java and load the pipeline's models into it beside what is done in the block.
+def start(pipeline: Pipeline, inference: Inference) -> "Future[None]":
+    """Start Java and load the pipeline's models into it, beside what the caller does.
 
-    Gives a future that is done, or holds the `SetupError`, when Java is up; loading goes on.
+    Returns:
+        A future that is done, or holds the `SetupError`, when Java is up; loading goes on.
+
+    Raises:
+        SetupError: there is no Java.
     """
+    find_java_home()
     up: Future[None] = Future()
 
-    def start() -> None:
+    def get_ready() -> None:
         try:
             start_gateway()
         except BaseException as error:
@@ -49,6 +54,5 @@ def starting(pipeline: Pipeline, inference: Inference) -> Iterator["Future[None]
         with suppress(Py4JError):  # the workers meet the same error and report it
             run_in_worker(_PREPARE.format(arguments=arguments))
 
-    with ThreadPoolExecutor(1, "sightflow-start") as pool:
-        pool.submit(start)
-        yield up
+    threading.Thread(target=get_ready, name="sightflow-start", daemon=True).start()
+    return up
