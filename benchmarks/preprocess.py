@@ -3,9 +3,10 @@
     make bench-preprocess
 
 The decoder alone: plain processes, one for each core, read and decode every picture and do nothing
-else. Sightflow: a job that reads, decodes, scales, crops and normalises them, `Prepare`, with a
-line for each picture in a file; the prepared images go no further. Both decode in full, and once
-more at the reduced size that is enough for 224 x 224.
+else. A plain loop: the same processes also scale, crop and normalise, with the functions that
+Sightflow calls. Sightflow: a job that does all this, `Prepare`, with a line for each picture in a
+file; the prepared images go no further. All decode in full, and once more at the reduced size that
+is enough for 224 x 224.
 """
 
 import json
@@ -25,22 +26,28 @@ from variants import parser
 PREPARED = Preprocess(resize=256, crop=(224, 224), mean=(127, 127, 127), std=(128, 128, 128))
 
 
-def decode_all(paths: list[str], least: int) -> tuple[float, float]:
-    """Read and decode; return when it began and ended."""
+def work(paths: list[str], least: int, prepares: bool) -> tuple[float, float]:
+    """Read, decode and perhaps prepare; return when it began and ended."""
+    prepare = PREPARED.compile() if prepares else None
     started = time.time()
     for path in paths:
         with open(path, "rb") as file:
-            simplejpeg.decode_jpeg(file.read(), "RGB", min_height=least, min_width=least)
+            data = file.read()
+        pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least)
+        if prepare:
+            prepare(pixels)
     return started, time.time()
 
 
-def decoder_alone(pictures: Path, least: int) -> float:
+def plain(pictures: Path, least: int, prepares: bool) -> float:
     """Return images/s of one process for each core."""
     paths = sorted(str(path) for path in pictures.iterdir())
     n = n_cores()
+    warm = [(paths[i : n * 20 : n], least, prepares) for i in range(n)]
+    share = [(paths[i::n], least, prepares) for i in range(n)]
     with get_context("spawn").Pool(n) as pool:
-        pool.starmap(decode_all, [(paths[i : n * 20 : n], least) for i in range(n)], chunksize=1)
-        times = pool.starmap(decode_all, [(paths[i::n], least) for i in range(n)], chunksize=1)
+        pool.starmap(work, warm, chunksize=1)
+        times = pool.starmap(work, share, chunksize=1)
     return len(paths) / (max(end for _, end in times) - min(start for start, _ in times))
 
 
@@ -56,25 +63,31 @@ def sightflow(pictures: Path, reduced: bool, out: Path) -> float:
 def main() -> None:
     """Run the benchmark."""
     arguments = parser(__doc__, "preprocess", images=6_000).parse_args()
-    values: dict[str, dict[str, list[float]]] = {"decoder alone": {}, "sightflow": {}}
+    names = ("decoder alone", "plain loop", "sightflow")
+    values: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     report: dict[str, Any] = {"machine": machine(), "images": arguments.images}
     with tempfile.TemporaryDirectory() as scratch:
         pictures, out = Path(scratch, "pictures"), Path(scratch, "lines.jsonl")
         link_pictures(arguments.pictures, pictures, arguments.images)
         for _ in range(arguments.rounds):
             for size, reduced in (("full size", False), ("reduced size", True)):
-                alone = decoder_alone(pictures, 256 if reduced else 1)
-                ours = sightflow(pictures, reduced, out)
-                values["decoder alone"].setdefault(size, []).append(alone)
-                values["sightflow"].setdefault(size, []).append(ours)
-                print(f"{size}: decoder alone {alone:.0f}, sightflow {ours:.0f}", flush=True)
+                least = 256 if reduced else 1
+                speeds = (
+                    plain(pictures, least, prepares=False),
+                    plain(pictures, least, prepares=True),
+                    sightflow(pictures, reduced, out),
+                )
+                for name, speed in zip(names, speeds, strict=True):
+                    values[name].setdefault(size, []).append(speed)
+                    print(f"{size}: {name} {speed:.0f} images/s", flush=True)
     for name, sizes in values.items():
         report[name] = {s: {"median": median(v), "spread": spread(v)} for s, v in sizes.items()}
     report["conclusion"] = {
-        f"part of the decoder's speed, {size}": round(
-            report["sightflow"][size]["median"] / report["decoder alone"][size]["median"], 3
+        f"part of the speed of the {name}, {size}": round(
+            report["sightflow"][size]["median"] / report[name][size]["median"], 3
         )
         for size in values["sightflow"]
+        for name in names[:2]
     }
     print(json.dumps(report["conclusion"]))
     write_report(arguments.out, report)

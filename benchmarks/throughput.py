@@ -69,6 +69,7 @@ SYSTEMS = {
         for mode in ("thread", "process", "async", "pandas")
     },
     "record-at-a-time": System("record_at_a_time.py"),
+    "record-at-a-time-spread": System("record_at_a_time.py", options=("--spread",)),
     "ray": System("with_ray.py", "ray"),
     "spark": System("with_spark.py", "spark"),
     "daft": System("with_daft.py", "daft"),

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from pyflink.common import Configuration, Encoder, Time, Types
+from pyflink.common import Configuration, Encoder, Row, Time, Types
 from pyflink.datastream import AsyncDataStream, DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.file_system import FileSink
 from pyflink.datastream.functions import AsyncFunction, MapFunction, RuntimeContext
@@ -73,7 +73,7 @@ def with_pandas(
         return values.map(lambda value: recognise(value, arguments))
 
     function = udf(recognise_all, input_types=[column], result_type=column, func_type="pandas")
-    rows = chunks.map(lambda chunk: [chunk], Types.ROW_NAMED(["chunk"], [Types.STRING()]))
+    rows = chunks.map(lambda chunk: Row(chunk), Types.ROW_NAMED(["chunk"], [Types.STRING()]))
     table = tables.from_data_stream(rows).select(function(col("chunk")).alias("lines"))
     return tables.to_data_stream(table).map(lambda row: row[0], Types.STRING())
 

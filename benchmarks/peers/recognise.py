@@ -157,8 +157,8 @@ def list_pictures(folder: str) -> list[str]:
     return sorted(entry.path for entry in os.scandir(folder) if entry.name.endswith(".jpg"))
 
 
-def parse_arguments(description: str | None) -> argparse.Namespace:
-    """Read the arguments that every peer takes."""
+def parse_arguments(description: str | None, *flags: str) -> argparse.Namespace:
+    """Read the arguments that every peer takes, and flags of one of them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--pictures", required=True, help="folder")
     parser.add_argument("--out", required=True, help="file or folder for lines of JSON")
@@ -167,4 +167,6 @@ def parse_arguments(description: str | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--batch-size", type=int, required=True, help="images in one model call")
     parser.add_argument("--decoder", choices=DECODERS, default="simplejpeg")
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
     return parser.parse_args()

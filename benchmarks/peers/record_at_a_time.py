@@ -2,6 +2,9 @@
 
 Process mode, default settings, arrays between the maps, a file sink. Local PyFlink runs its workers
 as threads of one process unless `_python_worker_execution_mode` says otherwise; a cluster does not.
+
+Flink chains the maps, so arrays stay in a worker. With `--spread` the prepared arrays are dealt out
+to the workers that infer, as when the two have their own parallelism, or a key lies between them.
 """
 
 import json
@@ -81,7 +84,7 @@ class ToJson(MapFunction):  # type: ignore[misc]
 
 def main() -> None:
     """Build the job and run it to its end."""
-    arguments = parse_arguments(__doc__)
+    arguments = parse_arguments(__doc__, "--spread")
     os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112
     configuration = Configuration()
     configuration.set_string("python.executable", sys.executable)
@@ -89,11 +92,12 @@ def main() -> None:
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(arguments.workers)
     sink = FileSink.for_row_format(arguments.out, Encoder.simple_string_encoder()).build()
+    paths = env.from_collection(list_pictures(arguments.pictures), Types.STRING())
+    prepared = paths.map(decode).map(prepare)
+    if arguments.spread:
+        prepared = prepared.rebalance()
     (
-        env.from_collection(list_pictures(arguments.pictures), Types.STRING())
-        .map(decode)
-        .map(prepare)
-        .map(Infer(arguments.model))
+        prepared.map(Infer(arguments.model))
         .map(ToJson(arguments.labels), Types.STRING())
         .sink_to(sink)
     )
