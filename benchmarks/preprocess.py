@@ -26,25 +26,26 @@ from variants import parser
 PREPARED = Preprocess(resize=256, crop=(224, 224), mean=(127, 127, 127), std=(128, 128, 128))
 
 
-def work(paths: list[str], least: int, prepares: bool) -> tuple[float, float]:
+def work(paths: list[str], reduced: bool, prepares: bool) -> tuple[float, float]:
     """Read, decode and perhaps prepare; return when it began and ended."""
     prepare = PREPARED.compile() if prepares else None
+    least = {"min_height": 256, "min_width": 256} if reduced else {}
     started = time.time()
     for path in paths:
         with open(path, "rb") as file:
             data = file.read()
-        pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least)
+        pixels = simplejpeg.decode_jpeg(data, "RGB", **least)
         if prepare:
             prepare(pixels)
     return started, time.time()
 
 
-def plain(pictures: Path, least: int, prepares: bool) -> float:
+def plain(pictures: Path, reduced: bool, prepares: bool) -> float:
     """Return images/s of one process for each core."""
     paths = sorted(str(path) for path in pictures.iterdir())
     n = n_cores()
-    warm = [(paths[i : n * 20 : n], least, prepares) for i in range(n)]
-    share = [(paths[i::n], least, prepares) for i in range(n)]
+    warm = [(paths[i : n * 20 : n], reduced, prepares) for i in range(n)]
+    share = [(paths[i::n], reduced, prepares) for i in range(n)]
     with get_context("spawn").Pool(n) as pool:
         pool.starmap(work, warm, chunksize=1)
         times = pool.starmap(work, share, chunksize=1)
@@ -71,10 +72,9 @@ def main() -> None:
         link_pictures(arguments.pictures, pictures, arguments.images)
         for _ in range(arguments.rounds):
             for size, reduced in (("full size", False), ("reduced size", True)):
-                least = 256 if reduced else 1
                 speeds = (
-                    plain(pictures, least, prepares=False),
-                    plain(pictures, least, prepares=True),
+                    plain(pictures, reduced, prepares=False),
+                    plain(pictures, reduced, prepares=True),
                     sightflow(pictures, reduced, out),
                 )
                 for name, speed in zip(names, speeds, strict=True):
