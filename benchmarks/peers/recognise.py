@@ -7,6 +7,7 @@ of them, and not Sightflow. Each row carries `at`, the time when its model call 
 import argparse
 import functools
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -135,9 +136,13 @@ class Recogniser:
         return [make_row(path, self._labels, i, s, at) for path, i, s in rows]
 
 
-@functools.cache
 def load_once(model: str, labels: str, batch_size: int) -> Recogniser:
-    """Load the model at the first call in a process."""
+    """Load the model at the first call in a thread: a recogniser uses its memory again."""
+    return _load_once(model, labels, batch_size, threading.get_ident())
+
+
+@functools.cache
+def _load_once(model: str, labels: str, batch_size: int, thread: int) -> Recogniser:
     return Recogniser(model, labels, batch_size)
 
 
