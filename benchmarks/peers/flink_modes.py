@@ -24,6 +24,7 @@ from pyflink.table.expressions import col
 from pyflink.table.udf import udf
 from recognise import list_pictures, load_once
 
+PATHS_IN_RECORD = 16
 MODES = ("thread", "process", "async", "pandas")
 
 
@@ -108,8 +109,8 @@ def main() -> None:
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(arguments.workers)
     paths = list_pictures(str(arguments.pictures))
-    size = arguments.batch_size
-    chunks = [json.dumps(paths[i : i + size]) for i in range(0, len(paths), size)]
+    starts = range(0, len(paths), PATHS_IN_RECORD)
+    chunks = [json.dumps(paths[start : start + PATHS_IN_RECORD]) for start in starts]
     stream = env.from_collection(chunks, Types.STRING()).rebalance()
     if arguments.mode == "async":
         lines = AsyncDataStream.unordered_wait(

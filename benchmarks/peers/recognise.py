@@ -108,23 +108,25 @@ class Recogniser:
     def __init__(
         self, model: str, labels: str, batch_size: int, decoder: str = "simplejpeg"
     ) -> None:
-        """Load the model and make the buffer that every call uses again."""
+        """Load the model; threads may share it."""
         self._session = open_session(model)
         self._labels = read_labels(labels)
         self._decode = DECODERS[decoder]
-        self._buffer = np.empty((batch_size, 3, CROP, CROP), np.float32)
+        self._size = batch_size
+        self._buffers = threading.local()
 
     def __call__(self, paths: Sequence[str]) -> list[Row]:
         """Return a row for each path, in their order."""
-        size = len(self._buffer)
         return [
             row
-            for start in range(0, len(paths), size)
-            for row in self._recognise(paths[start : start + size])
+            for start in range(0, len(paths), self._size)
+            for row in self._recognise(paths[start : start + self._size])
         ]
 
     def _recognise(self, paths: Sequence[str]) -> list[Row]:
-        batch = self._buffer[: len(paths)]
+        if not hasattr(self._buffers, "batch"):  # each thread uses its own again and again
+            self._buffers.batch = np.empty((self._size, 3, CROP, CROP), np.float32)
+        batch = self._buffers.batch[: len(paths)]
         for image, path in zip(batch, paths, strict=True):
             fill(image, crop(self._decode(read(path))))
         normalise(batch)
@@ -136,13 +138,9 @@ class Recogniser:
         return [make_row(path, self._labels, i, s, at) for path, i, s in rows]
 
 
-def load_once(model: str, labels: str, batch_size: int) -> Recogniser:
-    """Load the model at the first call in a thread: a recogniser uses its memory again."""
-    return _load_once(model, labels, batch_size, threading.get_ident())
-
-
 @functools.cache
-def _load_once(model: str, labels: str, batch_size: int, thread: int) -> Recogniser:
+def load_once(model: str, labels: str, batch_size: int) -> Recogniser:
+    """Load the model at the first call in a process."""
     return Recogniser(model, labels, batch_size)
 
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from sightflow.allocator import keep_freed_memory
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
-from sightflow.ops.memory import keep_freed_memory
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Metrics, Outcome, Process, Read, StreamSource
 from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected

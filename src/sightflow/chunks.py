@@ -31,9 +31,9 @@ for _kind in (Claim, Origin, Rejected):
 def chunked(claims: Iterable[Claim], batch_size: int) -> Iterator[list[Claim]]:
     """Group claims, in order, into chunks of at least `batch_size` images; the last may have fewer.
 
-    Each chunk costs Flink a millisecond of its own, so chunks grow to four batches; but never
-    beyond a sixteenth of what came before, so that few images are spread over all workers and the
-    first results come soon.
+    Each chunk costs Flink something of its own, so chunks grow, batch by batch, to four batches;
+    but never beyond a sixteenth of what came before, so that the first results come soon and few
+    images make many chunks.
 
     Examples:
         >>> from sightflow.testing import a_claim
@@ -45,7 +45,8 @@ def chunked(claims: Iterable[Claim], batch_size: int) -> Iterator[list[Claim]]:
     for claim in claims:
         chunk.append(claim)
         size += claim.n_images
-        if size >= max(batch_size, min(_MAX_BATCHES * batch_size, n_before // _PARTS)):
+        n_batches = min(_MAX_BATCHES, n_before // (_PARTS * batch_size))
+        if size >= batch_size * max(1, n_batches):
             yield chunk
             n_before += size
             chunk, size = [], 0

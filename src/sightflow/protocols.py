@@ -47,7 +47,7 @@ class Inference:
     device: str = "auto"
     """`cpu`, `cuda`, `tensorrt`, with `:N` for a certain one; `auto` takes a GPU that works."""
     n_threads: int = 1
-    """Threads inside one call of a model on a CPU."""
+    """Threads of a model on a CPU: the caller's, and a pool that all callers share."""
     max_batch: int = 32
     """Images in one call that serves several workers."""
     max_wait_ms: float | None = None

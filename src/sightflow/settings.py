@@ -77,11 +77,13 @@ class RunSettings:
     def inference(self, n_workers: int) -> Inference:
         """Return how models are run when so many workers share this machine.
 
-        They share the threads of one model, and each brings its own: together one for each core.
+        Workers share the pool of a model and each brings a thread of its own: together one for
+        each core. Calls that wait for each other are made one at a time, by all cores.
         """
+        n_alone = 1 if self.max_wait_ms is not None else n_workers
         return Inference(
             device=self.device,
-            n_threads=self.threads or max(1, n_cores() - n_workers + 1),
+            n_threads=self.threads or max(1, n_cores() - n_alone + 1),
             max_batch=self.max_batch,
             max_wait_ms=self.max_wait_ms,
         )

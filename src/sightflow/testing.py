@@ -87,17 +87,16 @@ def check_source(source: Source) -> list[Claim]:
 def check_stream(source: StreamSource) -> list[EncodedImage | Rejected]:
     """Raise AssertionError unless a source keeps the promises of `protocols.StreamSource`.
 
-    The stream must end by itself, and soon. It is read to its end, and once more from its middle.
+    The stream must end by itself, and soon. It is read to its end, and again from two positions.
     """
     _check_description(source)
     images, positions = _read_stream(source, None)
     names = [image.origin.name for image in images]
     assert len(names) == len(set(names)), "names must be unique"
-    middle = len(images) // 2
-    if middle:
-        rest, _ = _read_stream(source, positions[middle - 1])
-        assert [image.origin.name for image in rest] == names[middle:], (
-            "opened at the position behind an image, a stream must give the next one"
+    for n_read in {(len(images) + 1) // 2, len(images)} - {0}:
+        rest, _ = _read_stream(source, positions[n_read - 1])
+        assert [image.origin.name for image in rest] == names[n_read:], (
+            "opened at the position behind an image, a stream must give those behind it"
         )
     return images
 

@@ -38,3 +38,18 @@ def test_an_unknown_runner_is_refused() -> None:
 
     with pytest.raises(PipelineError, match="`runner` is 'flink' or 'inline'; got 'spark'"):
         run(Pipeline(Directory("photos")), RunSettings(runner="spark"))
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "max_wait_ms", "n_threads"),
+    [(8, 8, None, 1), (8, 4, None, 5), (8, 1, None, 8), (2, 4, None, 1), (8, 8, 5.0, 8)],
+)
+def test_workers_share_the_cores_that_they_leave(
+    cores: int,
+    workers: int,
+    max_wait_ms: float | None,
+    n_threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sightflow.settings.n_cores", lambda: cores)
+    assert RunSettings(max_wait_ms=max_wait_ms).inference(workers).n_threads == n_threads

@@ -1,12 +1,12 @@
 """The checks for plug-ins: they pass what keeps its promises and find what does not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from tests.streams import Offered
 
 from sightflow.protocols import Context, Stream
-from sightflow.records import EncodedImage
+from sightflow.records import EncodedImage, Rejected
 from sightflow.testing import check_stream
 
 
@@ -28,6 +28,40 @@ class Forgetful(Offered):
         return super().open_stream(context, None)
 
 
-def test_a_stream_that_ignores_its_position_is_found() -> None:
+@pytest.mark.parametrize("n_images", [1, 4])
+def test_a_stream_that_ignores_its_position_is_found(n_images: int) -> None:
     with pytest.raises(AssertionError, match="opened at the position behind an image"):
-        check_stream(Forgetful(4))
+        check_stream(Forgetful(n_images))
+
+
+@dataclass(frozen=True)
+class Repeating(Offered):
+    """All its images have one name."""
+
+    def open_stream(self, context: Context, position: str | None) -> Stream:
+        stream = super().open_stream(context, position)
+        poll = stream.poll
+        stream.poll = lambda timeout_s: _renamed(poll(timeout_s))  # type: ignore[method-assign]
+        return stream
+
+
+def _renamed(image: EncodedImage | Rejected | None) -> EncodedImage | Rejected | None:
+    return image and replace(image, origin=replace(image.origin, name="same.jpg"))
+
+
+@dataclass(frozen=True)
+class Doubling(Offered):
+    """It starts anew when it is opened at its end."""
+
+    def open_stream(self, context: Context, position: str | None) -> Stream:
+        return super().open_stream(context, None if position == str(self.n_images) else position)
+
+
+def test_a_stream_that_doubles_images_after_its_end_is_found() -> None:
+    with pytest.raises(AssertionError, match="opened at the position behind an image"):
+        check_stream(Doubling(4))
+
+
+def test_a_stream_whose_names_are_not_unique_is_found() -> None:
+    with pytest.raises(AssertionError, match="names must be unique"):
+        check_stream(Repeating(3))

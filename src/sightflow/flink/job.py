@@ -20,9 +20,8 @@ from sightflow.settings import RunSettings
 __all__ = ["Job"]
 
 _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
-_MAX_RANGES = 20_000
 _CHUNKS_IN_RANGE = 4
-"""A worker asks for so many chunks at a time: each request costs several threads a switch."""
+"""A worker gets so many chunks at a time: each request costs several threads a switch."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,8 @@ class Job:
         return env
 
     def _chunks(self, env: StreamExecutionEnvironment, n_chunks: int) -> DataStream:
-        """Return the numbers of all chunks; workers ask for them, so they share a task with them.
-
-        Towards the end ranges are short, so that nobody waits for the last one.
-        """
-        few = n_chunks // (8 * self.workers)
-        in_range = max(1, min(_CHUNKS_IN_RANGE, few), -(-n_chunks // _MAX_RANGES))
-        numbers = _companion().InOrderSource(n_chunks, in_range)
+        """Return the numbers of all chunks; workers ask for them and share a task with them."""
+        numbers = _companion().InOrderSource(n_chunks, _CHUNKS_IN_RANGE)
         return _from(env, numbers, "chunks")
 
     def _frames(self, env: StreamExecutionEnvironment, read: ReadStream) -> DataStream:

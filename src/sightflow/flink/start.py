@@ -6,7 +6,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 import cloudpickle
-from py4j.protocol import Py4JError
 
 from sightflow.flink.gateway import run_in_worker, start_gateway
 from sightflow.flink.java import find_java_home
@@ -41,6 +40,8 @@ def start(pipeline: Pipeline, inference: Inference) -> "Future[None]":
         SetupError: there is no Java.
     """
     find_java_home()
+    for thread in _threads:  # of an earlier run, which may have ended before it was done
+        thread.join()
     up: Future[None] = Future()
 
     def get_ready() -> None:
@@ -50,9 +51,14 @@ def start(pipeline: Pipeline, inference: Inference) -> "Future[None]":
             up.set_exception(error)
             return
         up.set_result(None)
-        arguments = base64.b64encode(cloudpickle.dumps((pipeline, inference))).decode()
-        with suppress(Py4JError):  # the workers meet the same error and report it
+        with suppress(Exception):  # the job and its workers meet the same error and report it
+            arguments = base64.b64encode(cloudpickle.dumps((pipeline, inference))).decode()
             run_in_worker(_PREPARE.format(arguments=arguments))
 
-    threading.Thread(target=get_ready, name="sightflow-start", daemon=True).start()
+    _threads[:] = [threading.Thread(target=get_ready, name="sightflow-start")]
+    _threads[0].start()
     return up
+
+
+_threads: list[threading.Thread] = []
+"""The one that gets ready, or did. Python ends after it, so that it can end Java."""

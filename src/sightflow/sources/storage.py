@@ -23,8 +23,9 @@ __all__ = ["Reader", "StoredFile", "list_files"]
 
 _ARCHIVES = ("zip", "tar")
 _MAX_BLIND_BYTES = 16 << 20
-_BLOCK_BYTES = 256 << 10
 """So much of a file is read before it must look like a picture."""
+_BLOCK_BYTES = 256 << 10
+"""So much is read at first: Python makes room for all it is asked for, however small the file."""
 
 _MAGIC = re.compile(r"[*?\[]")
 

@@ -32,7 +32,7 @@ public class InOrderSource extends NumberSequenceSource {
      * Describes the source.
      *
      * @param count how many numbers are emitted, at least 1
-     * @param rangeSize how many consecutive numbers a reader gets at a time, at least 1
+     * @param rangeSize how many consecutive numbers a reader gets at a time at most, from 1
      */
     public InOrderSource(long count, long rangeSize) {
         super(0L, atLeastOne("count", count) - 1);

@@ -13,7 +13,8 @@ import org.apache.flink.api.connector.source.SupportsBatchSnapshot;
 import org.apache.flink.api.connector.source.lib.NumberSequenceSource.NumberSequenceSplit;
 
 /**
- * Cuts the next range off the lowest numbers that are left, one range for each request.
+ * Cuts the next range off the lowest numbers that are left, one range for each request; ranges get
+ * shorter towards the end, so that no reader waits long for the last one.
  *
  * <p>Implements {@link SplitEnumerator}, which PyFlink cannot express in Python. Flink's own
  * IteratorSourceEnumerator appends the ranges that a failed reader gives back at the end of its
@@ -24,17 +25,20 @@ final class LowestFirstEnumerator
         implements SplitEnumerator<NumberSequenceSplit, Collection<NumberSequenceSplit>>,
                 SupportsBatchSnapshot {
 
+    /** A reader gets at most this part of its share of what is left. */
+    private static final long PARTS = 8;
+
     private final SplitEnumeratorContext<NumberSequenceSplit> context;
-    private final long rangeSize;
+    private final long maxRangeSize;
     private final PriorityQueue<NumberSequenceSplit> remaining =
             new PriorityQueue<>(Comparator.comparingLong(NumberSequenceSplit::from));
 
     LowestFirstEnumerator(
             SplitEnumeratorContext<NumberSequenceSplit> context,
             Collection<NumberSequenceSplit> remaining,
-            long rangeSize) {
+            long maxRangeSize) {
         this.context = context;
-        this.rangeSize = rangeSize;
+        this.maxRangeSize = maxRangeSize;
         this.remaining.addAll(remaining);
         context.metricGroup().setUnassignedSplitsGauge(this::rangesLeft);
     }
@@ -49,16 +53,23 @@ final class LowestFirstEnumerator
 
     @Override
     public void handleSplitRequest(int subtask, String hostname) {
+        long rangeSize = rangeSize();
         NumberSequenceSplit lowest = remaining.poll();
         if (lowest == null) {
             context.signalNoMoreSplits(subtask);
         } else {
-            context.assignSplit(cut(lowest), subtask);
+            context.assignSplit(cut(lowest, rangeSize), subtask);
         }
     }
 
+    /** Returns how many numbers the next reader gets. */
+    private long rangeSize() {
+        long share = numbersLeft() / (PARTS * context.currentParallelism());
+        return Math.max(1, Math.min(maxRangeSize, share));
+    }
+
     /** Returns the first numbers of a range and keeps the rest of it. */
-    private NumberSequenceSplit cut(NumberSequenceSplit range) {
+    private NumberSequenceSplit cut(NumberSequenceSplit range, long rangeSize) {
         if (range.to() - range.from() < rangeSize) {
             return range;
         }
@@ -84,10 +95,15 @@ final class LowestFirstEnumerator
     public void close() {}
 
     private long rangesLeft() {
-        long ranges = 0;
+        long size = rangeSize();
+        return (numbersLeft() + size - 1) / size;
+    }
+
+    private long numbersLeft() {
+        long numbers = 0;
         for (NumberSequenceSplit range : remaining) {
-            ranges += (range.to() - range.from()) / rangeSize + 1;
+            numbers += range.to() - range.from() + 1;
         }
-        return ranges;
+        return numbers;
     }
 }

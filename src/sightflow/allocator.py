@@ -1,4 +1,4 @@
-"""Memory for pixels: what one picture gave back serves the next."""
+"""The C library's memory: what one picture gave back serves the next."""
 
 import ctypes
 import functools
@@ -8,8 +8,9 @@ __all__ = ["keep_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 256 << 20
-_LARGEST_BYTES = 64 << 20
-"""An array larger than this is mapped by itself; an arena of a thread could not hold it."""
+"""So much of the free memory at the end of an arena, of which threads have several, is kept."""
+_LARGEST_BYTES = 32 << 20
+"""An array larger than this is mapped by itself; older versions of glibc allow no more."""
 
 
 @functools.cache
@@ -22,5 +23,5 @@ def keep_freed_memory() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_BYTES)
+        if mallopt(_M_MMAP_THRESHOLD, _LARGEST_BYTES):  # either of them stops the adapting of both
+            mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
