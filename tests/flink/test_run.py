@@ -118,6 +118,26 @@ def test_checkpoints_pass_while_the_workers_of_a_stream_are_behind(tmp_path):
     assert _seen_while_running(described, settings, checkpoints) >= 3
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_in_a_finalizer_stops_the_job_all_the_same(tmp_path):
+    """Python ignores what a finalizer raises; those of py4j run at any time."""
+    photos = fill_folder(tmp_path / "photos", 400)
+    pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.1))
+
+    class Interrupted:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupt(ledger, n_images):
+        if ledger.read:
+            Interrupted()
+
+    out = tmp_path / "out.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run(pipeline.write("out", JsonLines(str(out))), RunSettings(), on_progress=interrupt)
+    assert not out.exists()
+
+
 def test_a_job_is_cancelled_when_the_progress_callback_raises(tmp_path):
     photos = fill_folder(tmp_path / "photos", 400)
     pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.1))

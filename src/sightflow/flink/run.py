@@ -1,12 +1,15 @@
 """Run a pipeline on embedded Flink: a cluster inside one Java process on this machine."""
 
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -108,10 +111,12 @@ def _execute(
     result = client.get_job_execution_result()
     place = Place()
     try:
-        while not result.done() and not place.is_complete(n_chunks):
-            time.sleep(_POLL_S)
-            place = _place(job.progress)
-            on_progress(place.ledger, n_images)
+        with _noticing_interrupts() as check_interrupts:
+            while not result.done() and not place.is_complete(n_chunks):
+                time.sleep(_POLL_S)
+                place = _place(job.progress)
+                on_progress(place.ledger, n_images)
+                check_interrupts()
         if place.is_complete(n_chunks):
             _end(client, result)
         else:
@@ -125,6 +130,34 @@ def _execute(
     if not place.is_complete(n_chunks):
         raise JobError("the job restarted while it ended, and its output is cut; run it again")
     return place
+
+
+@contextmanager
+def _noticing_interrupts() -> Iterator[Callable[[], None]]:
+    """Give a function that raises `KeyboardInterrupt` if there was a Ctrl-C.
+
+    Python raises it wherever the main thread is. In a finalizer it is lost, and py4j has many: each
+    object of Java that is no longer needed is told to Java.
+    """
+    came: list[int] = []
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield check  # a handler of the caller's own decides what Ctrl-C means
+        return
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end(client: Any, result: Any) -> None:
