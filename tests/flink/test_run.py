@@ -25,6 +25,17 @@ from sightflow.errors import JobError, ModelError, SetupError
 pytestmark = pytest.mark.flink
 
 
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C interrupt, also where the tests were started in the background of a script.
+
+    A shell lets those ignore it, and whatever they start.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_failing_step_fails_the_job_with_its_python_error(tmp_path):
     photos = fill_folder(tmp_path / "photos", 3)
     pipeline = (
@@ -119,7 +130,7 @@ def test_checkpoints_pass_while_the_workers_of_a_stream_are_behind(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_ctrl_c_in_a_finalizer_stops_the_job_all_the_same(tmp_path):
+def test_ctrl_c_in_a_finalizer_stops_the_job_all_the_same(tmp_path, interruptible):
     """Python ignores what a finalizer raises; those of py4j run at any time."""
     photos = fill_folder(tmp_path / "photos", 400)
     pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.1))
@@ -220,7 +231,7 @@ def test_a_port_that_is_taken_is_told_before_the_job_starts(tmp_path):
             run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), settings)
 
 
-def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path):
+def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path, interruptible):
     photos = fill_folder(tmp_path / "photos", 3000)
     out = tmp_path / "out.jsonl"
     process = _start(
