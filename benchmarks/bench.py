@@ -11,7 +11,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,22 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
     unfinished.replace(path)
+
+
+@contextmanager
+def line_plot(path: Path, title: str, *, size: tuple[float, float]) -> Iterator[Any]:
+    """Give the axes of a plot of labelled lines, `size` in inches; write it as a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    yield ax
+    ax.set_title(title, loc="left")
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 Panel = Mapping[str, Mapping[str, Sequence[float]]]

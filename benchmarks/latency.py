@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench import HERE, machine, made_pictures, write_report
+from bench import HERE, line_plot, machine, made_pictures, write_report
 from open_loop import OpenLoop, Stopwatch
 from sightflow import Classify, JsonLines, Pipeline, RunSettings, run
 
@@ -114,22 +114,14 @@ def measure(
 
 def plot(path: Path, report: dict[str, Any]) -> None:
     """Draw the percentiles over the load."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-    for name in ("p50", "p95", "p99", "max"):
-        ys = [row["latency_ms"][name] for row in report["loads"]]
-        ax.plot([row["load_percent"] for row in report["loads"]], ys, "o-", label=name)
-    ax.set_xlabel(f"load, % of {report['capacity_images_per_s']} images/s")
-    ax.set_ylabel("offered to out, ms")
-    ax.set_yscale("log")
-    ax.set_title("Latency of classification", loc="left")
-    ax.grid(axis="y", alpha=0.3, which="both")
-    ax.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    with line_plot(path, "Latency of classification", size=(7, 4)) as ax:
+        for name in ("p50", "p95", "p99", "max"):
+            ys = [row["latency_ms"][name] for row in report["loads"]]
+            ax.plot([row["load_percent"] for row in report["loads"]], ys, "o-", label=name)
+        ax.set_xlabel(f"load, % of {report['capacity_images_per_s']} images/s")
+        ax.set_ylabel("offered to out, ms")
+        ax.set_yscale("log")
+        ax.grid(axis="y", alpha=0.3, which="both")
 
 
 def main() -> None:

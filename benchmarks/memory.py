@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from bench import HERE, link_pictures, machine, made_pictures, write_report
+from bench import HERE, line_plot, link_pictures, machine, made_pictures, write_report
 
 ROLES = ("driver", "java")
 
@@ -67,21 +67,13 @@ def growth(samples: list[dict[str, Any]], role: str) -> dict[str, float]:
 
 def plot(path: Path, samples: list[dict[str, Any]], title: str) -> None:
     """Draw the resident memory over time."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(9, 3.5), layout="constrained")
-    for role in ROLES:
-        seen = [sample for sample in samples if role in sample]
-        ax.plot([s["s"] / 60 for s in seen], [s[role] for s in seen], label=role, linewidth=1)
-    ax.set_ylim(bottom=0)
-    ax.set_xlabel("minutes")
-    ax.set_ylabel("resident memory, MiB")
-    ax.set_title(title, loc="left")
-    ax.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    with line_plot(path, title, size=(9, 3.5)) as ax:
+        for role in ROLES:
+            seen = [sample for sample in samples if role in sample]
+            ax.plot([s["s"] / 60 for s in seen], [s[role] for s in seen], label=role, linewidth=1)
+        ax.set_ylim(bottom=0)
+        ax.set_xlabel("minutes")
+        ax.set_ylabel("resident memory, MiB")
 
 
 def main() -> None:
