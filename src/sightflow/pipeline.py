@@ -6,9 +6,16 @@ from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError
 from sightflow.models import ModelFile
-from sightflow.protocols import ImageSink, Operator, ResultSink, Source, StreamSource
+from sightflow.protocols import (
+    ImageSink,
+    KeyedOperator,
+    Operator,
+    ResultSink,
+    Source,
+    StreamSource,
+)
 
-__all__ = ["NamedSink", "Pipeline", "Step"]
+__all__ = ["KeyedStep", "NamedSink", "Pipeline", "Step"]
 
 _SHAPES = {
     "source": ("claims", "open"),
@@ -23,6 +30,15 @@ class Step:
     name: str
     """Unique in the pipeline; Flink's `uid`, so it must not change while state is kept."""
     operator: Operator
+
+
+@dataclass(frozen=True)
+class KeyedStep:
+    """A keyed operator with its place in a pipeline."""
+
+    name: str
+    """Unique in the pipeline; it names the state in checkpoints."""
+    operator: KeyedOperator
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class Pipeline:
 
     source: Source | StreamSource
     steps: tuple[Step, ...] = ()
+    keyed: tuple[KeyedStep, ...] = ()
+    """Steps with a state for each stream; they come after those without."""
     sinks: tuple[NamedSink, ...] = ()
     """Every sink gets what comes out of the last step."""
     name: str = "sightflow"
@@ -65,14 +83,22 @@ class Pipeline:
                 f"got {self.source!r}"
             )
 
-    def apply(self, name: str, operator: Operator) -> "Pipeline":
+    def apply(self, name: str, operator: Operator | KeyedOperator) -> "Pipeline":
         """Add a step at the end.
 
         Raises:
-            PipelineError: the name is taken or empty, or `operator` is no operator.
+            PipelineError: the name is taken or empty, `operator` is no operator, or it is a
+                stateless one behind a keyed one.
         """
         self._check_name("step", name)
+        if isinstance(operator, KeyedOperator) and not isinstance(operator, type):
+            return replace(self, keyed=(*self.keyed, KeyedStep(name, operator)))
         _check_shape("step", f"step {name!r}", operator)
+        if self.keyed:
+            raise PipelineError(
+                f"step {name!r} needs the pixels, which do not travel to where keyed steps work; "
+                f"apply it before {self.keyed[0].name!r}"
+            )
         return replace(self, steps=(*self.steps, Step(name, operator)))
 
     def write(self, name: str, sink: ResultSink | ImageSink) -> "Pipeline":
@@ -93,10 +119,17 @@ class Pipeline:
         """Raise the first error that can be known before anything runs.
 
         Raises:
-            SightflowError: a step or a sink refuses its configuration, or two sinks share a file.
+            SightflowError: a step or a sink refuses its configuration, two sinks share a file, or a
+                sink for pixels would have to wait for a keyed step.
         """
-        for step in self.steps:
+        for step in (*self.steps, *self.keyed):
             step.operator.check()
+        for name, sink in self.image_sinks:
+            if self.keyed:
+                raise PipelineError(
+                    f"sink {name!r}: {type(sink).__name__} writes beside the pixels, before keyed "
+                    f"steps such as {self.keyed[-1].name!r}; use AnnotatedVideo, or leave one out"
+                )
         outputs: dict[str, str] = {}
         for named in self.sinks:
             named.sink.check()
@@ -127,7 +160,7 @@ class Pipeline:
         return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
 
     def _check_name(self, kind: str, name: str) -> None:
-        taken = {step.name for step in self.steps} | {named.name for named in self.sinks}
+        taken = {part.name for part in (*self.steps, *self.keyed, *self.sinks)}
         if not name or name in taken:
             raise PipelineError(
                 f"{kind} {name!r} needs a name of its own; in the pipeline are {sorted(taken)}"

@@ -7,17 +7,19 @@ whose return value does it; what `open` acquires is registered in `context.resou
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy.typing as npt
 
 from sightflow.ledger import Summary
-from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected, Row
+from sightflow.records import Claim, EncodedImage, Event, ImageRecord, Rejected, Row, Skipped
 
 __all__ = [
     "Context",
+    "Fold",
     "ImageSink",
     "Inference",
+    "KeyedOperator",
     "Metrics",
     "Model",
     "Operator",
@@ -115,8 +117,11 @@ class Source(Protocol):
 class Stream(Protocol):
     """An opened stream: images one by one, as they arrive."""
 
-    def poll(self, timeout_s: float) -> EncodedImage | Rejected | None:
-        """Return the next image, or None when none came in this time or the stream has ended."""
+    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | None:
+        """Return the next image, or None when none came in this time or the stream has ended.
+
+        A live stream that is read too slowly may leave images out, and says how many: `Skipped`.
+        """
 
     def ended(self) -> bool:
         """Return whether nothing will come any more."""
@@ -146,6 +151,45 @@ class Operator(Protocol):
         """Return the function that does the work in this worker."""
 
 
+State = TypeVar("State")
+
+
+@dataclass(frozen=True)
+class Fold(Generic[State]):
+    """The work of a keyed step: the state of one stream, and what each of its images makes of it.
+
+    States are values: `step` returns a new one and leaves the old one as it was. The same images in
+    the same order give the same states and results, to the last bit: after a restart they do.
+    """
+
+    initial: Callable[[], State]
+    step: Callable[[State, ImageRecord], tuple[State, ImageRecord, Sequence[Event]]]
+    """Takes the images of a stream in the order of their time."""
+    end: Callable[[State], Sequence[Event]]
+    """Called when the stream has ended."""
+    encode: Callable[[State], bytes]
+    """With the version of its form: checkpoints outlive the code that wrote them."""
+    decode: Callable[[bytes], State]
+
+
+@runtime_checkable
+class KeyedOperator(Protocol):
+    """A step with a state for each stream (`source_id`), kept in checkpoints.
+
+    It sees what was recognised and not the pixels, which stay in the worker that decoded them.
+    """
+
+    @property
+    def max_out_of_order_ms(self) -> int:
+        """How much later than a younger image of its stream an image may come, in event time."""
+
+    def check(self) -> None:
+        """Raise an error if this configuration cannot work; called while the job is built."""
+
+    def open_fold(self, context: Context) -> Fold[Any]:
+        """Return the functions that do the work in this worker."""
+
+
 @runtime_checkable
 class ImageSink(Protocol):
     """Writes something for each image, beside its pixels, in every worker.
@@ -169,8 +213,10 @@ class ImageSink(Protocol):
 class ResultWriter(Protocol):
     """Appends results in order; resumable at the position of a checkpoint."""
 
-    def append(self, rows: Sequence[Row], rejected: Sequence[Row]) -> None:
-        """Append results and rejected images."""
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
+        """Append results, rejected images and events."""
 
     def position(self) -> tuple[int, ...]:
         """Return where the output stands, after all that was appended has left this process."""

@@ -10,17 +10,23 @@ from sightflow.records.image import (
     ModelUse,
     Origin,
     Rejected,
+    Skipped,
 )
 from sightflow.records.schema import (
+    EVENT_SCHEMA,
     REJECTED_SCHEMA,
     RESULT_SCHEMA,
     Row,
+    event_row,
     rejected_row,
     result_row,
     to_json,
 )
+from sightflow.records.tracks import EVENT_KINDS, Event, Tracks
 
 __all__ = [
+    "EVENT_KINDS",
+    "EVENT_SCHEMA",
     "REASONS",
     "REJECTED_SCHEMA",
     "RESULT_SCHEMA",
@@ -28,12 +34,16 @@ __all__ = [
     "Classification",
     "Detections",
     "EncodedImage",
+    "Event",
     "ImageRecord",
     "ModelUse",
     "Origin",
     "Rejected",
     "Row",
     "Scene",
+    "Skipped",
+    "Tracks",
+    "event_row",
     "rejected_row",
     "result_row",
     "to_json",

@@ -9,12 +9,23 @@ import numpy.typing as npt
 from sightflow.errors import ShapeError
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
+from sightflow.records.tracks import Tracks
 
-__all__ = ["REASONS", "Claim", "EncodedImage", "ImageRecord", "ModelUse", "Origin", "Rejected"]
+__all__ = [
+    "REASONS",
+    "Claim",
+    "EncodedImage",
+    "ImageRecord",
+    "ModelUse",
+    "Origin",
+    "Rejected",
+    "Skipped",
+]
 
-REASONS = ("unreadable", "empty", "not_an_image", "corrupt", "too_large", "unsupported")
+REASONS = ("unreadable", "empty", "not_an_image", "corrupt", "too_large", "unsupported", "late")
 """Why an image was rejected: the storage failed; no bytes; no known format; damaged or cut short;
-more pixels than allowed; a variant of a known format that cannot be shown."""
+more pixels than allowed; a variant of a known format that cannot be shown; it came when later
+images of its stream were done with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,8 @@ class ImageRecord:
     """Present once a step has named the scene."""
     detections: Detections | None = None
     """Present once a step has looked for objects."""
+    tracks: Tracks | None = None
+    """Present once a step has followed the objects through the stream."""
     prepared: npt.NDArray[Any] | None = None
     """Present once a step has prepared the image: uint8 [H, W, 3] RGB or float32 [3, H, W]."""
 
@@ -106,3 +119,12 @@ class Rejected:
     reason: str
     """One of `REASONS`, or a word of the step's own."""
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Images of a live stream that were left out because newer ones were there."""
+
+    origin: Origin
+    """Of the first of them."""
+    n_images: int

@@ -9,8 +9,18 @@ import orjson
 import pyarrow as pa
 
 from sightflow.records.image import ImageRecord, Rejected
+from sightflow.records.tracks import Event
 
-__all__ = ["REJECTED_SCHEMA", "RESULT_SCHEMA", "Row", "rejected_row", "result_row", "to_json"]
+__all__ = [
+    "EVENT_SCHEMA",
+    "REJECTED_SCHEMA",
+    "RESULT_SCHEMA",
+    "Row",
+    "event_row",
+    "rejected_row",
+    "result_row",
+    "to_json",
+]
 
 Row = Mapping[str, Any]
 """One result as plain values; a field of a step that did not run is absent."""
@@ -20,6 +30,8 @@ _USE.append(pa.field("model_version", pa.string()))
 _LABEL = pa.field("label", pa.string())
 _CLASS_ID = pa.field("class_id", pa.int32())
 _SCORE = pa.field("score", pa.float32())
+_BOX = pa.field("box_xyxy", pa.list_(pa.float32()))
+_TRACK_ID = pa.field("track_id", pa.int64())
 
 RESULT_SCHEMA = pa.schema(
     [
@@ -35,8 +47,23 @@ RESULT_SCHEMA = pa.schema(
         pa.field("scene", pa.list_(pa.struct([_LABEL, _SCORE]))),
         pa.field(
             "detections",
+            pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE, _BOX])),
+        ),
+        pa.field(
+            "tracks",
             pa.list_(
-                pa.struct([_LABEL, _CLASS_ID, _SCORE, pa.field("box_xyxy", pa.list_(pa.float32()))])
+                pa.struct(
+                    [
+                        _TRACK_ID,
+                        _LABEL,
+                        _CLASS_ID,
+                        _SCORE,
+                        _BOX,
+                        pa.field("velocity_xy", pa.list_(pa.float32())),
+                        pa.field("age_ms", pa.int64()),
+                        pa.field("n_hits", pa.int32()),
+                    ]
+                )
             ),
         ),
     ]
@@ -48,6 +75,28 @@ REJECTED_SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("uri", "step", "reason", "message")]
 )
 """One row per rejected image."""
+
+EVENT_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("step", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("sequence", pa.int64(), nullable=False),
+        pa.field("event_time_ms", pa.int64(), nullable=False),
+        _TRACK_ID,
+        _CLASS_ID,
+        _LABEL,
+        _BOX,
+        pa.field("zone", pa.string()),
+        pa.field("direction", pa.string()),
+        pa.field("duration_ms", pa.int64()),
+        pa.field("n_in", pa.int64()),
+        pa.field("n_out", pa.int64()),
+        pa.field("n_inside", pa.int64()),
+        pa.field("window_start_ms", pa.int64()),
+    ]
+)
+"""One row per event; its fields are those of `records.Event`."""
 
 
 def _text(text: str) -> str:
@@ -99,10 +148,31 @@ def _detections(record: ImageRecord) -> dict[str, Any]:
     }
 
 
+def _tracks(record: ImageRecord) -> dict[str, Any]:
+    found = record.tracks
+    if found is None:
+        return {}
+    columns = zip(
+        found.track_ids.tolist(),
+        found.labels,
+        found.class_ids.tolist(),
+        _plain(found.scores),
+        map(_plain, found.boxes_xyxy),
+        map(_plain, found.velocities_xy),
+        found.ages_ms.tolist(),
+        found.n_hits.tolist(),
+        strict=True,
+    )
+    return {"tracks": [dict(zip(_TRACK_FIELDS, column, strict=True)) for column in columns]}
+
+
+_TRACK_FIELDS = [field.name for field in RESULT_SCHEMA.field("tracks").type.value_type]
+
 _RESULTS: tuple[Callable[[ImageRecord], dict[str, Any]], ...] = (
     _classification,
     _scene,
     _detections,
+    _tracks,
 )
 
 
@@ -131,6 +201,14 @@ def rejected_row(rejected: Rejected) -> dict[str, Any]:
         "reason": rejected.reason,
         "message": _text(rejected.message),
     }
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Return the event as one row of `EVENT_SCHEMA`, without the fields that it lacks."""
+    values = ((name, getattr(event, name)) for name in EVENT_SCHEMA.names)
+    row = {name: value for name, value in values if value is not None}
+    row["source_id"] = _text(event.source_id)
+    return row
 
 
 def to_json(row: Row) -> bytes:

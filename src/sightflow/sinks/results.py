@@ -35,7 +35,9 @@ class _Lines:
         self._results = StagedLines(results, at_results)
         self._rejected = StagedLines(rejected, at_rejected)
 
-    def append(self, rows: Sequence[Row], rejected: Sequence[Row]) -> None:
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
         self._results.append(rows)
         self._rejected.append(rejected)
 
