@@ -1,5 +1,6 @@
 """Operators for tests, importable by name in every worker."""
 
+import ast
 import os
 import time
 from collections.abc import Sequence
@@ -8,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sightflow.protocols import Context, Outcome, Process
-from sightflow.records import Detections, ImageRecord, ModelUse, Rejected
+from sightflow.protocols import Context, Fold, Outcome, Process
+from sightflow.records import Detections, Event, ImageRecord, ModelUse, Rejected
 
-__all__ = ["Bright", "FailOnce", "FailWith", "Slow"]
+__all__ = ["Bright", "Count", "FailOnce", "FailWith", "Slow"]
 
 
 class _Step:
@@ -99,3 +100,36 @@ class Slow(_Step):
             return records
 
         return process
+
+
+@dataclass(frozen=True)
+class Count:
+    """Numbers the images of each stream by the version of a model; an event for each tenth."""
+
+    max_out_of_order_ms: int = 0
+
+    def check(self) -> None:
+        """Accept everything."""
+
+    def open_fold(self, context: Context) -> Fold[tuple[int, int, str]]:
+        """Return the fold; its state is the count, the time and the stream of the last image."""
+
+        def step(
+            state: tuple[int, int, str], record: ImageRecord
+        ) -> tuple[tuple[int, int, str], ImageRecord, list[Event]]:
+            origin = record.origin
+            state = state[0] + 1, origin.event_time_ms, origin.source_id
+            use = ModelUse(context.step, "count", str(state[0]))
+            events = [event("tenth", state)] if state[0] % 10 == 0 else []
+            return state, replace(record, models=(*record.models, use)), events
+
+        def event(kind: str, state: tuple[int, int, str]) -> Event:
+            return Event(kind, context.step, state[2], state[0], state[1])
+
+        return Fold(
+            initial=lambda: (0, 0, ""),
+            step=step,
+            end=lambda state: [event("over", state)],
+            encode=lambda state: repr(state).encode(),
+            decode=lambda data: ast.literal_eval(data.decode()),
+        )

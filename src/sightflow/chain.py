@@ -9,24 +9,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from sightflow.allocator import keep_freed_memory
+from sightflow.chunks import Chunk, Frame, Recognised, SourceEnd, StreamEnd
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Metrics, Outcome, Process, Read, StreamSource
-from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
+from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected, Skipped
 from sightflow.settings import RunSettings
 
-__all__ = ["Image", "open_reader", "open_recogniser"]
+__all__ = [
+    "Image",
+    "Recognise",
+    "open_reader",
+    "open_recogniser",
+    "recognise_chunk",
+    "recognise_frame",
+]
 
 Image: TypeAlias = EncodedImage | ImageRecord | Rejected
 """An image as a source gives it: bytes, pixels, or why there is none."""
 
+Redeem: TypeAlias = Callable[[Sequence[Claim]], Iterator[Image]]
+Recognise: TypeAlias = Callable[[Iterable[Image]], Iterator[Outcome]]
+
 _MAX_BATCH_BYTES = 256 << 20
 
 
-def open_reader(
-    pipeline: Pipeline, context: Context
-) -> Callable[[Sequence[Claim]], Iterator[Image]]:
+def open_reader(pipeline: Pipeline, context: Context) -> Redeem:
     """Open the source, which lists claims; return a function that redeems them, in order."""
     if isinstance(pipeline.source, StreamSource):
         raise PipelineError(f"a stream has no claims to redeem; got {pipeline.source!r}")
@@ -34,9 +43,7 @@ def open_reader(
     return lambda claims: (image for claim in claims for image in _redeem(read, claim))
 
 
-def open_recogniser(
-    pipeline: Pipeline, settings: RunSettings, context: Context
-) -> Callable[[Iterable[Image]], Iterator[Outcome]]:
+def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context) -> Recognise:
     """Open the steps and the sinks beside them; return a function from images to outcomes."""
     keep_freed_memory()
     metrics = context.metrics
@@ -59,6 +66,25 @@ def open_recogniser(
             metrics.count("records_out", len(outcomes) - n_rejected)
 
     return recognise
+
+
+def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recognise) -> Recognised:
+    """Return what becomes of a chunk; its images are read and recognised as they are taken."""
+    outcomes = recognise(redeem(chunk.claims))
+    return Recognised(number, outcomes, chunk.source_id, chunk.index, has_ended=not chunk.claims)
+
+
+def recognise_frame(frame: Frame, recognise: Recognise) -> Recognised:
+    """Return what becomes of a frame."""
+    content = frame.content
+    if isinstance(content, StreamEnd):
+        return Recognised(frame.number, n_images=content.n_images)
+    if isinstance(content, SourceEnd):
+        return Recognised(frame.number, (), content.source_id, frame.index, has_ended=True)
+    source_id = content.origin.source_id
+    if isinstance(content, Skipped):
+        return Recognised(frame.number, (), source_id, frame.index, content.n_images)
+    return Recognised(frame.number, recognise([content]), source_id, frame.index)
 
 
 def _redeem(read: Read, claim: Claim) -> Iterator[Image]:

@@ -4,116 +4,231 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import orjson
 
-from sightflow.protocols import Outcome
 from sightflow.records import (
     Claim,
     EncodedImage,
+    Event,
     ImageRecord,
     Origin,
+    Outcome,
     Rejected,
+    Skipped,
+    event_row,
     rejected_row,
     result_row,
 )
+from sightflow.records.codec import decode_outcomes, encode_outcomes
 
-__all__ = ["ChunkResult", "Frame", "chunked", "decode_claims", "encode_claims"]
+__all__ = [
+    "Chunk",
+    "ChunkResult",
+    "Content",
+    "Frame",
+    "Recognised",
+    "SourceEnd",
+    "StreamEnd",
+    "chunked",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Claims that one worker redeems at a time."""
+
+    claims: tuple[Claim, ...]
+    """None of them where it only says that its stream has ended."""
+    source_id: str = ""
+    """The stream of all its images, where keyed steps need to know."""
+    index: int = 0
+    """Position among the chunks of this stream, from 0."""
+
+    @property
+    def n_images(self) -> int:
+        """How many images the claims are for."""
+        return sum(claim.n_images for claim in self.claims)
+
+    def encode(self) -> bytes:
+        """Return the chunk as one line of JSON, in ASCII.
+
+        Python writes a file name that is no UTF-8 with lone surrogates, which only `json` takes.
+        """
+        return _as_json(self)
+
+    @classmethod
+    def decode(cls, line: bytes) -> "Chunk":
+        """Return the chunk of a line that `encode` made."""
+        return msgspec.convert(json.loads(line), cls)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEnd:
+    """Says that a stream (`source_id`) has ended."""
+
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """Says that no image will come any more."""
+
+    n_images: int
+    """How many there were, those that were skipped included."""
+
 
 # msgspec makes its plan for a type at the first use and is not safe against a second thread then:
 # it reads the half-made plan and the process dies. Here the import lock keeps others away.
-for _kind in (Claim, Origin, Rejected):
+for _kind in (Chunk, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
     msgspec.convert([], list[_kind])  # type: ignore[valid-type]
 
 
-def chunked(claims: Iterable[Claim], batch_size: int) -> Iterator[list[Claim]]:
+def chunked(
+    claims: Iterable[Claim], batch_size: int, *, by_source: bool = False
+) -> Iterator[Chunk]:
     """Group claims, in order, into chunks of at least `batch_size` images; the last may have fewer.
 
     Each chunk costs Flink something of its own, so chunks grow, batch by batch, to four batches;
     but never beyond a sixteenth of what came before, so that the first results come soon and few
     images make many chunks.
 
+    Args:
+        claims: what a source lists.
+        batch_size: images in one call of a model.
+        by_source: whether a chunk has images of one stream only, knows its place in it, and a
+            chunk without claims follows for each stream at the end: keyed steps need that.
+
     Examples:
         >>> from sightflow.testing import a_claim
-        >>> [len(chunk) for chunk in chunked([a_claim()] * 400, 2)][::16]
+        >>> [chunk.n_images for chunk in chunked([a_claim()] * 400, 2)][::16]
         [2, 2, 4, 8, 8]
     """
-    chunk: list[Claim] = []
+    counts: dict[str, int] = {}
+
+    def chunk_of(claims: Sequence[Claim], source_id: str) -> Chunk:
+        if not by_source:
+            return Chunk(tuple(claims))
+        counts[source_id] = counts.get(source_id, -1) + 1
+        return Chunk(tuple(claims), source_id, counts[source_id])
+
+    for group in _grouped(claims, batch_size, by_source=by_source):
+        yield chunk_of(group, group[0].origin.source_id)
+    for source_id in list(counts):
+        yield chunk_of((), source_id)
+
+
+def _grouped(claims: Iterable[Claim], batch_size: int, *, by_source: bool) -> Iterator[list[Claim]]:
+    group: list[Claim] = []
     size = n_before = 0
     for claim in claims:
-        chunk.append(claim)
-        size += claim.n_images
+        is_other = by_source and group and claim.origin.source_id != group[0].origin.source_id
         n_batches = min(_MAX_BATCHES, n_before // (_PARTS * batch_size))
-        if size >= batch_size * max(1, n_batches):
-            yield chunk
+        if is_other or size >= batch_size * max(1, n_batches):
+            yield group
             n_before += size
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+            group, size = [], 0
+        group.append(claim)
+        size += claim.n_images
+    if group:
+        yield group
 
 
 _MAX_BATCHES = 4
 _PARTS = 16
 
 
-def encode_claims(claims: Sequence[Claim]) -> bytes:
-    """Return the claims of a chunk as one line of JSON, in ASCII.
-
-    Python writes a file name that is no UTF-8 with lone surrogates, which only `json` takes.
-    """
-    return _as_json(claims)
-
-
 def _as_json(value: Any) -> bytes:
     return json.dumps(msgspec.to_builtins(value)).encode()
 
 
-def decode_claims(line: bytes) -> list[Claim]:
-    """Return the claims of a line that `encode_claims` made."""
-    return msgspec.convert(json.loads(line), list[Claim])
+Content: TypeAlias = EncodedImage | Rejected | Skipped | SourceEnd | StreamEnd
+"""What a stream gives: an image, or news."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One image of a stream on its way to a worker; it is a chunk of its own."""
+    """One image of a stream on its way to a worker, or news of the stream; a chunk of its own."""
 
     number: int
     """Position of the chunk, from 0."""
+    index: int
+    """Position among the chunks of its stream (`source_id`), from 0."""
     read_at: float
     """When it was read, in seconds since 1970."""
-    image: EncodedImage | Rejected | None
-    """None behind the last image, whose `number` says how many there were."""
+    content: Content
 
     def encode(self) -> bytes:
-        """Return the frame as bytes: number, time, kind, length of the head, head, picture."""
-        image = self.image
-        if image is None:
-            return _FRAME.pack(self.number, self.read_at, _END, 0)
-        if isinstance(image, Rejected):
-            head = _as_json(image)
-            return _FRAME.pack(self.number, self.read_at, _NO_PICTURE, len(head)) + head
-        head = _as_json(image.origin)
-        start = _FRAME.pack(self.number, self.read_at, _PICTURE, len(head))
-        return b"".join((start, head, image.data))
+        """Return the frame as bytes: its numbers, kind, length of the head, head, picture."""
+        content, picture = self.content, b""
+        kind = _KINDS.index(type(content))
+        if isinstance(content, EncodedImage):
+            head, picture = _as_json(content.origin), content.data
+        else:
+            head = _as_json(content)
+        start = _FRAME.pack(self.number, self.index, self.read_at, kind, len(head))
+        return b"".join((start, head, picture))
 
     @classmethod
     def decode(cls, data: bytes) -> "Frame":
         """Return the frame that `encode` made."""
-        number, read_at, kind, n_head = _FRAME.unpack_from(data)
-        if kind == _END:
-            return cls(number, read_at, None)
+        number, index, read_at, kind, n_head = _FRAME.unpack_from(data)
         end = _FRAME.size + n_head
-        head = data[_FRAME.size : end]
-        if kind == _NO_PICTURE:
-            return cls(number, read_at, msgspec.convert(json.loads(head), Rejected))
-        origin = msgspec.convert(json.loads(head), Origin)
-        return cls(number, read_at, EncodedImage(origin, data[end:]))
+        head = json.loads(data[_FRAME.size : end])
+        if _KINDS[kind] is EncodedImage:
+            image = EncodedImage(msgspec.convert(head, Origin), data[end:])
+            return cls(number, index, read_at, image)
+        return cls(number, index, read_at, msgspec.convert(head, _KINDS[kind]))
 
 
-_FRAME = struct.Struct("<qdBI")
-_END, _NO_PICTURE, _PICTURE = range(3)
+_FRAME = struct.Struct("<qqdBI")
+_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, SourceEnd, StreamEnd)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a worker made of a chunk, as records."""
+
+    number: int
+    """Position of the chunk, from 0."""
+    outcomes: Iterable[Outcome] = ()
+    """May be made while they are taken."""
+    source_id: str = ""
+    """The stream of the chunk, where keyed steps need to know."""
+    index: int = 0
+    """Position among the chunks of its stream, from 0."""
+    n_skipped: int = 0
+    has_ended: bool = False
+    """Whether it is the last of its stream."""
+    n_images: int | None = None
+    """Of the whole run; given by what follows the last chunk of all."""
+
+    def encode(self) -> bytes:
+        """Return it as bytes: numbers, length of the head, head, outcomes without their pixels."""
+        head = self.source_id.encode("utf-8", "surrogateescape")
+        n_images = -1 if self.n_images is None else self.n_images
+        numbers = self.number, self.index, self.n_skipped, self.has_ended, n_images, len(head)
+        return b"".join((_RECOGNISED.pack(*numbers), head, encode_outcomes(self.outcomes)))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Recognised":
+        """Return what `encode` made."""
+        number, index, n_skipped, has_ended, n_images, n_head = _RECOGNISED.unpack_from(data)
+        outcomes = decode_outcomes(data[_RECOGNISED.size + n_head :])
+        source_id, n_all = cls.source_of(data), None if n_images < 0 else n_images
+        return cls(number, outcomes, source_id, index, n_skipped, has_ended, n_all)
+
+    @staticmethod
+    def source_of(data: bytes) -> str:
+        """Return the `source_id` of what `encode` made, without decoding the rest."""
+        *_, n_head = _RECOGNISED.unpack_from(data)
+        head = data[_RECOGNISED.size : _RECOGNISED.size + n_head]
+        return head.decode("utf-8", "surrogateescape")
+
+
+_RECOGNISED = struct.Struct("<qqq?qI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,31 +238,35 @@ class ChunkResult:
     number: int
     """Position of the chunk, from 0."""
     n_read: int
-    rows: Sequence[dict[str, Any]]
-    rejected: Sequence[dict[str, Any]]
-    is_end: bool = False
-    """Whether it only says that no chunk has this number or a higher one."""
+    rows: Sequence[dict[str, Any]] = ()
+    rejected: Sequence[dict[str, Any]] = ()
+    events: Sequence[dict[str, Any]] = ()
+    n_skipped: int = 0
+    n_images: int | None = None
+    """Of the whole run; given by what follows the last chunk of all."""
 
     @classmethod
-    def of(cls, number: int, outcomes: Iterable[Outcome]) -> "ChunkResult":
+    def of(cls, recognised: Recognised, events: Iterable[Event] = ()) -> "ChunkResult":
         """Make the outcomes of a chunk into rows; each outcome is let go before the next."""
-        rows, rejected, n_read = [], [], 0
-        for outcome in outcomes:
-            n_read += 1
+        rows, rejected = [], []
+        for outcome in recognised.outcomes:
             if isinstance(outcome, ImageRecord):
                 rows.append(result_row(outcome))
             else:
                 rejected.append(rejected_row(outcome))
-        return cls(number, n_read, rows, rejected)
-
-    @classmethod
-    def end(cls, number: int) -> "ChunkResult":
-        """Return what says that the chunk before this number was the last one."""
-        return cls(number, 0, [], [], is_end=True)
+        return cls(
+            recognised.number,
+            len(rows) + len(rejected) + recognised.n_skipped,
+            rows,
+            rejected,
+            [event_row(event) for event in events],
+            recognised.n_skipped,
+            recognised.n_images,
+        )
 
     def encode(self) -> bytes:
         """Return the result as JSON, to travel between processes."""
-        return orjson.dumps((self.number, self.n_read, self.rows, self.rejected, self.is_end))
+        return orjson.dumps([getattr(self, name) for name in self.__slots__])
 
     @classmethod
     def decode(cls, data: bytes) -> "ChunkResult":

@@ -32,7 +32,9 @@ class Place:
     """When the last result was delivered."""
     n_chunks: int | None = None
     """How many chunks there are in all; None until the end of a stream was seen."""
-    version: int = 2
+    n_images: int | None = None
+    """How many images there are in all; None until then."""
+    version: int = 3
     """Of this form of the state; a change of the fields takes the next number."""
 
     def is_complete(self, n_chunks: int | None = None) -> bool:
@@ -76,18 +78,21 @@ class Delivery:
         place = self.place
         if not self.takes(result.number):
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
-        if result.is_end:
-            self.place = replace(place, n_chunks=result.number)
+        if result.n_images is not None:
+            self.place = replace(place, n_chunks=result.number, n_images=result.n_images)
             return self.place
         for writer in self._writers:
-            writer.append(result.rows, result.rejected)
+            writer.append(result.rows, result.rejected, result.events)
         now = time.time()
         self.place = replace(
             place,
             next_chunk=place.next_chunk + 1,
             positions=tuple(writer.position() for writer in self._writers),
             ledger=place.ledger.add(
-                read=result.n_read, recognised=len(result.rows), rejected=len(result.rejected)
+                read=result.n_read,
+                recognised=len(result.rows),
+                rejected=len(result.rejected),
+                skipped=result.n_skipped,
             ),
             first_result_at=place.first_result_at or (now if result.rows else None),
             last_result_at=now,
@@ -114,7 +119,7 @@ def finish(
     Args:
         pipeline: what ran.
         place: the last place of its delivery.
-        n_images: images that the source listed; None for a stream, whose chunks are its images.
+        n_images: images that the source listed; None for a stream, whose end says it.
         started: when the run began, in seconds since 1970.
         runner: name of the runner.
         workers: how many worked in parallel.
@@ -122,7 +127,7 @@ def finish(
     Raises:
         LedgerError: an image was lost or counted twice; no output appears.
     """
-    place.ledger.check(place.n_chunks or 0 if n_images is None else n_images)
+    place.ledger.check(place.n_images or 0 if n_images is None else n_images)
     first, last = place.first_result_at, place.last_result_at
     summary = Summary(
         ledger=place.ledger,

@@ -1,20 +1,22 @@
 """The inline runner: a pipeline in this process, in plain Python; the reference for the others."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
-from sightflow.chain import Image, open_reader, open_recogniser
-from sightflow.chunks import ChunkResult, chunked
+from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
+from sightflow.chunks import ChunkResult, Frame, Recognised, chunked
 from sightflow.delivery import Delivery, Place, finish
+from sightflow.keyed import Memory, open_keyed
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Outcome, Stream, StreamSource
+from sightflow.protocols import Context, Stream, StreamSource
+from sightflow.reading import StreamState, listen
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]
 
-_POLL_S = 0.1
+_LISTEN_S = 0.1
 
 
 def run(
@@ -48,31 +50,53 @@ def run(
         n_images, work = _work(pipeline, settings, context)
         delivery = Delivery(sinks, Place())
         resources.callback(delivery.close)
-        for number, outcomes in enumerate(work):
-            delivery.deliver(ChunkResult.of(number, outcomes))
+        for result in _results(pipeline, work, context):
+            delivery.deliver(result)
             on_progress(delivery.place.ledger, n_images)
-        delivery.deliver(ChunkResult.end(delivery.place.next_chunk))
         delivery.close()
         return finish(pipeline, delivery.place, n_images, started, runner="inline", workers=1)
 
 
 def _work(
     pipeline: Pipeline, settings: RunSettings, context: Context
-) -> tuple[int | None, Iterator[Iterator[Outcome]]]:
-    """Open the chain; return how many images there are and the outcomes, chunk by chunk."""
+) -> tuple[int | None, Iterator[Recognised]]:
+    """Open the chain; return how many images there are and what becomes of them, by chunk."""
     recognise = open_recogniser(pipeline, settings, context)
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
-        return None, (recognise([image]) for image in _images(stream))
-    chunks = list(chunked(pipeline.source.claims(), settings.batch_size))
+        return None, (recognise_frame(frame, recognise) for frame in _frames(stream))
+    chunks = list(
+        chunked(pipeline.source.claims(), settings.batch_size, by_source=bool(pipeline.keyed))
+    )
     redeem = open_reader(pipeline, context)
-    n_images = sum(claim.n_images for chunk in chunks for claim in chunk)
-    return n_images, (recognise(redeem(claims)) for claims in chunks)
+    work = (recognise_chunk(n, chunk, redeem, recognise) for n, chunk in enumerate(chunks))
+    return sum(chunk.n_images for chunk in chunks), work
 
 
-def _images(stream: Stream) -> Iterator[Image]:
-    """Yield the images of a stream until it ends."""
-    while not stream.ended():
-        image = stream.poll(_POLL_S)
-        if image is not None:
-            yield image
+def _frames(stream: Stream) -> Iterator[Frame]:
+    """Yield the frames of a stream until it ends."""
+    state = StreamState()
+    while not state.has_ended:
+        for behind, frame in listen(stream, state, _LISTEN_S):
+            yield frame
+            state = behind
+
+
+def _results(
+    pipeline: Pipeline, work: Iterable[Recognised], context: Context
+) -> Iterator[ChunkResult]:
+    """Yield the result of each chunk, after the keyed steps if there are any."""
+    if not pipeline.keyed:
+        yield from map(ChunkResult.of, work)
+        return
+    chain = open_keyed(pipeline, context)
+    memories: dict[str, Memory] = {}
+    for chunk in work:
+        if chunk.n_images is not None:
+            yield ChunkResult.of(chunk)
+            continue
+        memory = memories.pop(chunk.source_id, None) or chain.initial()
+        memory, result = chain.take(memory, chunk)
+        if not chunk.has_ended:
+            memories[chunk.source_id] = memory
+        yield result

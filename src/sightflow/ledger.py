@@ -17,13 +17,16 @@ class Ledger:
     rejected: int = 0
     skipped: int = 0
 
-    def add(self, *, read: int, recognised: int, rejected: int) -> "Ledger":
+    def add(
+        self, *, read: int, recognised: int = 0, rejected: int = 0, skipped: int = 0
+    ) -> "Ledger":
         """Return the ledger with these images entered."""
         return replace(
             self,
             read=self.read + read,
             recognised=self.recognised + recognised,
             rejected=self.rejected + rejected,
+            skipped=self.skipped + skipped,
         )
 
     def check(self, n_claimed: int) -> None:

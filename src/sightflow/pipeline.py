@@ -20,6 +20,7 @@ __all__ = ["KeyedStep", "NamedSink", "Pipeline", "Step"]
 _SHAPES = {
     "source": ("claims", "open"),
     "step": ("check", "scale_for", "open"),
+    "keyed step": ("check", "open_fold"),
 }
 
 
@@ -91,7 +92,8 @@ class Pipeline:
                 stateless one behind a keyed one.
         """
         self._check_name("step", name)
-        if isinstance(operator, KeyedOperator) and not isinstance(operator, type):
+        if isinstance(operator, KeyedOperator):
+            _check_shape("keyed step", f"step {name!r}", operator)
             return replace(self, keyed=(*self.keyed, KeyedStep(name, operator)))
         _check_shape("step", f"step {name!r}", operator)
         if self.keyed:
@@ -122,7 +124,7 @@ class Pipeline:
             SightflowError: a step or a sink refuses its configuration, two sinks share a file, or a
                 sink for pixels would have to wait for a keyed step.
         """
-        for step in (*self.steps, *self.keyed):
+        for step in self.all_steps:
             step.operator.check()
         for name, sink in self.image_sinks:
             if self.keyed:
@@ -143,6 +145,11 @@ class Pipeline:
                 outputs[place] = named.name
 
     @property
+    def all_steps(self) -> "tuple[Step | KeyedStep, ...]":
+        """The steps in the order of the pipeline."""
+        return (*self.steps, *self.keyed)
+
+    @property
     def models(self) -> Iterator[ModelFile]:
         """Yield the models of the steps."""
         operators = (step.operator for step in self.steps)
@@ -160,7 +167,7 @@ class Pipeline:
         return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
 
     def _check_name(self, kind: str, name: str) -> None:
-        taken = {part.name for part in (*self.steps, *self.keyed, *self.sinks)}
+        taken = {step.name for step in self.all_steps} | {named.name for named in self.sinks}
         if not name or name in taken:
             raise PipelineError(
                 f"{kind} {name!r} needs a name of its own; in the pipeline are {sorted(taken)}"

@@ -12,7 +12,16 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 import numpy.typing as npt
 
 from sightflow.ledger import Summary
-from sightflow.records import Claim, EncodedImage, Event, ImageRecord, Rejected, Row, Skipped
+from sightflow.records import (
+    Claim,
+    EncodedImage,
+    Event,
+    ImageRecord,
+    Outcome,
+    Rejected,
+    Row,
+    Skipped,
+)
 
 __all__ = [
     "Context",
@@ -32,8 +41,6 @@ __all__ = [
     "Stream",
     "StreamSource",
 ]
-
-Outcome: TypeAlias = ImageRecord | Rejected
 
 Read: TypeAlias = Callable[[Claim], Iterator[EncodedImage | ImageRecord | Rejected]]
 """Redeems a claim: gives exactly `claim.n_images` images, in order, as bytes or pixels."""

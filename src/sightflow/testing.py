@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from sightflow.protocols import Context, Operator, Outcome, Source, StreamSource
-from sightflow.records import Claim, EncodedImage, ImageRecord, Origin, Rejected
+from sightflow.records import Claim, EncodedImage, ImageRecord, Origin, Rejected, Skipped
 
 __all__ = [
     "a_claim",
@@ -84,7 +84,7 @@ def check_source(source: Source) -> list[Claim]:
     return claims
 
 
-def check_stream(source: StreamSource) -> list[EncodedImage | Rejected]:
+def check_stream(source: StreamSource) -> list[EncodedImage | Rejected | Skipped]:
     """Raise AssertionError unless a source keeps the promises of `protocols.StreamSource`.
 
     The stream must end by itself, and soon. It is read to its end, and again from two positions.
@@ -103,9 +103,9 @@ def check_stream(source: StreamSource) -> list[EncodedImage | Rejected]:
 
 def _read_stream(
     source: StreamSource, position: str | None
-) -> tuple[list[EncodedImage | Rejected], list[str]]:
+) -> tuple[list[EncodedImage | Rejected | Skipped], list[str]]:
     """Read a stream to its end; return its images and the position behind each."""
-    images: list[EncodedImage | Rejected] = []
+    images: list[EncodedImage | Rejected | Skipped] = []
     positions: list[str] = []
     context = a_context("read")
     with context.resources:

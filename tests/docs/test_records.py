@@ -11,7 +11,13 @@ from tests.steps import Bright
 from sightflow import Classify, Detect, Directory, JsonLines, Pipeline, RunSettings, run
 from sightflow.ledger import Ledger, Summary
 from sightflow.ops.decode import FORMATS
-from sightflow.records import REASONS, REJECTED_SCHEMA, RESULT_SCHEMA
+from sightflow.records import (
+    EVENT_KINDS,
+    EVENT_SCHEMA,
+    REASONS,
+    REJECTED_SCHEMA,
+    RESULT_SCHEMA,
+)
 from sightflow.testing import draw_scene, encode_image
 
 PAGE = "docs/reference/records.md"
@@ -54,6 +60,15 @@ def test_the_table_of_results_is_the_schema():
 def test_the_table_of_rejected_images_is_the_schema():
     shown = [row[:3] for row in table(PAGE, "A rejected image")]
     assert shown == [row for field in REJECTED_SCHEMA for row in flattened(field)]
+
+
+def test_the_table_of_events_is_the_schema():
+    shown = [row[:3] for row in table(PAGE, "An event")]
+    assert shown == [row for field in EVENT_SCHEMA for row in flattened(field)]
+
+
+def test_every_kind_of_event_is_explained():
+    assert tuple(row[0] for row in table(PAGE, "An event", number=1)) == EVENT_KINDS
 
 
 def test_every_reason_is_explained():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.pictures import draw_video, fill_folder
-from tests.steps import Bright
+from tests.steps import Bright, Count
 from tests.streams import Offered
 
 from sightflow import (
@@ -19,6 +19,7 @@ from sightflow import (
     Video,
     run,
 )
+from sightflow.sinks.events import JsonEvents
 
 RUNNERS = [
     pytest.param(RunSettings(runner="flink", workers=1), id="flink, 1 worker"),
@@ -104,3 +105,46 @@ def test_without_an_order_the_same_results_come_in_any_order(tmp_path):
 
     inline, flink = ((tmp_path / f"{n}.jsonl").read_bytes() for n in ("inline", "flink"))
     assert sorted(inline.splitlines()) == sorted(flink.splitlines())
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("settings", RUNNERS)
+def test_keyed_steps_remember_the_same_of_each_stream(settings, tmp_path):
+    videos = [str(draw_video(tmp_path / f"{n}.mp4", 30 + n)) for n in range(3)]
+    photos = Directory(str(fill_folder(tmp_path / "photos", 21)), fps=5)
+    source = Union((Video(tuple(videos), segment_frames=7), photos))
+    pipeline = (
+        Pipeline(source)
+        .apply("bright", Bright(reject_below=0.3))
+        .apply("count", Count(max_out_of_order_ms=100))
+        .apply("again", Count())
+    )
+
+    for name, how in {"inline": RunSettings(runner="inline"), "flink": settings}.items():
+        described = pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        described = described.write("events", JsonEvents(str(tmp_path / f"{name}.events")))
+        summary = run(described, how)
+        assert summary.ledger.read == 30 + 31 + 32 + 24
+
+    for ending in ("jsonl", "rejected.jsonl", "events"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+        assert inline
+    assert inline.count(b'"kind":"over"') == 2 * 4
+
+
+@pytest.mark.flink
+def test_keyed_steps_of_a_stream_remember_the_same_on_flink_as_inline(tmp_path):
+    source = Offered(150, broken=(3, 70), missing=(149,))
+    pipeline = Pipeline(source).apply("bright", Bright()).apply("count", Count())
+
+    for name, how in {
+        "inline": RunSettings(runner="inline"),
+        "flink": RunSettings(workers=3),
+    }.items():
+        summary = run(pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl"))), how)
+        assert (summary.ledger.read, summary.ledger.rejected) == (150, 3)
+
+    inline, flink = ((tmp_path / f"{n}.jsonl").read_bytes() for n in ("inline", "flink"))
+    assert inline == flink
+    assert b'"model_version":"147"' in inline

@@ -191,7 +191,7 @@ MISTAKES = {
     ),
     "an unknown option": (
         "source: {kind: Directory, path: x}",
-        r"source\.path: no such option; Directory has \['paths', 'pattern', 'recursive'\]",
+        r"source\.path: no such option; Directory has \['paths', 'pattern', 'recursive', 'fps', ",
     ),
     "a missing option": (
         "source: {kind: Directory}",

@@ -189,19 +189,28 @@ def test_no_output_appears_when_an_image_was_lost(
 
 
 def test_a_place_of_another_version_is_refused() -> None:
-    data = Place().encode().replace(b'"version":2', b'"version":99')
-    with pytest.raises(JobError, match=r"must be of version 2; got 99; start the run anew"):
+    data = Place().encode().replace(b'"version":3', b'"version":99')
+    with pytest.raises(JobError, match=r"must be of version 3; got 99; start the run anew"):
         Place.decode(data)
 
 
 def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None:
     delivery = Delivery([], Place(), ordered=False)
-    end = ChunkResult(2, 0, [], [], is_end=True)
+    end = ChunkResult(2, 0, n_images=2)
 
     assert not delivery.deliver(ChunkResult(1, 1, [], [])).is_complete()
     assert not delivery.deliver(end).is_complete(), "chunk 0 is on its way"
     assert delivery.deliver(ChunkResult(0, 1, [], [])).is_complete()
     assert delivery.place.ledger.read == 2
+
+
+def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
+    delivery = Delivery([], Place())
+    delivery.deliver(ChunkResult(0, 3, n_skipped=3))
+    delivery.deliver(ChunkResult(1, 1, [{"a": 1}]))
+    place = delivery.deliver(ChunkResult(2, 0, n_images=4))
+    summary = finish(pipeline_of([]), place, None, 0.0, runner="inline", workers=1)
+    assert summary.ledger == Ledger(read=4, recognised=1, skipped=3)
 
 
 def test_in_order_every_chunk_waits_for_its_turn() -> None:

@@ -13,14 +13,13 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, MapFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from sightflow.chain import open_reader, open_recogniser
-from sightflow.chunks import ChunkResult, Frame, decode_claims, encode_claims
+from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
+from sightflow.chunks import Chunk, ChunkResult, Frame, Recognised
 from sightflow.delivery import Delivery, Place
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
-from sightflow.records import Claim
 from sightflow.settings import RunSettings
 from sightflow.sinks.staging import replacing
 
@@ -39,28 +38,28 @@ class Manifest:
 
     path: Path
 
-    def write(self, chunks: Iterator[list[Claim]]) -> tuple[int, int]:
+    def write(self, chunks: Iterator[Chunk]) -> tuple[int, int]:
         """Write all chunks; return how many chunks and how many images there are."""
         n_images = 0
         ends = [0]
         with open(self.path, "wb") as file:
-            for claims in chunks:
-                n_images += sum(claim.n_images for claim in claims)
-                ends.append(ends[-1] + file.write(encode_claims(claims)))
+            for chunk in chunks:
+                n_images += chunk.n_images
+                ends.append(ends[-1] + file.write(chunk.encode()))
         np.save(self._ends_path, np.array(ends, np.int64))
         return len(ends) - 1, n_images
 
     def open(self, resources: ExitStack) -> Any:
-        """Return a function that gives the claims of a chunk by its number."""
+        """Return a function that gives a chunk by its number."""
         file = resources.enter_context(self.path.open("rb"))
         ends = np.load(self._ends_path, mmap_mode="r")
 
-        def claims_of(number: int) -> list[Claim]:
+        def chunk_of(number: int) -> Chunk:
             start, end = int(ends[number]), int(ends[number + 1])
             file.seek(start)
-            return decode_claims(file.read(end - start))
+            return Chunk.decode(file.read(end - start))
 
-        return claims_of
+        return chunk_of
 
     @property
     def _ends_path(self) -> Path:
@@ -94,6 +93,12 @@ class _Worker(MapFunction):
     def _open_source(self, context: Context) -> None:
         """Open what the images come from."""
 
+    def _encode(self, recognised: Recognised) -> bytes:
+        """Return the records for keyed steps, or the rows for the delivery."""
+        if self._pipeline.keyed:
+            return recognised.encode()
+        return ChunkResult.of(recognised).encode()
+
     def close(self) -> None:
         """Release what the chain holds."""
         self._resources.close()
@@ -110,14 +115,14 @@ class RecogniseChunk(_Worker):
         self._manifest = manifest
 
     def _open_source(self, context: Context) -> None:
-        self._claims_of = self._manifest.open(context.resources)
+        self._chunk_of = self._manifest.open(context.resources)
         self._redeem = open_reader(self._pipeline, context)
 
     def map(self, value: int) -> bytes:
         """Recognise one chunk."""
         with reporting():
-            images = self._redeem(self._claims_of(value))
-            return ChunkResult.of(value, self._recognise(images)).encode()
+            chunk = self._chunk_of(value)
+            return self._encode(recognise_chunk(value, chunk, self._redeem, self._recognise))
 
 
 class RecogniseFrame(_Worker):
@@ -127,11 +132,9 @@ class RecogniseFrame(_Worker):
         """Recognise one image."""
         with reporting():
             frame = Frame.decode(value)
-            if frame.image is None:
-                return ChunkResult.end(frame.number).encode()
             waited_s = max(0.0, time.time() - frame.read_at)  # a clock may be set back
             self._metrics.observe("queue_ms", waited_s * 1e3)
-            return ChunkResult.of(frame.number, self._recognise([frame.image])).encode()
+            return self._encode(recognise_frame(frame, self._recognise))
 
 
 def preload(pipeline: Pipeline, inference: Inference) -> None:

@@ -12,6 +12,7 @@ from pyflink.java_gateway import get_gateway
 
 from sightflow.chunks import chunked
 from sightflow.flink.functions import Deliver, Manifest, RecogniseChunk, RecogniseFrame
+from sightflow.flink.memory import Remember, stream_of
 from sightflow.flink.streams import TICK_S, ReadStream
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Inference, StreamSource
@@ -49,10 +50,15 @@ class Job:
         source = self.pipeline.source
         if isinstance(source, StreamSource):
             return None, None
-        return self.manifest.write(chunked(source.claims(), self.settings.batch_size))
+        by_source = bool(self.pipeline.keyed)
+        chunks = chunked(source.claims(), self.settings.batch_size, by_source=by_source)
+        return self.manifest.write(chunks)
 
     def build(self, n_chunks: int | None) -> StreamExecutionEnvironment:
-        """Return an environment with the job: read -> recognise, in parallel -> deliver."""
+        """Return an environment with the job: read -> recognise -> remember -> deliver.
+
+        Recognition is parallel by chunk, keyed steps are parallel by stream.
+        """
         env = self._environment()
         description = self.pipeline, self.settings, self.inference
         if isinstance(self.pipeline.source, StreamSource):
@@ -62,6 +68,10 @@ class Job:
             chunks = self._chunks(env, n_chunks or 0)
             results = chunks.map(RecogniseChunk(*description, self.manifest), _bytes())
         results.name("recognise").uid("recognise")
+        if self.pipeline.keyed:
+            by_stream = results.key_by(stream_of, Types.STRING())
+            results = by_stream.process(Remember(self.pipeline), _bytes())
+            results.name("remember").uid("remember")
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
         delivered.name("deliver").uid("deliver").set_parallelism(1)

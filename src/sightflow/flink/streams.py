@@ -3,16 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from sightflow.chunks import Frame
 from sightflow.flink.failures import reporting
 from sightflow.protocols import Context, Stream, StreamSource
-from sightflow.state import StateCodec
+from sightflow.reading import StreamState, listen
 
 __all__ = ["TICK_S", "ReadStream"]
 
@@ -23,22 +21,6 @@ _LISTENING = 0.9
 """Part of the time until the next tick in which the stream is listened to."""
 _WAITED_MS = 2 * TICK_S * 1000
 """A tick that is older was waiting."""
-
-
-@dataclass(frozen=True)
-class StreamState:
-    """How far a stream was read."""
-
-    number: int = 0
-    """Images that were handed on."""
-    position: str | None = None
-    """Where the source said it stood."""
-    has_ended: bool = False
-    version: int = 1
-    """Of this form of the state; a change of the fields takes the next number."""
-
-
-_STATES = StateCodec(StreamState, "stream")
 
 
 class ReadStream(KeyedProcessFunction):
@@ -75,11 +57,11 @@ class ReadStream(KeyedProcessFunction):
                 if not self._streams:
                     context = Context("read", resources=self._resources)
                     self._streams.append(self._source.open_stream(context, first.position))
-                for state, frame in _listen(self._streams[0], first):
-                    yield frame
+                for state, frame in listen(self._streams[0], first, TICK_S * _LISTENING):
+                    yield frame.encode()
                     last = state
             if last != first:
-                self._state.update(_STATES.encode(last))
+                self._state.update(last.encode())
             self._last = last
 
     def close(self) -> None:
@@ -89,18 +71,4 @@ class ReadStream(KeyedProcessFunction):
     def _restored(self) -> StreamState:
         """Return the state of the checkpoint; keyed state can be read from the first record on."""
         kept = self._state.value()
-        return StreamState() if kept is None else _STATES.decode(kept)
-
-
-def _listen(stream: Stream, state: StreamState) -> Iterator[tuple[StreamState, bytes]]:
-    """Yield the frames that arrive in a part of a tick, each with the state behind it."""
-    ends = time.monotonic() + TICK_S * _LISTENING
-    while not stream.ended() and time.monotonic() < ends:
-        image = stream.poll(max(0.0, ends - time.monotonic()))
-        if image is not None:
-            frame = Frame(state.number, time.time(), image)
-            state = StreamState(state.number + 1, stream.position())
-            yield state, frame.encode()
-    if stream.ended():
-        frame = Frame(state.number, time.time(), None)
-        yield replace(state, has_ended=True), frame.encode()
+        return StreamState() if kept is None else StreamState.decode(kept)

@@ -9,6 +9,7 @@ from sightflow.records.image import (
     ImageRecord,
     ModelUse,
     Origin,
+    Outcome,
     Rejected,
     Skipped,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "ImageRecord",
     "ModelUse",
     "Origin",
+    "Outcome",
     "Rejected",
     "Row",
     "Scene",

@@ -1,7 +1,7 @@
 """What travels: claim checks, encoded images, decoded records, rejected ones."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ __all__ = [
     "ImageRecord",
     "ModelUse",
     "Origin",
+    "Outcome",
     "Rejected",
     "Skipped",
 ]
@@ -119,6 +120,10 @@ class Rejected:
     reason: str
     """One of `REASONS`, or a word of the step's own."""
     message: str
+
+
+Outcome: TypeAlias = ImageRecord | Rejected
+"""What becomes of an image."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Event:
     sequence: int
     """Of the image that showed it."""
     event_time_ms: int
-    """Of that image: milliseconds since 1970, UTC; of `counted`, the exclusive end of the window."""
+    """Of that image: milliseconds since 1970, UTC; of `counted`, the end of the window."""
     track_id: int | None = None
     class_id: int | None = None
     label: str | None = None

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, EncodedImage, Origin, Rejected
 from sightflow.sources.naming import as_paths, labelled, name_under
-from sightflow.sources.storage import Reader, list_files
+from sightflow.sources.storage import Reader, StoredFile, list_files
 
 __all__ = ["Directory"]
 
@@ -21,6 +22,16 @@ class Directory:
     """For file names in folders, such as `*.jpg`; upper and lower case alike."""
     recursive: bool = True
     """Whether folders in a folder are read."""
+    fps: float | None = None
+    """Pictures of each path a second, where they are the frames of a video; None: the time of a
+    picture is that of its file."""
+    start_time_ms: int = 0
+    """With `fps`: when the first picture was taken, milliseconds since 1970."""
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that cannot be."""
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise PipelineError(f"Directory: `fps` is in (0, 1000]; got {self.fps}")
 
     def claims(self) -> Iterator[Claim]:
         """List the files."""
@@ -29,7 +40,7 @@ class Directory:
             found = list_files(path, pattern=self.pattern, recursive=self.recursive)
             for sequence, file in enumerate(found):
                 name = file.name if len(paths) == 1 else name_under(label, file.name)
-                yield Claim(Origin(file.uri, path, sequence, file.modified_ms, name))
+                yield Claim(Origin(file.uri, path, sequence, self._time_ms(sequence, file), name))
 
     def open(self, context: Context) -> Read:
         """Return a function that reads one file."""
@@ -42,3 +53,8 @@ class Directory:
                 yield Rejected(claim.origin, context.step, "unreadable", str(error))
 
         return read
+
+    def _time_ms(self, sequence: int, file: StoredFile) -> int:
+        if self.fps is None:
+            return file.modified_ms
+        return self.start_time_ms + round(sequence * 1000 / self.fps)

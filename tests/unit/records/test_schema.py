@@ -9,13 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from sightflow.records import (
+    EVENT_SCHEMA,
     REJECTED_SCHEMA,
     RESULT_SCHEMA,
     Classification,
     Detections,
+    Event,
     ModelUse,
     Rejected,
     Scene,
+    Tracks,
+    event_row,
     rejected_row,
     result_row,
     to_json,
@@ -33,6 +37,16 @@ DETECTIONS = Detections(
     np.array([15], np.int32),
     ("cat",),
 )
+TRACKS = Tracks(
+    np.array([7], np.int64),
+    np.array([[1.5, 2, 30, 20.1]], np.float32),
+    np.array([0.9], np.float32),
+    np.array([15], np.int32),
+    ("cat",),
+    np.array([[-2.5, 0.1]], np.float32),
+    np.array([1_200], np.int64),
+    np.array([31], np.int32),
+)
 
 
 def a_full_record():
@@ -41,6 +55,7 @@ def a_full_record():
         classification=CLASSIFICATION,
         scene=SCENE,
         detections=DETECTIONS,
+        tracks=TRACKS,
     )
 
 
@@ -178,3 +193,40 @@ def test_a_rejected_image_is_a_row_of_its_own_schema():
     assert row == {"uri": "x.jpg", "step": "decode", "reason": "corrupt", "message": "cut short"}
     table = pa.Table.from_pylist([row], schema=REJECTED_SCHEMA)
     assert table.to_pylist() == [row]
+
+
+def test_a_track_is_a_row_of_plain_values():
+    (row,) = result_row(a_record(tracks=TRACKS))["tracks"]
+
+    assert row == {
+        "track_id": 7,
+        "label": "cat",
+        "class_id": 15,
+        "score": 0.9,
+        "box_xyxy": [1.5, 2.0, 30.0, 20.1],
+        "velocity_xy": [-2.5, 0.1],
+        "age_ms": 1_200,
+        "n_hits": 31,
+    }
+
+
+def test_an_event_is_a_row_of_its_own_schema_without_what_does_not_apply():
+    event = Event("left", "track", "cam", 9, 360, track_id=2, duration_ms=300)
+
+    row = event_row(event)
+
+    assert row == {
+        "kind": "left",
+        "step": "track",
+        "source_id": "cam",
+        "sequence": 9,
+        "event_time_ms": 360,
+        "track_id": 2,
+        "duration_ms": 300,
+    }
+    (back,) = pa.Table.from_pylist([row], schema=EVENT_SCHEMA).to_pylist()
+    assert {name: value for name, value in back.items() if value is not None} == row
+
+
+def test_the_schema_of_events_has_the_fields_of_an_event():
+    assert EVENT_SCHEMA.names == list(Event.__slots__)

@@ -7,7 +7,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from sightflow.errors import SourceError
+from sightflow.errors import PipelineError, SourceError
 from sightflow.records import Claim, EncodedImage, Rejected
 from sightflow.sources import Directory
 from sightflow.testing import a_context, check_source
@@ -292,3 +292,16 @@ def test_of_a_large_file_that_is_no_picture_only_the_beginning_is_read(tmp_path:
     (head,) = redeem(Directory(str(tmp_path)))
 
     assert len(head) == 16 << 20
+
+
+def test_pictures_of_a_video_have_the_times_of_its_frames(tmp_path):
+    for name in ("2.jpg", "10.jpg", "1.jpg"):
+        (tmp_path / name).touch()
+    claims = list(Directory(str(tmp_path), fps=30, start_time_ms=5_000).claims())
+    assert [claim.origin.event_time_ms for claim in claims] == [5_000, 5_033, 5_067]
+
+
+@pytest.mark.parametrize("fps", [0, -1, 1001])
+def test_a_rate_that_cannot_be_is_refused(fps):
+    with pytest.raises(PipelineError, match=rf"`fps` is in \(0, 1000\]; got {fps}"):
+        Directory("photos", fps=fps)

@@ -1,0 +1,171 @@
+"""The keyed steps of a pipeline: they take the images of each stream in the order of their time.
+
+Both runners call this and keep what it remembers, a `Memory` for each stream (`source_id`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sightflow.chunks import ChunkResult, Recognised
+from sightflow.errors import JobError
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Context, Fold
+from sightflow.records import Event, ImageRecord, Outcome, Rejected
+from sightflow.records.codec import decode_outcomes, encode_outcomes
+from sightflow.state import StateCodec
+
+__all__ = ["KeyedChain", "Memory", "open_keyed"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of one stream."""
+
+    states: tuple[Any, ...]
+    """Of each step, in its own form."""
+    next_index: int = 0
+    """Of the next chunk of the stream."""
+    newest_ms: int | None = None
+    """The latest time of an image so far; None before the first."""
+    done_with: tuple[int, int] | None = None
+    """Time and sequence of the last image that the steps took; what is before it is late."""
+    waiting: tuple[ImageRecord, ...] = ()
+    """Images that the steps have not taken, since older ones may still come."""
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A `Memory` as it is kept in checkpoints."""
+
+    states: dict[str, bytes] = field(default_factory=dict)
+    """By the name of the step, encoded by its fold."""
+    next_index: int = 0
+    newest_ms: int | None = None
+    done_with: tuple[int, int] | None = None
+    waiting: bytes = b""
+    version: int = 1
+    """Of this form; a change of the fields takes the next number."""
+
+
+_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream")
+
+
+def open_keyed(pipeline: Pipeline, context: Context) -> "KeyedChain":
+    """Open the keyed steps of a pipeline."""
+    folds = {step.name: step.operator.open_fold(context.at(step.name)) for step in pipeline.keyed}
+    return KeyedChain(folds, max(step.operator.max_out_of_order_ms for step in pipeline.keyed))
+
+
+class KeyedChain:
+    """Keyed steps, opened. It holds nothing of any stream: that is in the memories."""
+
+    def __init__(self, folds: dict[str, Fold[Any]], max_out_of_order_ms: int) -> None:
+        """Take the folds of the steps by their names, in order."""
+        self._folds = folds
+        self._max_out_of_order_ms = max_out_of_order_ms
+
+    def initial(self) -> Memory:
+        """Return the memory of a stream of which nothing has come."""
+        return Memory(tuple(fold.initial() for fold in self._folds.values()))
+
+    def take(self, memory: Memory, chunk: Recognised) -> tuple[Memory, ChunkResult]:
+        """Take the next chunk of a stream; return what to remember, and what comes out.
+
+        Images that are put in order come out with a later chunk. A rejected image comes out at
+        once. One that comes too late is rejected: the steps have been beyond its time.
+        """
+        arrived = list(chunk.outcomes)
+        memory, released = self._put_in_order(memory, arrived, all_of_it=chunk.has_ended)
+        memory, outcomes, events = self._fold(memory, released)
+        if chunk.has_ended:
+            for fold, state in zip(self._folds.values(), memory.states, strict=True):
+                events.extend(fold.end(state))
+        result = ChunkResult.of(replace(chunk, outcomes=outcomes), events)
+        memory = replace(memory, next_index=chunk.index + 1)
+        return memory, replace(result, n_read=len(arrived) + chunk.n_skipped)
+
+    def encode(self, memory: Memory) -> bytes:
+        """Return a memory as bytes."""
+        named = zip(self._folds.items(), memory.states, strict=True)
+        return _CHECKPOINTS.encode(
+            _Checkpoint(
+                {name: fold.encode(state) for (name, fold), state in named},
+                memory.next_index,
+                memory.newest_ms,
+                memory.done_with,
+                encode_outcomes(memory.waiting),
+            )
+        )
+
+    def decode(self, data: bytes) -> Memory:
+        """Return the memory that `encode` made.
+
+        Raises:
+            JobError: another version wrote it, or a pipeline with other keyed steps.
+        """
+        kept = _CHECKPOINTS.decode(data)
+        if list(kept.states) != list(self._folds):
+            raise JobError(
+                f"the checkpoint has states of the steps {list(kept.states)}; the pipeline has "
+                f"{list(self._folds)}; keep their names and order, or start the run anew"
+            )
+        states = tuple(fold.decode(kept.states[name]) for name, fold in self._folds.items())
+        waiting = [o for o in decode_outcomes(kept.waiting) if isinstance(o, ImageRecord)]
+        return Memory(states, kept.next_index, kept.newest_ms, kept.done_with, tuple(waiting))
+
+    def _put_in_order(
+        self, memory: Memory, arrived: Iterable[Outcome], *, all_of_it: bool
+    ) -> tuple[Memory, list[Outcome]]:
+        """Return the outcomes whose turn has come, images in the order of their time."""
+        waiting, released = list(memory.waiting), list[Outcome]()
+        newest_ms, done_with = memory.newest_ms, memory.done_with
+
+        def release(until_ms: float) -> None:
+            nonlocal done_with
+            waiting.sort(key=_moment)
+            while waiting and waiting[0].origin.event_time_ms <= until_ms:
+                record = waiting.pop(0)
+                released.append(record)
+                done_with = _moment(record)
+
+        for outcome in arrived:
+            if isinstance(outcome, Rejected):
+                released.append(outcome)
+            elif done_with is not None and _moment(outcome) <= done_with:
+                released.append(self._late(outcome, done_with[0]))
+            else:
+                waiting.append(outcome)
+                time_ms = outcome.origin.event_time_ms
+                newest_ms = time_ms if newest_ms is None else max(newest_ms, time_ms)
+                release(newest_ms - self._max_out_of_order_ms)
+        if all_of_it:
+            release(float("inf"))
+        memory = replace(memory, newest_ms=newest_ms, done_with=done_with, waiting=tuple(waiting))
+        return memory, released
+
+    def _late(self, record: ImageRecord, done_ms: int) -> Rejected:
+        behind_ms = done_ms - record.origin.event_time_ms
+        message = (
+            f"its time is {behind_ms} ms before that of an image that is done with; "
+            f"`max_out_of_order_ms` is {self._max_out_of_order_ms}"
+        )
+        return Rejected(record.origin, next(iter(self._folds)), "late", message)
+
+    def _fold(
+        self, memory: Memory, outcomes: Sequence[Outcome]
+    ) -> tuple[Memory, list[Outcome], list[Event]]:
+        """Pass images through all steps, one after the other."""
+        states, events, results = list(memory.states), list[Event](), list[Outcome]()
+        for outcome in outcomes:
+            if isinstance(outcome, ImageRecord):
+                for i, fold in enumerate(self._folds.values()):
+                    states[i], outcome, news = fold.step(states[i], outcome)
+                    events.extend(news)
+            results.append(outcome)
+        return replace(memory, states=tuple(states)), results, events
+
+
+def _moment(record: ImageRecord) -> tuple[int, int]:
+    """Return what the images of a stream are ordered by."""
+    return record.origin.event_time_ms, record.origin.sequence

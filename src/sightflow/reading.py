@@ -1,0 +1,80 @@
+"""Reading a stream: its images, one by one, become frames for the workers."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from sightflow.chunks import Content, Frame, SourceEnd, StreamEnd
+from sightflow.protocols import Stream
+from sightflow.records import Skipped
+from sightflow.state import StateCodec
+
+__all__ = ["StreamState", "listen"]
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """How far a stream was read."""
+
+    number: int = 0
+    """Frames that were handed on."""
+    indices: dict[str, int] = field(default_factory=dict)
+    """The same for each stream of images (`source_id`) in it."""
+    n_images: int = 0
+    """Images so far, those that were skipped included."""
+    position: str | None = None
+    """Where the source said it stood."""
+    has_ended: bool = False
+    version: int = 2
+    """Of this form of the state; a change of the fields takes the next number."""
+
+    def encode(self) -> bytes:
+        """Return the state as JSON."""
+        return _STATES.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "StreamState":
+        """Return the state that `encode` made.
+
+        Raises:
+            JobError: it was written by another version of this class.
+        """
+        return _STATES.decode(data)
+
+
+_STATES = StateCodec(StreamState, "stream")
+
+
+def listen(
+    stream: Stream, state: StreamState, for_s: float, *, stop: bool = False
+) -> Iterator[tuple[StreamState, Frame]]:
+    """Yield the frames that arrive in so many seconds, each with the state behind it.
+
+    Behind the last image come a frame for the end of each stream of images and one for the end of
+    all; `stop` makes this the end.
+    """
+    ends = time.monotonic() + for_s
+    while not stop and not stream.ended() and time.monotonic() < ends:
+        image = stream.poll(max(0.0, ends - time.monotonic()))
+        if image is not None:
+            n_images = image.n_images if isinstance(image, Skipped) else 1
+            state, frame = _next(state, image.origin.source_id, image)
+            state = replace(state, n_images=state.n_images + n_images, position=stream.position())
+            yield state, frame
+    if not state.has_ended and (stop or stream.ended()):
+        for source_id in sorted(state.indices):
+            state, frame = _next(state, source_id, SourceEnd(source_id))
+            yield state, frame
+        yield (
+            replace(state, has_ended=True),
+            Frame(state.number, 0, time.time(), StreamEnd(state.n_images)),
+        )
+
+
+def _next(state: StreamState, source_id: str, content: Content) -> tuple[StreamState, Frame]:
+    """Return what comes next, with its numbers, and the state behind it."""
+    index = state.indices.get(source_id, 0)
+    behind = replace(
+        state, number=state.number + 1, indices={**state.indices, source_id: index + 1}
+    )
+    return behind, Frame(state.number, index, time.time(), content)

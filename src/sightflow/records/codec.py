@@ -1,0 +1,131 @@
+"""Records as bytes, exactly: what travels from the workers to the keyed steps and into checkpoints.
+
+Pixels stay behind. Everything else comes back as it was, arrays to the last bit.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sightflow.records.classification import Classification, Scene
+from sightflow.records.detections import Detections
+from sightflow.records.image import ImageRecord, ModelUse, Origin, Outcome, Rejected
+from sightflow.records.tracks import Tracks
+
+__all__ = ["decode_outcomes", "encode_outcomes"]
+
+_NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
+_FOUND: dict[str, type] = {
+    "classification": Classification,
+    "scene": Scene,
+    "detections": Detections,
+    "tracks": Tracks,
+}
+"""Fields of a record that hold what was recognised."""
+
+
+class _Array(msgspec.Struct):
+    """An array, C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class _Wire(msgspec.Struct, array_like=True):
+    """An outcome in plain values; `found` is empty and `rejected` is set where it was rejected.
+
+    File names are bytes, since not all are UTF-8.
+    """
+
+    uri: bytes
+    source_id: bytes
+    sequence: int
+    event_time_ms: int
+    name: bytes
+    size: tuple[int, int]
+    models: list[tuple[str, str, str]]
+    found: dict[str, dict[str, _Array | list[str]]]
+    rejected: tuple[str, str, bytes] | None
+
+
+# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[_Wire])
+
+
+def encode_outcomes(outcomes: Iterable[Outcome]) -> bytes:
+    """Return outcomes as MessagePack, without pixels and prepared arrays."""
+    return _ENCODER.encode([_to_wire(outcome) for outcome in outcomes])
+
+
+def decode_outcomes(data: bytes) -> list[Outcome]:
+    """Return the outcomes that `encode_outcomes` made; their `pixels` are uint8 [0, 0, 3]."""
+    return [_from_wire(wire) for wire in _DECODER.decode(data)]
+
+
+def _to_wire(outcome: Outcome) -> _Wire:
+    origin = outcome.origin
+    place = (
+        _bytes(origin.uri),
+        _bytes(origin.source_id),
+        origin.sequence,
+        origin.event_time_ms,
+        _bytes(origin.name),
+    )
+    if isinstance(outcome, Rejected):
+        why = outcome.step, outcome.reason, _bytes(outcome.message)
+        return _Wire(*place, (0, 0), [], {}, why)
+    uses = [(use.step, use.model, use.version) for use in outcome.models]
+    found = {
+        name: _columns(value) for name in _FOUND if (value := getattr(outcome, name)) is not None
+    }
+    return _Wire(*place, (outcome.width, outcome.height), uses, found, None)
+
+
+def _from_wire(wire: _Wire) -> Outcome:
+    origin = Origin(
+        _text(wire.uri),
+        _text(wire.source_id),
+        wire.sequence,
+        wire.event_time_ms,
+        _text(wire.name),
+    )
+    if wire.rejected is not None:
+        step, reason, message = wire.rejected
+        return Rejected(origin, step, reason, _text(message))
+    width, height = wire.size
+    uses = tuple(ModelUse(*use) for use in wire.models)
+    found = {name: _FOUND[name](**_arrays(columns)) for name, columns in wire.found.items()}
+    return ImageRecord(origin, width, height, _NO_PIXELS, uses, **found)
+
+
+def _columns(found: Any) -> dict[str, _Array | list[str]]:
+    """Return the columns of what was found: arrays, and the labels."""
+    columns: dict[str, _Array | list[str]] = {}
+    for name in found.__slots__:
+        value = getattr(found, name)
+        if isinstance(value, np.ndarray):
+            columns[name] = _Array(value.dtype.str, value.shape, value.tobytes())
+        else:
+            columns[name] = list(value)
+    return columns
+
+
+def _arrays(columns: dict[str, _Array | list[str]]) -> dict[str, Any]:
+    return {
+        name: np.frombuffer(column.data, column.dtype).reshape(column.shape)
+        if isinstance(column, _Array)
+        else tuple(column)
+        for name, column in columns.items()
+    }
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,57 @@
+"""Events as lines of JSON."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sightflow.ledger import Summary
+from sightflow.records import Row
+from sightflow.sinks.staging import StagedLines, check_files, discard_staged, staged
+
+__all__ = ["JsonEvents"]
+
+
+class _Lines:
+    def __init__(self, path: Path, position: tuple[int, ...] | None) -> None:
+        self._lines = StagedLines(path, (position or (0,))[0])
+
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
+        self._lines.append(events)
+
+    def position(self) -> tuple[int, ...]:
+        return (self._lines.position(),)
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+@dataclass(frozen=True)
+class JsonEvents:
+    """One line of JSON for each event of the keyed steps, in the order of the images."""
+
+    path: str
+    overwrite: bool = False
+    """Replace a file of an earlier run."""
+
+    def check(self) -> None:
+        """Refuse a path that is taken or cannot be written."""
+        check_files(self.outputs(), overwrite=self.overwrite)
+
+    def outputs(self) -> Sequence[str]:
+        """Return the file."""
+        return (self.path,)
+
+    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
+        """Return a writer of staged lines."""
+        return _Lines(Path(self.path), position)
+
+    def commit(self, summary: Summary) -> None:
+        """Rename the staged file."""
+        os.replace(staged(Path(self.path)), self.path)
+
+    def discard(self) -> None:
+        """Remove the staged file."""
+        discard_staged(Path(self.path))

@@ -1,0 +1,83 @@
+"""A stream becomes frames: each with its numbers, and an end for each stream of images in it."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from sightflow.chunks import Frame, SourceEnd, StreamEnd
+from sightflow.errors import JobError
+from sightflow.reading import StreamState, listen
+from sightflow.records import EncodedImage, Rejected, Skipped
+from sightflow.testing import an_origin
+
+FOREVER_S = 60.0
+
+
+@dataclass
+class Cameras:
+    """Two cameras by turns; camera b leaves three images out before its second one."""
+
+    given: int = 0
+    contents: list = field(
+        default_factory=lambda: [
+            EncodedImage(an_origin(source_id="a"), b"1"),
+            Rejected(an_origin(source_id="b"), "read", "corrupt", ""),
+            Skipped(an_origin(source_id="b"), 3),
+            EncodedImage(an_origin(source_id="b"), b"2"),
+            EncodedImage(an_origin(source_id="a"), b"3"),
+        ]
+    )
+
+    def poll(self, timeout_s: float):
+        self.given += 1
+        return self.contents[self.given - 1]
+
+    def ended(self) -> bool:
+        return self.given == len(self.contents)
+
+    def position(self) -> str:
+        return str(self.given)
+
+
+def read(stream, state=None, **options) -> list[tuple[StreamState, Frame]]:
+    return list(listen(stream, state or StreamState(), FOREVER_S, **options))
+
+
+def test_frames_are_numbered_in_all_and_within_their_stream() -> None:
+    frames = [frame for _, frame in read(Cameras())]
+    assert [frame.number for frame in frames] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert [frame.index for frame in frames] == [0, 0, 1, 2, 1, 2, 3, 0]
+
+
+def test_behind_the_last_image_every_stream_ends_and_then_all() -> None:
+    frames = [frame.content for _, frame in read(Cameras())]
+    assert frames[5:] == [SourceEnd("a"), SourceEnd("b"), StreamEnd(7)]
+
+
+def test_an_end_comes_once() -> None:
+    state = read(Cameras())[-1][0]
+    assert state.has_ended
+    assert read(Cameras(given=5), state) == []
+
+
+def test_a_state_says_where_to_go_on() -> None:
+    whole = [frame for _, frame in read(Cameras())]
+    state = StreamState.decode(read(Cameras())[2][0].encode())
+    assert state.position == "3"
+    rest = [frame for _, frame in read(Cameras(given=3), state)]
+    assert [(f.number, f.index) for f in rest] == [(f.number, f.index) for f in whole[3:]]
+    assert rest[-1].content == StreamEnd(7)
+
+
+def test_told_to_stop_it_ends_without_reading_on() -> None:
+    state = read(Cameras())[1][0]
+    stream = Cameras(given=2)
+    frames = [frame.content for _, frame in read(stream, state, stop=True)]
+    assert frames == [SourceEnd("a"), SourceEnd("b"), StreamEnd(2)]
+    assert stream.given == 2
+
+
+def test_a_state_of_another_version_is_refused() -> None:
+    data = StreamState().encode().replace(b'"version":2', b'"version":1')
+    with pytest.raises(JobError, match="the checkpoint's stream must be of version 2; got 1"):
+        StreamState.decode(data)
