@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sightflow.settings import RunSettings as RunSettings
     from sightflow.sinks import AnnotatedImages as AnnotatedImages
     from sightflow.sinks import ImageFolder as ImageFolder
+    from sightflow.sinks import JsonEvents as JsonEvents
     from sightflow.sinks import JsonLines as JsonLines
     from sightflow.sinks import Parquet as Parquet
     from sightflow.sources import Directory as Directory
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sightflow.tasks import Classify as Classify
     from sightflow.tasks import Detect as Detect
     from sightflow.tasks import Prepare as Prepare
+    from sightflow.tasks.track import Track as Track
 
 _PLACES = {
     "AnnotatedImages": "sightflow.sinks",
@@ -31,6 +33,7 @@ _PLACES = {
     "Detect": "sightflow.tasks",
     "Directory": "sightflow.sources",
     "ImageFolder": "sightflow.sinks",
+    "JsonEvents": "sightflow.sinks",
     "JsonLines": "sightflow.sinks",
     "ModelFile": "sightflow.models",
     "Parquet": "sightflow.sinks",
@@ -38,6 +41,7 @@ _PLACES = {
     "Prepare": "sightflow.tasks",
     "Preprocess": "sightflow.ops.preprocess",
     "RunSettings": "sightflow.settings",
+    "Track": "sightflow.tasks.track",
     "Union": "sightflow.sources",
     "Video": "sightflow.sources.video",
     "find_model": "sightflow.models",

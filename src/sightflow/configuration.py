@@ -47,7 +47,8 @@ def to_yaml(pipeline: Pipeline, settings: RunSettings | None = None) -> str:
         "name": pipeline.name,
         "source": _describe("sources", pipeline.source),
         "steps": [
-            {"name": step.name, **_describe("operators", step.operator)} for step in pipeline.steps
+            {"name": step.name, **_describe("operators", step.operator)}
+            for step in pipeline.all_steps
         ],
         "sinks": [
             {"name": named.name, **_describe("sinks", named.sink)} for named in pipeline.sinks

@@ -10,14 +10,34 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from sightflow.protocols import Context, Operator, Outcome, Source, StreamSource
-from sightflow.records import Claim, EncodedImage, ImageRecord, Origin, Rejected, Skipped
+from sightflow.protocols import (
+    Context,
+    KeyedOperator,
+    Operator,
+    Outcome,
+    Source,
+    StreamSource,
+)
+from sightflow.records import (
+    Claim,
+    Detections,
+    EncodedImage,
+    Event,
+    ImageRecord,
+    Origin,
+    Rejected,
+    Skipped,
+    Tracks,
+    event_row,
+    result_row,
+)
 
 __all__ = [
     "a_claim",
     "a_context",
     "a_record",
     "an_origin",
+    "check_keyed_operator",
     "check_operator",
     "check_source",
     "check_stream",
@@ -137,6 +157,61 @@ def check_operator(operator: Operator) -> list[Outcome]:
     for record, pixels in zip(records, before, strict=True):
         assert np.array_equal(record.pixels, pixels), "records must not be changed in place"
     return outcomes
+
+
+def check_keyed_operator(operator: KeyedOperator) -> list[Event]:
+    """Raise AssertionError unless it keeps the promises of `protocols.KeyedOperator`.
+
+    It gets forty images of two objects that walk towards each other, with detections and tracks.
+    """
+    _check_description(operator)
+    operator.check()
+    assert operator.max_out_of_order_ms >= 0, "`max_out_of_order_ms` is from 0"
+    undisturbed, events = _fold(operator, restarts=False)
+    assert _fold(operator, restarts=False)[0] == undisturbed, "the same images, the same results"
+    assert _fold(operator, restarts=True)[0] == undisturbed, "a restart must not change results"
+    return events
+
+
+def _fold(operator: KeyedOperator, *, restarts: bool) -> tuple[list[Any], list[Event]]:
+    """Return rows of results, of events and the states; restarts come between all images."""
+    context = a_context()
+    with context.resources:
+        fold = operator.open_fold(context)
+        state, rows, events = fold.initial(), list[Any](), list[Event]()
+        for record in _walkers(40):
+            if restarts:
+                state = fold.decode(fold.encode(state))
+            before = fold.encode(state)
+            behind, outcome, news = fold.step(state, record)
+            assert outcome.origin == record.origin, "an image comes out as itself"
+            assert fold.encode(state) == before, "states must not be changed in place"
+            state = behind
+            events.extend(news)
+            rows.append((result_row(outcome), fold.encode(state)))
+        events.extend(fold.end(state))
+    return [*rows, *map(event_row, events)], events
+
+
+def _walkers(n_images: int) -> Iterable[ImageRecord]:
+    """Yield images, ten a second, of two objects of 40 x 80 pixels that walk past each other."""
+    ids, steps = np.array([1, 2]), np.array([10, -10], np.float32)
+    half = np.array([20, 40], np.float32)
+    for i in range(n_images):
+        centres = np.array([[100, 200], [500, 230]], np.float32)
+        centres[:, 0] += i * steps
+        boxes = np.concatenate([centres - half, centres + half], axis=1)
+        scores, classes = np.full(2, 0.9, np.float32), np.array([0, 1], np.int32)
+        labels = ("person", "dog")
+        velocities = np.stack([steps * 10, np.zeros(2, np.float32)], axis=1)
+        ages, hits = np.full(2, i * 100, np.int64), np.full(2, i + 1, np.int32)
+        yield a_record(
+            origin=an_origin(sequence=i, event_time_ms=i * 100),
+            width=640,
+            height=480,
+            detections=Detections(boxes, scores, classes, labels),
+            tracks=Tracks(ids, boxes, scores, classes, labels, velocities, ages, hits),
+        )
 
 
 def _check_description(part: object) -> None:

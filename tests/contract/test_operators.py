@@ -8,13 +8,14 @@ from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.ops.preprocess import Preprocess
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Operator
+from sightflow.protocols import KeyedOperator, Operator
 from sightflow.records import ImageRecord, result_row, to_json
 from sightflow.sources import Directory
 from sightflow.tasks import Classify, Detect, Prepare
-from sightflow.testing import check_operator
+from sightflow.tasks.track import Track
+from sightflow.testing import check_keyed_operator, check_operator
 
-AT_LEAST = 3
+AT_LEAST, AT_LEAST_KEYED = 3, 1
 
 EXAMPLES: dict[str, Operator] = {
     "Classify": Classify(top_k=2),
@@ -22,17 +23,31 @@ EXAMPLES: dict[str, Operator] = {
     "Prepare": Prepare(Preprocess(resize=8, crop=(8, 8))),
 }
 
-KINDS = pytest.mark.parametrize("kind", known_kinds("operators"))
+KEYED_EXAMPLES: dict[str, KeyedOperator] = {
+    "Track": Track(max_age_ms=500, labels=("person", "dog")),
+}
+
+KINDS = pytest.mark.parametrize("kind", sorted(EXAMPLES))
+KEYED_KINDS = pytest.mark.parametrize("kind", sorted(KEYED_EXAMPLES))
+ALL = {**EXAMPLES, **KEYED_EXAMPLES}
+ALL_KINDS = pytest.mark.parametrize("kind", known_kinds("operators"))
 
 
 def test_the_operators_were_found_and_each_has_an_example() -> None:
-    assert len(known_kinds("operators")) >= AT_LEAST
-    assert set(known_kinds("operators")) == set(EXAMPLES)
+    assert len(EXAMPLES) >= AT_LEAST
+    assert len(KEYED_EXAMPLES) >= AT_LEAST_KEYED
+    assert set(known_kinds("operators")) == set(ALL)
 
 
-@KINDS
+@ALL_KINDS
 def test_an_example_is_of_its_kind(kind: str) -> None:
-    assert type(EXAMPLES[kind]) is resolve_kind("operators", kind)
+    assert type(ALL[kind]) is resolve_kind("operators", kind)
+
+
+@KEYED_KINDS
+def test_it_keeps_the_promises_of_a_keyed_operator(kind: str) -> None:
+    assert isinstance(KEYED_EXAMPLES[kind], KeyedOperator)
+    assert len(check_keyed_operator(KEYED_EXAMPLES[kind])) >= 2, "it has events to tell"
 
 
 @KINDS
@@ -54,13 +69,13 @@ def test_any_size_of_image_has_a_scale(kind: str, size: tuple[int, int]) -> None
     assert 0 < EXAMPLES[kind].scale_for(*size) <= 1
 
 
-@KINDS
+@ALL_KINDS
 def test_it_works_without_options(kind: str) -> None:
     resolve_kind("operators", kind)().check()
 
 
-@KINDS
+@ALL_KINDS
 def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
-    pipeline = Pipeline(Directory("photos")).apply("step", EXAMPLES[kind])
+    pipeline = Pipeline(Directory("photos")).apply("step", ALL[kind])
     (tmp_path / "job.yaml").write_text(to_yaml(pipeline))
     assert read_pipeline(tmp_path / "job.yaml")[0] == pipeline

@@ -14,16 +14,17 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ImageSink, ResultSink
-from sightflow.records import result_row
-from sightflow.sinks import AnnotatedImages, ImageFolder, JsonLines, Parquet
+from sightflow.records import Event, event_row, result_row
+from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, Parquet
 from sightflow.sources import Directory
 from sightflow.testing import a_context, a_record, an_origin
 
-AT_LEAST = 4
+AT_LEAST = 5
 
 EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "AnnotatedImages": lambda folder: AnnotatedImages(str(folder / "pictures")),
     "ImageFolder": lambda folder: ImageFolder(str(folder / "pictures"), format="png"),
+    "JsonEvents": lambda folder: JsonEvents(str(folder / "events.jsonl")),
     "JsonLines": lambda folder: JsonLines(str(folder / "results.jsonl")),
     "Parquet": lambda folder: Parquet(str(folder / "results.parquet")),
 }
@@ -53,6 +54,11 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def rows(*numbers: int) -> list[dict[str, Any]]:
     return [result_row(a_record(origin=an_origin(sequence=number))) for number in numbers]
+
+
+def events(*numbers: int) -> list[dict[str, Any]]:
+    happened = (Event("left", "track", "s", number, 40 * number, 1) for number in numbers)
+    return [event_row(event) for event in happened]
 
 
 def rejected(message: str) -> list[dict[str, Any]]:
@@ -112,7 +118,7 @@ def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
 def test_results_appear_at_the_commit_and_as_announced(kind: str, tmp_path: Path) -> None:
     sink = EXAMPLES[kind](tmp_path)
     writer = sink.open_results(None)
-    writer.append(rows(0), rejected("a"))
+    writer.append(rows(0), rejected("a"), events(0))
     writer.close()
     assert not [output for output in sink.outputs() if Path(output).exists()]
     sink.commit(SUMMARY)
@@ -123,7 +129,7 @@ def test_results_appear_at_the_commit_and_as_announced(kind: str, tmp_path: Path
 def test_discarding_leaves_nothing_and_may_be_repeated(kind: str, tmp_path: Path) -> None:
     sink = EXAMPLES[kind](tmp_path)
     writer = sink.open_results(None)
-    writer.append(rows(0), rejected("a"))
+    writer.append(rows(0), rejected("a"), events(0))
     writer.close()
     sink.discard()
     sink.discard()
@@ -136,20 +142,20 @@ def test_going_on_at_a_position_gives_what_an_undisturbed_writer_gives(
 ) -> None:
     undisturbed = EXAMPLES[kind](tmp_path / "undisturbed")
     writer = undisturbed.open_results(None)
-    writer.append(rows(0), rejected("a"))
-    writer.append(rows(1, 2), rejected("b"))
+    writer.append(rows(0), rejected("a"), events(0))
+    writer.append(rows(1, 2), rejected("b"), events(1, 2))
     writer.close()
     undisturbed.commit(SUMMARY)
 
     restarted = EXAMPLES[kind](tmp_path / "restarted")
     writer = restarted.open_results(None)
-    writer.append(rows(0), rejected("a"))
+    writer.append(rows(0), rejected("a"), events(0))
     position = writer.position()
-    writer.append(rows(9), rejected("lost"))
+    writer.append(rows(9), rejected("lost"), events(9))
     writer.close()
     writer = restarted.open_results(position)
     assert writer.position() == position
-    writer.append(rows(1, 2), rejected("b"))
+    writer.append(rows(1, 2), rejected("b"), events(1, 2))
     writer.close()
     restarted.commit(SUMMARY)
     assert tree(tmp_path / "restarted") == tree(tmp_path / "undisturbed")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sightflow import ModelFile, Preprocess
+from sightflow import ModelFile
 
 __all__ = ["PAGES", "ROOT", "Block", "anchors", "blocks", "links", "modules", "options", "table"]
 
@@ -112,7 +112,7 @@ def _shown(value: Any) -> str:
         return value.reference
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Mapping) or value == Preprocess():
+    if isinstance(value, Mapping) or dataclasses.is_dataclass(value):
         return "{}"
     if isinstance(value, tuple):
         return str(list(value))

@@ -7,6 +7,7 @@ from sightflow import RunSettings
 from sightflow.configuration import read_pipeline
 from sightflow.errors import PipelineError
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.ops.motion import Noise
 
 PAGE = "docs/reference/pipelines.md"
 KINDS = [
@@ -26,6 +27,10 @@ def test_the_table_of_a_kind_has_its_options_and_defaults(group, kind):
 
 def test_the_kinds_were_found():
     assert len(KINDS) >= 10
+
+
+def test_the_table_of_noise_is_that_of_the_motion():
+    assert [row[:2] for row in table(PAGE, "Track", number=1)] == options(Noise)
 
 
 def test_the_table_of_run_is_the_run_settings():

@@ -8,7 +8,7 @@ import pytest
 from tests.docs.pages import ROOT, table
 from tests.steps import Bright
 
-from sightflow import Classify, Detect, Directory, JsonLines, Pipeline, RunSettings, run
+from sightflow import Classify, Detect, Directory, JsonLines, Pipeline, RunSettings, Track, run
 from sightflow.ledger import Ledger, Summary
 from sightflow.ops.decode import FORMATS
 from sightflow.records import (
@@ -85,11 +85,12 @@ def test_the_keys_of_the_summary_are_explained():
     assert [row[0] for row in table(PAGE, "The summary")] == list(summary.as_dict())
 
 
-def test_a_line_of_two_steps_has_every_field_of_the_table_and_no_other(place):
+def test_a_line_of_three_steps_has_every_field_of_the_table_and_no_other(place):
     pipeline = (
         Pipeline(Directory("photos/0000.jpg"))
         .apply("classify", Classify(scenes=True))
         .apply("detect", Detect(min_score=0.01))
+        .apply("track", Track(high_score=0.01, low_score=0.01, min_hits=1))
         .write("results", JsonLines("results.jsonl"))
     )
     run(pipeline, INLINE)

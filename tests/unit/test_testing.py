@@ -1,13 +1,15 @@
 """The checks for plug-ins: they pass what keeps its promises and find what does not."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
+from tests.steps import Count
 from tests.streams import Offered
 
-from sightflow.protocols import Context, Stream
-from sightflow.records import EncodedImage, Rejected
-from sightflow.testing import check_stream
+from sightflow.protocols import Context, Fold, Stream
+from sightflow.records import EncodedImage, ImageRecord, Rejected
+from sightflow.testing import check_keyed_operator, check_stream
 
 
 def test_a_stream_that_keeps_its_promises_passes() -> None:
@@ -65,3 +67,47 @@ def test_a_stream_that_doubles_images_after_its_end_is_found() -> None:
 def test_a_stream_whose_names_are_not_unique_is_found() -> None:
     with pytest.raises(AssertionError, match="names must be unique"):
         check_stream(Repeating(3))
+
+
+def test_a_keyed_step_that_keeps_its_promises_passes() -> None:
+    events = check_keyed_operator(Count())
+    assert [event.kind for event in events] == ["tenth"] * 4 + ["over"]
+
+
+@dataclass(frozen=True)
+class Leaky(Count):
+    """It keeps a count beside its state, which a restart forgets."""
+
+    def open_fold(self, context: Context) -> Fold[Any]:
+        fold = super().open_fold(context)
+        return replace(fold, decode=lambda data: (fold.decode(data)[0] + 1, 0, ""))
+
+
+def test_a_keyed_step_that_a_restart_changes_is_found() -> None:
+    with pytest.raises(AssertionError, match="a restart must not change results"):
+        check_keyed_operator(Leaky())
+
+
+@dataclass(frozen=True)
+class Mutating(Count):
+    """It changes its state in place."""
+
+    def open_fold(self, context: Context) -> Fold[Any]:
+        fold = super().open_fold(context)
+
+        def step(state: list[Any], record: ImageRecord) -> Any:
+            state[0] = fold.step(state[0], record)[0]
+            return state, record, ()
+
+        return Fold(
+            initial=lambda: [fold.initial()],
+            step=step,
+            end=lambda state: (),
+            encode=lambda state: fold.encode(state[0]),
+            decode=lambda data: [fold.decode(data)],
+        )
+
+
+def test_a_keyed_step_that_changes_its_state_in_place_is_found() -> None:
+    with pytest.raises(AssertionError, match="states must not be changed in place"):
+        check_keyed_operator(Mutating())

@@ -1,13 +1,31 @@
-"""Checks of parallel arrays, made where data enters a record."""
+"""Arrays of records: checked where data enters, and as bytes that give them back exactly."""
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import ShapeError
 
-__all__ = ["check_array"]
+__all__ = ["PackedArray", "check_array"]
+
+
+class PackedArray(msgspec.Struct):
+    """An array as it is written, in C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any]) -> "PackedArray":
+        """Return the array, packed."""
+        return cls(array.dtype.str, array.shape, array.tobytes())
+
+    def unpack(self) -> npt.NDArray[Any]:
+        """Return the array, which must not be written to."""
+        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
 
 
 def check_array(

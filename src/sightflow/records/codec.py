@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from sightflow.records.arrays import PackedArray
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
 from sightflow.records.image import ImageRecord, ModelUse, Origin, Outcome, Rejected
@@ -26,14 +27,6 @@ _FOUND: dict[str, type] = {
 """Fields of a record that hold what was recognised."""
 
 
-class _Array(msgspec.Struct):
-    """An array, C order."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    data: bytes
-
-
 class _Wire(msgspec.Struct, array_like=True):
     """An outcome in plain values; `found` is empty and `rejected` is set where it was rejected.
 
@@ -47,7 +40,7 @@ class _Wire(msgspec.Struct, array_like=True):
     name: bytes
     size: tuple[int, int]
     models: list[tuple[str, str, str]]
-    found: dict[str, dict[str, _Array | list[str]]]
+    found: dict[str, dict[str, PackedArray | list[str]]]
     rejected: tuple[str, str, bytes] | None
 
 
@@ -102,23 +95,21 @@ def _from_wire(wire: _Wire) -> Outcome:
     return ImageRecord(origin, width, height, _NO_PIXELS, uses, **found)
 
 
-def _columns(found: Any) -> dict[str, _Array | list[str]]:
+def _columns(found: Any) -> dict[str, PackedArray | list[str]]:
     """Return the columns of what was found: arrays, and the labels."""
-    columns: dict[str, _Array | list[str]] = {}
+    columns: dict[str, PackedArray | list[str]] = {}
     for name in found.__slots__:
         value = getattr(found, name)
         if isinstance(value, np.ndarray):
-            columns[name] = _Array(value.dtype.str, value.shape, value.tobytes())
+            columns[name] = PackedArray.of(value)
         else:
             columns[name] = list(value)
     return columns
 
 
-def _arrays(columns: dict[str, _Array | list[str]]) -> dict[str, Any]:
+def _arrays(columns: dict[str, PackedArray | list[str]]) -> dict[str, Any]:
     return {
-        name: np.frombuffer(column.data, column.dtype).reshape(column.shape)
-        if isinstance(column, _Array)
-        else tuple(column)
+        name: column.unpack() if isinstance(column, PackedArray) else tuple(column)
         for name, column in columns.items()
     }
 

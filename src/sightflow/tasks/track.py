@@ -1,0 +1,120 @@
+"""Follow objects through a stream: the same object has the same id, image after image."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from sightflow.errors import PipelineError
+from sightflow.ops.boxes import clip_boxes
+from sightflow.protocols import Context, Fold
+from sightflow.records import Detections, Event, ImageRecord, Tracks
+from sightflow.tasks.tracker import Objects, Tracking, Update, update
+from sightflow.tasks.tracker_state import TrackedStream, decode_stream, encode_stream
+
+__all__ = ["Track"]
+
+
+@dataclass(frozen=True)
+class Track(Tracking):
+    """Follow the objects that an earlier step detected; tell when one appears and leaves."""
+
+    labels: tuple[str, ...] = ()
+    """Only objects of these classes are followed; empty: all are."""
+    max_out_of_order_ms: int = 0
+    """An image may come so much later than a younger one of its stream; it is put in order."""
+
+    def check(self) -> None:
+        """Refuse thresholds that cannot be."""
+        for name in ("high_score", "low_score", "min_iou", "min_low_iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PipelineError(f"Track: `{name}` is in [0, 1]; got {getattr(self, name)}")
+        if self.low_score > self.high_score:
+            raise PipelineError(
+                f"Track: `low_score` is at most `high_score`; got {self.low_score} and "
+                f"{self.high_score}"
+            )
+        for name in ("grown_by", "max_age_ms", "max_out_of_order_ms"):
+            if getattr(self, name) < 0:
+                raise PipelineError(f"Track: `{name}` is from 0; got {getattr(self, name)}")
+        if self.min_hits < 1:
+            raise PipelineError(f"Track: `min_hits` is from 1; got {self.min_hits}")
+
+    def open_fold(self, context: Context) -> Fold[TrackedStream]:
+        """Return the tracker as a fold."""
+
+        def step(
+            state: TrackedStream, record: ImageRecord
+        ) -> tuple[TrackedStream, ImageRecord, list[Event]]:
+            origin = record.origin
+            found = self._wanted(record, context.step)
+            tracker, news = update(state.tracker, found, origin.event_time_ms, self)
+            known = dict(zip(found.class_ids.tolist(), found.labels, strict=True))
+            labels = {**state.labels, **known}
+            state = TrackedStream(tracker, labels, origin.source_id, origin.sequence)
+            events = [
+                *_events("appeared", news.seen.take(news.appeared), state, context.step),
+                *_events("left", news.left, state, context.step),
+            ]
+            tracks = _tracks(news, found, labels, width=record.width, height=record.height)
+            return state, replace(record, tracks=tracks), events
+
+        def end(state: TrackedStream) -> list[Event]:
+            objects = state.tracker.objects
+            return [*_events("left", objects.take(objects.track_ids > 0), state, context.step)]
+
+        return Fold(TrackedStream, step, end, encode_stream, decode_stream)
+
+    def _wanted(self, record: ImageRecord, step: str) -> Detections:
+        """Return the detections to follow."""
+        found = record.detections
+        if found is None:
+            raise PipelineError(
+                f"step {step!r} follows what an earlier step detected; add one, such as Detect"
+            )
+        if not self.labels:
+            return found
+        rows = [i for i, label in enumerate(found.labels) if label in self.labels]
+        return Detections(
+            found.boxes_xyxy[rows],
+            found.scores[rows],
+            found.class_ids[rows],
+            tuple(found.labels[i] for i in rows),
+        )
+
+
+def _tracks(
+    news: Update, found: Detections, labels: Mapping[int, str], *, width: int, height: int
+) -> Tracks:
+    """Return the objects that are seen in an image of this size, in the order of their ids."""
+    order = news.seen.track_ids.argsort(kind="stable")
+    seen, detections = news.seen.take(order), news.detections[order]
+    class_ids = seen.class_ids
+    return Tracks(
+        seen.track_ids,
+        clip_boxes(seen.last_boxes_xyxy, width=width, height=height),
+        found.scores[detections],
+        class_ids,
+        tuple(labels[class_id] for class_id in class_ids.tolist()),
+        seen.motion.velocities_xy,
+        seen.last_ms - seen.first_ms,
+        seen.n_hits,
+    )
+
+
+def _events(kind: str, objects: Objects, state: TrackedStream, step: str) -> Iterator[Event]:
+    """Yield an event of this kind for each object."""
+    for i in objects.track_ids.argsort(kind="stable"):
+        class_id = int(objects.class_ids[i])
+        x1, y1, x2, y2 = (float(str(v)) for v in objects.last_boxes_xyxy[i])
+        seen_ms = int(objects.last_ms[i] - objects.first_ms[i])
+        yield Event(
+            kind,
+            step,
+            state.source_id,
+            state.sequence,
+            state.tracker.time_ms,
+            int(objects.track_ids[i]),
+            class_id,
+            state.labels[class_id],
+            (x1, y1, x2, y2),
+            duration_ms=seen_ms if kind == "left" else None,
+        )

@@ -1,0 +1,95 @@
+"""The state of `Track` as bytes, for checkpoints: exact to the last bit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import msgspec
+
+from sightflow.errors import JobError
+from sightflow.ops.motion import Motion
+from sightflow.records.arrays import PackedArray
+from sightflow.tasks.tracker import Objects, TrackerState
+
+__all__ = ["TrackedStream", "decode_stream", "encode_stream"]
+
+VERSION = 1
+"""Of the form of the state; a change of the fields takes the next number."""
+
+
+@dataclass(frozen=True)
+class TrackedStream:
+    """What `Track` knows of one stream."""
+
+    tracker: TrackerState = field(default_factory=TrackerState)
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """Of each class that was seen."""
+    source_id: str = ""
+    sequence: int = 0
+    """Of the last image."""
+
+
+class _Wire(msgspec.Struct, array_like=True):
+    """A `TrackedStream` in plain values."""
+
+    version: int
+    time_ms: int
+    next_id: int
+    source_id: bytes
+    sequence: int
+    labels: dict[int, str]
+    votes: tuple[dict[int, float], ...]
+    arrays: dict[str, PackedArray]
+
+
+# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Wire)
+
+
+def encode_stream(stream: TrackedStream) -> bytes:
+    """Return the state as MessagePack."""
+    objects = stream.tracker.objects
+    arrays: dict[str, Any] = {
+        column.name: getattr(objects, column.name)
+        for column in fields(objects)
+        if column.name not in ("motion", "votes")
+    }
+    arrays |= {"means": objects.motion.means, "covariances": objects.motion.covariances}
+    return _ENCODER.encode(
+        _Wire(
+            VERSION,
+            stream.tracker.time_ms,
+            stream.tracker.next_id,
+            stream.source_id.encode("utf-8", "surrogateescape"),
+            stream.sequence,
+            dict(stream.labels),
+            tuple(dict(votes) for votes in objects.votes),
+            {name: PackedArray.of(array) for name, array in arrays.items()},
+        )
+    )
+
+
+def decode_stream(data: bytes) -> TrackedStream:
+    """Return the state that `encode_stream` made.
+
+    Raises:
+        JobError: another version wrote it.
+    """
+    version = msgspec.msgpack.decode(data)[0]
+    if version != VERSION:
+        raise JobError(
+            f"the checkpoint's tracks must be of version {VERSION}; got {version}; "
+            "start the run anew"
+        )
+    wire = _DECODER.decode(data)
+    arrays = {name: packed.unpack() for name, packed in wire.arrays.items()}
+    motion = Motion(arrays.pop("means"), arrays.pop("covariances"))
+    return TrackedStream(
+        TrackerState(
+            Objects(motion=motion, votes=wire.votes, **arrays), wire.next_id, wire.time_ms
+        ),
+        wire.labels,
+        wire.source_id.decode("utf-8", "surrogateescape"),
+        wire.sequence,
+    )

@@ -1,0 +1,234 @@
+"""The same object has the same id: through misses, crossings, other labels, and checkpoints."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sightflow import Directory, Pipeline, Track
+from sightflow.chunks import ChunkResult, Recognised
+from sightflow.errors import JobError, PipelineError
+from sightflow.keyed import KeyedChain, open_keyed
+from sightflow.records import Detections, ImageRecord
+from sightflow.testing import a_context, a_record, an_origin
+
+FRAME_MS = 100
+
+Found = tuple[float, float] | tuple[float, float, float] | tuple[float, float, float, str]
+"""x and y of a centre, score, label; every object is 40 x 80 pixels."""
+
+
+def image(number: int, *found: Found) -> ImageRecord:
+    full = [(*one, 0.9, "person")[: 2 + 2] if len(one) == 2 else one for one in found]
+    full = [one if len(one) == 4 else (*one, "person") for one in full]
+    boxes = np.array([[x - 20, y - 40, x + 20, y + 40] for x, y, *_ in full], np.float32)
+    labels = tuple(one[3] for one in full)
+    detections = Detections(
+        boxes.reshape(-1, 4),
+        np.array([one[2] for one in full], np.float32),
+        np.array([len(label) for label in labels], np.int32),
+        labels,
+    )
+    origin = an_origin(source_id="cam", sequence=number, event_time_ms=number * FRAME_MS)
+    return a_record(origin=origin, width=640, height=480, detections=detections)
+
+
+def opened(step: Track | None = None) -> KeyedChain:
+    return open_keyed(Pipeline(Directory("x")).apply("track", step or Track()), a_context())
+
+
+def run(images: list[ImageRecord], step: Track | None = None, *, restore: bool = False):
+    """Return the results image by image, and of the end; `restore` goes through a checkpoint."""
+    chain = opened(step)
+    memory, results = chain.initial(), list[ChunkResult]()
+    for index, record in enumerate([*images, None]):
+        if restore:
+            memory = chain.decode(chain.encode(memory))
+        outcomes = () if record is None else (record,)
+        chunk = Recognised(index, outcomes, "cam", index, has_ended=record is None)
+        memory, result = chain.take(memory, chunk)
+        results.append(result)
+    return results
+
+
+def ids(results: list[ChunkResult]) -> list[list[int]]:
+    return [[t["track_id"] for t in row["tracks"]] for result in results for row in result.rows]
+
+
+def events(results: list[ChunkResult]) -> list[tuple]:
+    return [(e["kind"], e["track_id"], e["sequence"]) for r in results for e in r.events]
+
+
+def walk(n: int, *, start: int = 0, x: float = 100, y: float = 100, step: float = 5) -> list:
+    return [image(start + t, (x + step * t, y)) for t in range(n)]
+
+
+def test_an_object_gets_its_id_with_the_third_detection_and_keeps_it() -> None:
+    assert ids(run(walk(6))) == [[], [], [1], [1], [1], [1]]
+
+
+def test_a_track_tells_where_how_fast_how_old_and_how_often() -> None:
+    (track,) = run(walk(30))[29].rows[0]["tracks"]
+    assert track["box_xyxy"] == pytest.approx([225, 60, 265, 140], abs=1)
+    assert track["velocity_xy"] == pytest.approx([50, 0], abs=1)
+    assert (track["age_ms"], track["n_hits"], track["label"]) == (2_900, 30, "person")
+    assert track["score"] == 0.9
+
+
+def test_it_is_found_again_where_its_motion_led_it() -> None:
+    behind_a_tree = [image(t) for t in range(10, 18)]
+    images = [*walk(10), *behind_a_tree, *walk(5, start=18, x=190)]
+    assert ids(run(images)) == [[], [], *[[1]] * 8, *[[]] * 8, *[[1]] * 5]
+
+
+def test_after_the_longest_absence_it_is_another_object() -> None:
+    images = [*walk(5, step=0), *(image(t) for t in range(5, 26)), *walk(5, start=26, step=0)]
+    results = run(images)
+    assert [i for found in ids(results) for i in found] == [1, 1, 1, 2, 2, 2]
+    assert events(results) == [
+        ("appeared", 1, 2),
+        ("left", 1, 25),
+        ("appeared", 2, 28),
+        ("left", 2, 30),
+    ]
+
+
+def test_ids_are_never_given_again() -> None:
+    images = []
+    for n in range(4):
+        images += walk(3, start=n * 30, step=0)
+    assert [found for found in ids(run(images)) if found] == [[1], [2], [3], [4]]
+
+
+def test_two_that_cross_keep_their_ids() -> None:
+    images = [image(t, (100 + 10 * t, 100), (400 - 10 * t, 130)) for t in range(31)]
+    results = run(images)
+    last = {t["track_id"]: t["box_xyxy"][0] for t in results[30].rows[0]["tracks"]}
+    assert last == {1: pytest.approx(380, abs=6), 2: pytest.approx(80, abs=6)}
+
+
+def test_a_poor_detection_continues_an_object_but_starts_none() -> None:
+    poor = [image(t, (100, 100, 0.3), (400, 300, 0.3)) for t in range(5, 10)]
+    assert ids(run([*walk(5, step=0), *poor])) == [[], [], *[[1]] * 8]
+
+
+def test_a_detection_below_the_low_score_is_left_out() -> None:
+    images = [*walk(5, step=0), image(5, (100, 100, 0.1))]
+    assert ids(run(images))[5] == []
+
+
+def test_sort_takes_good_detections_only() -> None:
+    images = [*walk(5, step=0), image(5, (100, 100, 0.3)), image(6, (100, 100))]
+    assert ids(run(images, Track(method="sort", min_iou=0.3))) == [[], [], [1], [1], [1], [], [1]]
+
+
+def test_the_label_is_what_most_detections_say() -> None:
+    labels = ["person", "bicycle", "person", "person", "bicycle"]
+    images = [image(t, (100, 100, 0.9, label)) for t, label in enumerate(labels)]
+    results = run(images)
+    assert ids(results)[2:] == [[1]] * 3
+    assert [r.rows[0]["tracks"][0]["label"] for r in results[2:5]] == ["person"] * 3
+
+
+def test_an_object_prefers_a_detection_of_its_class() -> None:
+    images = [image(t, (100, 100, 0.9, "person"), (110, 100, 0.9, "dog")) for t in range(6)]
+    results = run(images)
+    labels = [{t["track_id"]: t["label"] for t in r.rows[0]["tracks"]} for r in results[2:6]]
+    assert labels == [{1: "person", 2: "dog"}] * 4
+
+
+def test_only_wanted_labels_are_followed() -> None:
+    images = [image(t, (100, 100), (300, 100, 0.9, "car")) for t in range(4)]
+    (track,) = run(images, Track(labels=("car",)))[3].rows[0]["tracks"]
+    assert (track["label"], track["track_id"]) == ("car", 1)
+
+
+def test_boxes_of_tracks_end_at_the_edges_of_the_image() -> None:
+    (track,) = run(walk(5, x=5, step=0))[4].rows[0]["tracks"]
+    assert track["box_xyxy"][0] == 0
+
+
+def test_events_tell_what_appears_and_what_leaves_and_how_long_it_was_seen() -> None:
+    results = run([*walk(5, step=0), *(image(t) for t in range(5, 30))])
+    appeared, left = (event for result in results for event in result.events)
+    assert appeared == {
+        "kind": "appeared",
+        "step": "track",
+        "source_id": "cam",
+        "sequence": 2,
+        "event_time_ms": 200,
+        "track_id": 1,
+        "class_id": 6,
+        "label": "person",
+        "box_xyxy": (80.0, 60.0, 120.0, 140.0),
+    }
+    assert (left["kind"], left["sequence"], left["duration_ms"]) == ("left", 25, 400)
+
+
+def test_what_is_still_there_leaves_when_the_stream_ends() -> None:
+    assert events(run(walk(4))) == [("appeared", 1, 2), ("left", 1, 3)]
+
+
+def test_an_image_without_objects_has_no_tracks() -> None:
+    assert run([image(0)])[0].rows[0]["tracks"] == []
+
+
+def test_images_of_one_time_are_no_trouble() -> None:
+    images = [replace(one, origin=replace(one.origin, event_time_ms=0)) for one in walk(5, step=0)]
+    assert ids(run(images)) == [[], [], [1], [1], [1]]
+
+
+def test_every_image_may_be_followed_by_a_restart() -> None:
+    rng = np.random.default_rng(3)
+    spots = rng.uniform(50, 400, (8, 2))
+    images = []
+    for t in range(60):
+        spots = spots + rng.normal(0, 6, spots.shape)
+        scores = rng.uniform(0.1, 1, len(spots))
+        labels = rng.choice(["cat", "dog", "mouse"], len(spots))
+        kept = rng.random(len(spots)) > 0.2
+        columns = zip(spots[kept].tolist(), scores[kept], labels[kept], strict=True)
+        images.append(image(t, *((x, y, float(s), str(lb)) for (x, y), s, lb in columns)))
+    undisturbed = run(images)
+    assert run(images, restore=True) == undisturbed
+    assert max(max(found, default=0) for found in ids(undisturbed)) >= 8
+
+
+def test_the_state_has_a_bound_that_does_not_grow_with_time() -> None:
+    chain = opened()
+    memory, sizes = chain.initial(), []
+    for index in range(2_000):
+        chunk = Recognised(index, (image(index, (100 + index % 7, 100)),), "cam", index)
+        memory, _ = chain.take(memory, chunk)
+        sizes.append(len(chain.encode(memory)))
+    assert max(sizes[1_000:]) <= max(sizes[10:100]) + 16
+
+
+def test_a_state_of_another_version_is_refused() -> None:
+    from sightflow.tasks import tracker_state
+
+    data = tracker_state.encode_stream(tracker_state.TrackedStream())
+    assert data[1] == tracker_state.VERSION
+    with pytest.raises(JobError, match="the checkpoint's tracks must be of version 1; got 9"):
+        tracker_state.decode_stream(data[:1] + b"\x09" + data[2:])
+
+
+def test_without_detections_the_error_says_what_is_missing() -> None:
+    with pytest.raises(PipelineError, match="step 'track' follows what an earlier step detected"):
+        run([replace(image(0), detections=None)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"high_score": 1.1}, r"`high_score` is in \[0, 1\]; got 1.1"),
+        ({"min_iou": -0.1}, r"`min_iou` is in \[0, 1\]; got -0.1"),
+        ({"low_score": 0.6}, "`low_score` is at most `high_score`; got 0.6 and 0.55"),
+        ({"max_age_ms": -1}, "`max_age_ms` is from 0; got -1"),
+        ({"min_hits": 0}, "`min_hits` is from 1; got 0"),
+        ({"max_out_of_order_ms": -5}, "`max_out_of_order_ms` is from 0; got -5"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message) -> None:
+    with pytest.raises(PipelineError, match=message):
+        Track(**options).check()
