@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from sightflow.tasks import Detect as Detect
     from sightflow.tasks import Prepare as Prepare
     from sightflow.tasks.track import Track as Track
+    from sightflow.tasks.zones import CountLine as CountLine
+    from sightflow.tasks.zones import Zone as Zone
 
 _PLACES = {
     "AnnotatedImages": "sightflow.sinks",
     "Classify": "sightflow.tasks",
+    "CountLine": "sightflow.tasks.zones",
     "Detect": "sightflow.tasks",
     "Directory": "sightflow.sources",
     "ImageFolder": "sightflow.sinks",
@@ -44,6 +47,7 @@ _PLACES = {
     "Track": "sightflow.tasks.track",
     "Union": "sightflow.sources",
     "Video": "sightflow.sources.video",
+    "Zone": "sightflow.tasks.zones",
     "find_model": "sightflow.models",
     "run": "sightflow.runners",
     "zoo": "sightflow.models",

@@ -1,5 +1,6 @@
 """Every registered operator keeps its promises. A new operator needs an example here."""
 
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from sightflow.records import ImageRecord, result_row, to_json
 from sightflow.sources import Directory
 from sightflow.tasks import Classify, Detect, Prepare
 from sightflow.tasks.track import Track
+from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED = 3, 1
+AT_LEAST, AT_LEAST_KEYED = 3, 3
 
 EXAMPLES: dict[str, Operator] = {
     "Classify": Classify(top_k=2),
@@ -24,7 +26,9 @@ EXAMPLES: dict[str, Operator] = {
 }
 
 KEYED_EXAMPLES: dict[str, KeyedOperator] = {
+    "CountLine": CountLine((300, 0), (300, 480), window_ms=1_000),
     "Track": Track(max_age_ms=500, labels=("person", "dog")),
+    "Zone": Zone(((200, 0), (400, 0), (300, 480)), anchor="center"),
 }
 
 KINDS = pytest.mark.parametrize("kind", sorted(EXAMPLES))
@@ -70,8 +74,10 @@ def test_any_size_of_image_has_a_scale(kind: str, size: tuple[int, int]) -> None
 
 
 @ALL_KINDS
-def test_it_works_without_options(kind: str) -> None:
-    resolve_kind("operators", kind)().check()
+def test_it_works_with_nothing_but_what_is_required(kind: str) -> None:
+    operator = resolve_kind("operators", kind)
+    required = [f.name for f in fields(operator) if f.default is f.default_factory is MISSING]
+    operator(**{name: getattr(ALL[kind], name) for name in required}).check()
 
 
 @ALL_KINDS

@@ -1,0 +1,292 @@
+"""Lines that are crossed and zones that are entered: events and counts of what is tracked."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from sightflow.errors import PipelineError
+from sightflow.ops.geometry import crosses, distance_to_line, distance_to_polygon
+from sightflow.protocols import Context, Fold
+from sightflow.records import Event, ImageRecord
+from sightflow.state import StateCodec
+from sightflow.tasks.sides import Border, Box, Change, Point, Sighting, forget, look
+
+__all__ = ["CountLine", "Zone"]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted of one class in a window; objects by their ids, so that each counts once."""
+
+    class_id: int = 0
+    went_in: tuple[int, ...] = ()
+    went_out: tuple[int, ...] = ()
+    n_stays: int = 0
+    """How many stays ended."""
+    stayed_ms: int = 0
+    """How long they were in all."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a counting step knows of one stream."""
+
+    sightings: dict[int, Sighting] = field(default_factory=dict)
+    """By track id."""
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    """Of the present window, by label."""
+    source_id: str = ""
+    sequence: int = 0
+    time_ms: int | None = None
+    """Of the last image; None before the first."""
+    version: int = 1
+    """Of this form of the state; a change of the fields takes the next number."""
+
+
+_PLACES = StateCodec(Place, "counts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counting:
+    """What counting steps have in common."""
+
+    anchor: Literal["bottom", "center"] = "bottom"
+    """The point of a box that stands for the object: the middle of its lower edge, where it touches
+    the ground, or its centre."""
+    margin: float = 0.05
+    """An object has changed sides once it is this part of its height beyond the border, so that
+    one that trembles on it counts once."""
+    max_age_ms: int = 2_000
+    """An object that was not seen for longer is gone."""
+    window_ms: int | None = None
+    """Length of the windows of event time for which `counted` is told; None: it is not."""
+    source_id: str = ""
+    """Count in this stream only; empty: in each."""
+    max_out_of_order_ms: int = 0
+    """As in `Track`; the largest among the steps holds for all."""
+
+    def check(self) -> None:
+        """Refuse numbers that cannot be."""
+        kind = type(self).__name__
+        for name in ("margin", "max_age_ms", "max_out_of_order_ms"):
+            if getattr(self, name) < 0:
+                raise PipelineError(f"{kind}: `{name}` is from 0; got {getattr(self, name)}")
+        if self.window_ms is not None and self.window_ms < 1:
+            raise PipelineError(f"{kind}: `window_ms` is from 1; got {self.window_ms}")
+
+    def open_fold(self, context: Context) -> Fold[Place]:
+        """Return the counter as a fold."""
+        border, name = self._border(), context.step
+
+        def step(place: Place, record: ImageRecord) -> tuple[Place, ImageRecord, list[Event]]:
+            origin = record.origin
+            if self.source_id and origin.source_id != self.source_id:
+                return place, record, []
+            if record.tracks is None:
+                raise PipelineError(f"step {name!r} counts what is tracked; apply Track before it")
+            place, events = self._close_window(place, name, origin.event_time_ms)
+            place = replace(
+                place,
+                source_id=origin.source_id,
+                sequence=origin.sequence,
+                time_ms=origin.event_time_ms,
+            )
+            place, gone = self._forget(place, name, origin.event_time_ms - self.max_age_ms)
+            sightings, changes = look(place.sightings, record.tracks, origin.event_time_ms, border)
+            place = replace(place, sightings=sightings)
+            place, news = self._note(place, name, changes)
+            return place, record, [*events, *gone, *news]
+
+        def end(place: Place) -> list[Event]:
+            if place.time_ms is None:
+                return []
+            place, gone = self._forget(place, name, place.time_ms + 1)
+            return [*gone, *self._counts(place, name)]
+
+        return Fold(Place, step, end, _PLACES.encode, _PLACES.decode)
+
+    _has_inside: ClassVar[bool]
+    """Whether objects stay inside, so that it can be told how many and how long."""
+
+    def _border(self) -> Border:
+        raise NotImplementedError
+
+    def _event(self, change: Change) -> dict[str, Any] | None:
+        """Return the fields of the event that a change of sides is, or None if it is none."""
+        raise NotImplementedError
+
+    def _anchor_of(self, box: Box) -> Point:
+        x1, y1, x2, y2 = box
+        return (x1 + x2) / 2, y2 if self.anchor == "bottom" else (y1 + y2) / 2
+
+    def _forget(self, place: Place, name: str, before_ms: int) -> tuple[Place, list[Event]]:
+        """Let objects go that were not seen since a time; those inside have left by then."""
+        kept, gone = forget(place.sightings, before_ms)
+        changes = [
+            Change(track_id, replace(seen, inside=False, met=False), seen)
+            for track_id, seen in gone.items()
+            if seen.inside
+        ]
+        return self._note(replace(place, sightings=kept), name, changes)
+
+    def _note(self, place: Place, name: str, changes: list[Change]) -> tuple[Place, list[Event]]:
+        """Enter changes of sides into the tallies and make them events."""
+        events, tallies = list[Event](), dict(place.tallies)
+        for change in changes:
+            fields = self._event(change)
+            if fields is None:
+                continue
+            now = change.now
+            if self.window_ms is not None:
+                tallies[now.label] = _with(tallies.get(now.label, Tally(now.class_id)), change)
+            events.append(
+                Event(
+                    step=name,
+                    zone=name,
+                    source_id=place.source_id,
+                    sequence=place.sequence,
+                    event_time_ms=place.time_ms or 0,
+                    track_id=change.track_id,
+                    class_id=now.class_id,
+                    label=now.label,
+                    box_xyxy=now.box_xyxy,
+                    **fields,
+                )
+            )
+        return replace(place, tallies=tallies), events
+
+    def _close_window(self, place: Place, name: str, time_ms: int) -> tuple[Place, list[Event]]:
+        """Tell the counts of the window of the last image, if the next one is in another."""
+        window_ms, last_ms = self.window_ms, place.time_ms
+        if window_ms is None or last_ms is None or time_ms // window_ms == last_ms // window_ms:
+            return place, []
+        return replace(place, tallies={}), [*self._counts(place, name)]
+
+    def _counts(self, place: Place, name: str) -> Iterator[Event]:
+        """Yield what was counted in the window of the last image: of each class, and of all."""
+        if self.window_ms is None or place.time_ms is None:
+            return
+        start_ms = place.time_ms // self.window_ms * self.window_ms
+        inside = [seen for seen in place.sightings.values() if seen.inside]
+        labels = {**{s.label: Tally(s.class_id) for s in inside}, **place.tallies}
+        rows = [(label, tally) for label, tally in sorted(labels.items())]
+        for label, tally in [*rows, (None, _sum(tally for _, tally in rows))]:
+            n_inside = sum(label in (None, seen.label) for seen in inside)
+            mean_ms = round(tally.stayed_ms / tally.n_stays) if tally.n_stays else None
+            yield Event(
+                "counted",
+                name,
+                place.source_id,
+                place.sequence,
+                start_ms + self.window_ms,
+                class_id=None if label is None else tally.class_id,
+                label=label,
+                zone=name,
+                duration_ms=mean_ms if self._has_inside else None,
+                n_in=len(tally.went_in),
+                n_out=len(tally.went_out),
+                n_inside=n_inside if self._has_inside else None,
+                window_start_ms=start_ms,
+            )
+
+
+def _with(tally: Tally, change: Change) -> Tally:
+    """Return a tally with a change of sides entered."""
+    if change.now.inside:
+        return replace(tally, went_in=_including(tally.went_in, change.track_id))
+    return replace(
+        tally,
+        went_out=_including(tally.went_out, change.track_id),
+        n_stays=tally.n_stays + 1,
+        stayed_ms=tally.stayed_ms + change.stayed_ms,
+    )
+
+
+def _including(ids: tuple[int, ...], track_id: int) -> tuple[int, ...]:
+    return ids if track_id in ids else (*ids, track_id)
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    """Return the tally of all classes; an object whose class changed counts once."""
+    total = Tally()
+    for tally in tallies:
+        total = Tally(
+            0,
+            tuple(dict.fromkeys((*total.went_in, *tally.went_in))),
+            tuple(dict.fromkeys((*total.went_out, *tally.went_out))),
+            total.n_stays + tally.n_stays,
+            total.stayed_ms + tally.stayed_ms,
+        )
+    return total
+
+
+@dataclass(frozen=True)
+class CountLine(_Counting):
+    """Count the objects that cross a line, by direction.
+
+    Walking from `start` to `end`, an object that comes from the left goes `in`.
+    """
+
+    start: Point
+    """x, y in pixels of the original image."""
+    end: Point
+
+    _has_inside = False
+
+    def check(self) -> None:
+        """Refuse a line without length and numbers that cannot be."""
+        super().check()
+        if self.start == self.end:
+            raise PipelineError(f"CountLine: `start` and `end` must differ; got {self.start}")
+
+    def _border(self) -> Border:
+        return Border(
+            lambda points: distance_to_line(_array(points), self.start, self.end).tolist(),
+            lambda before, after: crosses(before, after, self.start, self.end),
+            self._anchor_of,
+            self.margin,
+        )
+
+    def _event(self, change: Change) -> dict[str, Any] | None:
+        if change.before is None or not change.now.met:
+            return None
+        return {"kind": "crossed", "direction": "in" if change.now.inside else "out"}
+
+
+@dataclass(frozen=True)
+class Zone(_Counting):
+    """Tell who enters and exits a polygon, how long each stays, and how many are inside."""
+
+    corners: tuple[Point, ...]
+    """x, y of three or more, in order, in pixels of the original image."""
+
+    _has_inside = True
+
+    def check(self) -> None:
+        """Refuse a polygon without an inside and numbers that cannot be."""
+        super().check()
+        if len(set(self.corners)) < 3:
+            raise PipelineError(
+                f"Zone: `corners` must be three or more points; got {list(self.corners)}"
+            )
+
+    def _border(self) -> Border:
+        return Border(
+            lambda points: distance_to_polygon(_array(points), self.corners).tolist(),
+            lambda before, after: True,
+            self._anchor_of,
+            self.margin,
+        )
+
+    def _event(self, change: Change) -> dict[str, Any] | None:
+        if change.now.inside:
+            return {"kind": "entered"}
+        if change.before is None:
+            return None
+        return {"kind": "exited", "duration_ms": change.stayed_ms}
+
+
+def _array(points: list[Point]) -> Any:
+    return np.array(points, np.float64).reshape(-1, 2)
