@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
 from sightflow.chunks import ChunkResult, Frame, Recognised, chunked
 from sightflow.delivery import Delivery, Place, finish
+from sightflow.interrupts import noticing_interrupts
 from sightflow.keyed import Memory, open_keyed
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
@@ -24,6 +25,7 @@ def run(
     settings: RunSettings | None = None,
     *,
     on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Run a pipeline to its end in this process.
 
@@ -32,6 +34,8 @@ def run(
         settings: how; defaults fit a CPU.
         on_progress: told the ledger so far and how many images there are (None: nobody knows, the
             source is a stream), now and then.
+        stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
+            is, and its output appears. A source of claims has an end of its own.
 
     Returns:
         The ledger and the times of the run; the output is in the sinks.
@@ -47,7 +51,9 @@ def run(
         for sink in sinks:
             resources.callback(sink.discard)
         context = Context("chain", settings.inference(n_workers=1), resources=resources)
-        n_images, work = _work(pipeline, settings, context)
+        patience = int(isinstance(pipeline.source, StreamSource))
+        interrupts = resources.enter_context(noticing_interrupts(patience=patience))
+        n_images, work = _work(pipeline, settings, context, lambda: interrupts.came or stop())
         delivery = Delivery(sinks, Place())
         resources.callback(delivery.close)
         for result in _results(pipeline, work, context):
@@ -58,13 +64,13 @@ def run(
 
 
 def _work(
-    pipeline: Pipeline, settings: RunSettings, context: Context
+    pipeline: Pipeline, settings: RunSettings, context: Context, stop: Callable[[], bool]
 ) -> tuple[int | None, Iterator[Recognised]]:
     """Open the chain; return how many images there are and what becomes of them, by chunk."""
     recognise = open_recogniser(pipeline, settings, context)
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
-        return None, (recognise_frame(frame, recognise) for frame in _frames(stream))
+        return None, (recognise_frame(frame, recognise) for frame in _frames(stream, stop))
     chunks = list(
         chunked(pipeline.source.claims(), settings.batch_size, by_source=bool(pipeline.keyed))
     )
@@ -73,11 +79,11 @@ def _work(
     return sum(chunk.n_images for chunk in chunks), work
 
 
-def _frames(stream: Stream) -> Iterator[Frame]:
-    """Yield the frames of a stream until it ends."""
+def _frames(stream: Stream, stop: Callable[[], bool]) -> Iterator[Frame]:
+    """Yield the frames of a stream until it ends, or is to stop."""
     state = StreamState()
     while not state.has_ended:
-        for behind, frame in listen(stream, state, _LISTEN_S):
+        for behind, frame in listen(stream, state, _LISTEN_S, stop=stop()):
             yield frame
             state = behind
 

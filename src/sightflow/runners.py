@@ -15,6 +15,7 @@ def run(
     settings: RunSettings | None = None,
     *,
     on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Run a pipeline to its end.
 
@@ -23,6 +24,8 @@ def run(
         settings: how, and with which runner; embedded Flink where it says nothing else.
         on_progress: told the ledger so far and how many images there are (None: nobody knows, the
             source is a stream), now and then.
+        stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
+            is, and its output appears. A source of claims has an end of its own.
 
     Returns:
         The ledger and the times of the run; the output is in the sinks.
@@ -32,7 +35,7 @@ def run(
     """
     settings = settings or RunSettings()
     if settings.runner == "inline":
-        return inline.run(pipeline, settings, on_progress=on_progress)
+        return inline.run(pipeline, settings, on_progress=on_progress, stop=stop)
     from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
 
-    return run_on_flink(pipeline, settings, on_progress=on_progress)
+    return run_on_flink(pipeline, settings, on_progress=on_progress, stop=stop)

@@ -249,6 +249,27 @@ def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path, interruptible)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+@pytest.mark.parametrize("runner", ["flink", "inline"])
+def test_ctrl_c_ends_a_stream_and_its_output_appears(runner, tmp_path, interruptible):
+    out = tmp_path / "out.jsonl"
+    pipeline = Pipeline(Offered(100_000, interval_s=0.002)).apply("bright", Bright())
+    sent = []
+
+    def interrupt(ledger, n_images):
+        if ledger.read >= 50 and not sent:
+            sent.append(ledger.read)
+            signal.raise_signal(signal.SIGINT)
+
+    summary = run(
+        pipeline.write("out", JsonLines(str(out))),
+        RunSettings(runner=runner),
+        on_progress=interrupt,
+    )
+
+    assert 50 <= summary.ledger.read < 5_000
+    assert len(out.read_bytes().splitlines()) == summary.ledger.recognised
+
+
 def test_flinks_page_can_be_opened_while_the_job_runs(tmp_path):
     photos = fill_folder(tmp_path / "photos", 30)
     pipeline = Pipeline(Directory(str(photos)), name="a job to look at").apply("slow", Slow(0.1))

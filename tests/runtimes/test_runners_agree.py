@@ -148,3 +148,24 @@ def test_keyed_steps_of_a_stream_remember_the_same_on_flink_as_inline(tmp_path):
     inline, flink = ((tmp_path / f"{n}.jsonl").read_bytes() for n in ("inline", "flink"))
     assert inline == flink
     assert b'"model_version":"147"' in inline
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("runner", ["inline", "flink"])
+def test_a_stream_that_is_stopped_has_its_output(runner, tmp_path):
+    pipeline = Pipeline(Offered(100_000, interval_s=0.002)).apply("count", Count())
+    out = JsonLines(str(tmp_path / "out.jsonl"))
+    described = pipeline.write("out", out).write("events", JsonEvents(str(tmp_path / "events")))
+    seen = [0]
+
+    def note(ledger, n_images):
+        seen[0] = ledger.read
+
+    summary = run(
+        described, RunSettings(runner=runner), on_progress=note, stop=lambda: seen[0] >= 50
+    )
+
+    assert 50 <= summary.ledger.read < 5_000
+    lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
+    assert len(lines) == summary.ledger.recognised == summary.ledger.read
+    assert f'"sequence":{len(lines)}'.encode() in (tmp_path / "events").read_bytes()

@@ -41,6 +41,11 @@ class Job:
         return self.directory / "progress.json"
 
     @property
+    def stop_mark(self) -> Path:
+        """The file whose existence ends a stream."""
+        return self.directory / "stop"
+
+    @property
     def manifest(self) -> Manifest:
         """The claims of the run."""
         return Manifest(self.directory / "claims.jsonl")
@@ -62,7 +67,7 @@ class Job:
         env = self._environment()
         description = self.pipeline, self.settings, self.inference
         if isinstance(self.pipeline.source, StreamSource):
-            frames = self._frames(env, ReadStream(self.pipeline.source))
+            frames = self._frames(env, ReadStream(self.pipeline.source, self.stop_mark))
             results = frames.map(RecogniseFrame(*description), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)

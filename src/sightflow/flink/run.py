@@ -1,15 +1,12 @@
 """Run a pipeline on embedded Flink: a cluster inside one Java process on this machine."""
 
 import shutil
-import signal
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -20,6 +17,7 @@ from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
 from sightflow.flink.start import start
+from sightflow.interrupts import noticing_interrupts
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.settings import RunSettings
@@ -36,6 +34,7 @@ def run(
     settings: RunSettings | None = None,
     *,
     on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Run a pipeline to its end on embedded Flink.
 
@@ -44,6 +43,8 @@ def run(
         settings: how.
         on_progress: told the ledger so far and how many images there are (None: nobody knows, the
             source is a stream), now and then.
+        stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
+            is, and its output appears. A source of claims has an end of its own.
 
     Returns:
         The ledger and the times of the run; the output is in the sinks.
@@ -71,7 +72,7 @@ def run(
         if n_chunks != 0:
             java.result()
             with _java_errors():
-                place = _execute(job, n_chunks, n_images, on_progress)
+                place = _execute(job, n_chunks, n_images, on_progress, stop)
         return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
 
 
@@ -105,18 +106,21 @@ def _execute(
     n_chunks: int | None,
     n_images: int | None,
     on_progress: Callable[[Ledger, int | None], None],
+    stop: Callable[[], bool],
 ) -> Place:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
     client = job.build(n_chunks).execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
     try:
-        with _noticing_interrupts() as check_interrupts:
+        with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not result.done() and not place.is_complete(n_chunks):
                 time.sleep(_POLL_S)
                 place = _place(job.progress)
                 on_progress(place.ledger, n_images)
-                check_interrupts()
+                interrupts.check()
+                if interrupts.came or stop():
+                    job.stop_mark.touch()
         if place.is_complete(n_chunks):
             _end(client, result)
         else:
@@ -130,34 +134,6 @@ def _execute(
     if not place.is_complete(n_chunks):
         raise JobError("the job restarted while it ended, and its output is cut; run it again")
     return place
-
-
-@contextmanager
-def _noticing_interrupts() -> Iterator[Callable[[], None]]:
-    """Give a function that raises `KeyboardInterrupt` if there was a Ctrl-C.
-
-    Python raises it wherever the main thread is. In a finalizer it is lost, and py4j has many: each
-    object of Java that is no longer needed is told to Java.
-    """
-    came: list[int] = []
-
-    def check() -> None:
-        if came:
-            raise KeyboardInterrupt
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield check  # a handler of the caller's own decides what Ctrl-C means
-        return
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end(client: Any, result: Any) -> None:

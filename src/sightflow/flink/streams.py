@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -30,9 +31,10 @@ class ReadStream(KeyedProcessFunction):
     only come between ticks, so that a restart goes on behind the last image of the checkpoint.
     """
 
-    def __init__(self, source: StreamSource) -> None:
-        """Take the description; work begins in `open`."""
+    def __init__(self, source: StreamSource, stop_mark: Path) -> None:
+        """Take the description; work begins in `open`. Once `stop_mark` exists the stream ends."""
         self._source = source
+        self._stop_mark = stop_mark
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
@@ -57,7 +59,8 @@ class ReadStream(KeyedProcessFunction):
                 if not self._streams:
                     context = Context("read", resources=self._resources)
                     self._streams.append(self._source.open_stream(context, first.position))
-                for state, frame in listen(self._streams[0], first, TICK_S * _LISTENING):
+                stop, for_s = self._stop_mark.exists(), TICK_S * _LISTENING
+                for state, frame in listen(self._streams[0], first, for_s, stop=stop):
                     yield frame.encode()
                     last = state
             if last != first:
