@@ -12,7 +12,7 @@ import numpy as np
 from sightflow.protocols import Context, Fold, Outcome, Process
 from sightflow.records import Detections, Event, ImageRecord, ModelUse, Rejected
 
-__all__ = ["Bright", "Count", "FailOnce", "FailWith", "Slow"]
+__all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Slow"]
 
 
 class _Step:
@@ -45,6 +45,33 @@ class Bright(_Step):
             return replace(record, detections=found, models=(*record.models, use))
 
         return lambda records: [measure(record) for record in records]
+
+
+@dataclass(frozen=True)
+class FindBlocks(_Step):
+    """Finds the red blocks that tests draw, each by its columns; no model."""
+
+    def open(self, context: Context) -> Process:
+        """Return the function that looks for red."""
+
+        def find(record: ImageRecord) -> Outcome:
+            red = (record.pixels[..., 0] > 150) & (record.pixels[..., 2] < 100)
+            columns = np.flatnonzero(red.any(axis=0))
+            groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+            boxes = []
+            for group in groups if len(columns) else ():
+                rows = np.flatnonzero(red[:, group].any(axis=1))
+                boxes.append([group[0], rows[0], group[-1] + 1, rows[-1] + 1])
+            n = len(boxes)
+            found = Detections(
+                np.array(boxes, np.float32).reshape(-1, 4),
+                np.full(n, 0.9, np.float32),
+                np.zeros(n, np.int32),
+                ("block",) * n,
+            )
+            return replace(record, detections=found)
+
+        return lambda records: [find(record) for record in records]
 
 
 @dataclass(frozen=True)

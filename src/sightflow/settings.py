@@ -48,6 +48,9 @@ class RunSettings:
     """Time between checkpoints of a Flink job."""
     restart_attempts: int = 0
     """How often a failed Flink job goes on from its last checkpoint before it fails for good."""
+    state_dir: str | None = None
+    """Folder for the checkpoints of a Flink job. A job that died or was stopped goes on from the
+    last one when it is run again, with any number of workers; None: it starts anew."""
     web_ui_port: int | None = None
     """Port of Flink's web page and REST on the loopback address; None takes any free one."""
 

@@ -116,9 +116,9 @@ def test_missing_java_is_told_before_anything_is_listed(tmp_path, monkeypatch):
         run(pipeline)
 
 
-def test_checkpoints_pass_while_the_workers_of_a_stream_are_behind(tmp_path):
+def test_checkpoints_pass_while_the_workers_of_a_stream_are_behind(tmp_path, free_port):
     pipeline = Pipeline(Offered(500, grain=200)).apply("slow", Slow(0.05))
-    settings = RunSettings(web_ui_port=_free_port(), checkpoint_interval_ms=500)
+    settings = RunSettings(web_ui_port=free_port, checkpoint_interval_ms=500)
 
     def checkpoints(rest) -> int:
         job = rest("/jobs")["jobs"][0]["id"]
@@ -270,10 +270,10 @@ def test_ctrl_c_ends_a_stream_and_its_output_appears(runner, tmp_path, interrupt
     assert len(out.read_bytes().splitlines()) == summary.ledger.recognised
 
 
-def test_flinks_page_can_be_opened_while_the_job_runs(tmp_path):
+def test_flinks_page_can_be_opened_while_the_job_runs(tmp_path, free_port):
     photos = fill_folder(tmp_path / "photos", 30)
     pipeline = Pipeline(Directory(str(photos)), name="a job to look at").apply("slow", Slow(0.1))
-    settings = RunSettings(web_ui_port=_free_port())
+    settings = RunSettings(web_ui_port=free_port)
 
     def running(rest) -> list[str]:
         return [job["name"] for job in rest("/jobs/overview")["jobs"] if job["state"] == "RUNNING"]
@@ -282,10 +282,10 @@ def test_flinks_page_can_be_opened_while_the_job_runs(tmp_path):
     assert _seen_while_running(described, settings, running) == ["a job to look at"]
 
 
-def test_the_metrics_of_the_workers_are_there_over_rest(tmp_path):
+def test_the_metrics_of_the_workers_are_there_over_rest(tmp_path, free_port):
     photos = fill_folder(tmp_path / "photos", 60)
     pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.2))
-    settings = RunSettings(web_ui_port=_free_port())
+    settings = RunSettings(web_ui_port=free_port)
 
     def metrics(rest) -> dict[str, float]:
         job = rest("/jobs")["jobs"][0]["id"]
@@ -353,9 +353,3 @@ def _wait_for_results(path: Path) -> None:
     while not path.exists() or not path.stat().st_size:
         assert time.monotonic() < deadline, "waited for 60 s"
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -59,12 +59,15 @@ class Job:
         chunks = chunked(source.claims(), self.settings.batch_size, by_source=by_source)
         return self.manifest.write(chunks)
 
-    def build(self, n_chunks: int | None) -> StreamExecutionEnvironment:
+    def build(
+        self, n_chunks: int | None, snapshot: Path | None = None
+    ) -> StreamExecutionEnvironment:
         """Return an environment with the job: read -> recognise -> remember -> deliver.
 
-        Recognition is parallel by chunk, keyed steps are parallel by stream.
+        Recognition is parallel by chunk, keyed steps are parallel by stream. It goes on from a
+        checkpoint or savepoint, whatever the number of workers was.
         """
-        env = self._environment()
+        env = self._environment(snapshot)
         description = self.pipeline, self.settings, self.inference
         if isinstance(self.pipeline.source, StreamSource):
             frames = self._frames(env, ReadStream(self.pipeline.source, self.stop_mark))
@@ -94,7 +97,7 @@ class Job:
         frames.name("read").uid("read").set_parallelism(1)
         return frames.rebalance()
 
-    def _environment(self) -> StreamExecutionEnvironment:
+    def _environment(self, snapshot: Path | None) -> StreamExecutionEnvironment:
         """Return an environment with every setting that matters; Java must be up."""
         attempts = self.settings.restart_attempts
         retry = {"restart-strategy.type": "none"}
@@ -113,12 +116,15 @@ class Job:
             "execution.buffer-timeout.interval": "0 ms",  # what is there goes on at once
             "execution.checkpointing.interval": f"{self.settings.checkpoint_interval_ms} ms",
             "execution.checkpointing.dir": f"{self.directory.as_uri()}/checkpoints",
-            "io.tmp.dirs": str(self.directory),
+            "execution.checkpointing.savepoint-dir": f"{self.directory.as_uri()}/savepoints",
+            "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+            "io.tmp.dirs": str(self.directory / "tmp"),
             "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
             "rest.address": "127.0.0.1",
             "rest.bind-address": "127.0.0.1",
             "rest.bind-port": str(self.settings.web_ui_port or 0),
             **retry,
+            **({} if snapshot is None else {"execution.state-recovery.path": snapshot.as_uri()}),
         }.items():
             configuration.set_string(key, value)
         env = StreamExecutionEnvironment.get_execution_environment(configuration)

@@ -16,6 +16,7 @@ from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
+from sightflow.flink.rundir import run_directory
 from sightflow.flink.start import start
 from sightflow.interrupts import noticing_interrupts
 from sightflow.ledger import Ledger, Summary
@@ -63,16 +64,22 @@ def run(
     if settings.device not in ("auto", "cpu"):
         for model in pipeline.models:
             model.load(inference)  # raises where the device is not there
-    with _run_directory(pipeline) as directory:
-        job = Job(pipeline, settings, inference, workers, directory)
-        n_chunks, n_images = job.list_work()
-        sinks = [sink for _, sink in pipeline.result_sinks]
-        Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
+    with run_directory(pipeline, settings.state_dir) as directory:
+        job = Job(pipeline, settings, inference, workers, directory.path)
+        snapshot = directory.snapshot
+        if snapshot is None:
+            n_chunks, n_images = job.list_work()
+            directory.note(pipeline, n_chunks, n_images)
+            sinks = [sink for _, sink in pipeline.result_sinks]
+            Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
+        else:
+            n_chunks, n_images = directory.work(pipeline)
         place = Place()
         if n_chunks != 0:
             java.result()
             with _java_errors():
-                place = _execute(job, n_chunks, n_images, on_progress, stop)
+                environment = job.build(n_chunks, snapshot)
+                place = _execute(job, environment, (n_chunks, n_images), on_progress, stop)
         return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
 
 
@@ -89,27 +96,16 @@ def _check_port(port: int | None) -> None:
             ) from error
 
 
-@contextmanager
-def _run_directory(pipeline: Pipeline) -> Iterator[Path]:
-    """Give a folder for what the run needs; leave nothing unfinished behind."""
-    directory = Path(tempfile.mkdtemp(prefix="sightflow-run-"))
-    try:
-        yield directory
-    finally:
-        for _, sink in pipeline.result_sinks:
-            sink.discard()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def _execute(
     job: Job,
-    n_chunks: int | None,
-    n_images: int | None,
+    environment: Any,
+    work: tuple[int | None, int | None],
     on_progress: Callable[[Ledger, int | None], None],
     stop: Callable[[], bool],
 ) -> Place:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
-    client = job.build(n_chunks).execute_async(job.pipeline.name)
+    n_chunks, n_images = work
+    client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
     try:
@@ -132,7 +128,7 @@ def _execute(
         raise
     place = _place(job.progress)
     if not place.is_complete(n_chunks):
-        raise JobError("the job restarted while it ended, and its output is cut; run it again")
+        raise JobError("the job ended before all was delivered; run it again")
     return place
 
 
