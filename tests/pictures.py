@@ -4,10 +4,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from sightflow.testing import draw_scene, encode_image
 
-__all__ = ["draw_video", "fill_folder"]
+__all__ = ["draw_number", "draw_video", "fill_folder", "read_number"]
+
+_N_BITS = 8
 
 
 def fill_folder(folder: Path, n_images: int) -> Path:
@@ -38,3 +41,20 @@ def draw_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def draw_number(number: int, width: int = 96, height: int = 64) -> npt.NDArray[np.uint8]:
+    """Return a picture that shows a number modulo 256: eight blocks, black for 0, white for 1."""
+    pixels = np.full((height, width, 3), 16, np.uint8)
+    block = width // _N_BITS
+    for bit in range(_N_BITS):
+        if number >> bit & 1:
+            pixels[:, bit * block : (bit + 1) * block] = 235
+    return pixels
+
+
+def read_number(pixels: npt.NDArray[np.uint8]) -> int:
+    """Return the number that a picture shows."""
+    block = pixels.shape[1] // _N_BITS
+    middle = pixels[pixels.shape[0] // 2, block // 2 :: block].mean(axis=1)
+    return sum(1 << bit for bit in range(_N_BITS) if middle[bit] > 128)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sightflow.sinks import Parquet as Parquet
     from sightflow.sources import Directory as Directory
     from sightflow.sources import Union as Union
+    from sightflow.sources.live import Live as Live
     from sightflow.sources.video import Video as Video
     from sightflow.tasks import Classify as Classify
     from sightflow.tasks import Detect as Detect
@@ -38,6 +39,7 @@ _PLACES = {
     "ImageFolder": "sightflow.sinks",
     "JsonEvents": "sightflow.sinks",
     "JsonLines": "sightflow.sinks",
+    "Live": "sightflow.sources.live",
     "ModelFile": "sightflow.models",
     "Parquet": "sightflow.sinks",
     "Pipeline": "sightflow.pipeline",

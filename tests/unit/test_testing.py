@@ -8,7 +8,7 @@ from tests.steps import Count
 from tests.streams import Offered
 
 from sightflow.protocols import Context, Fold, Stream
-from sightflow.records import EncodedImage, ImageRecord, Rejected
+from sightflow.records import EncodedImage, ImageRecord, Rejected, Skipped
 from sightflow.testing import check_keyed_operator, check_stream
 
 
@@ -111,3 +111,39 @@ class Mutating(Count):
 def test_a_keyed_step_that_changes_its_state_in_place_is_found() -> None:
     with pytest.raises(AssertionError, match="states must not be changed in place"):
         check_keyed_operator(Mutating())
+
+
+@dataclass(frozen=True)
+class Passing(Offered):
+    """It cannot show again what it showed: opened at a position, two pictures have passed."""
+
+    def open_stream(self, context: Context, position: str | None) -> Stream:
+        return super().open_stream(context, str(int(position) + 2) if position else None)
+
+
+def test_a_stream_that_cannot_be_replayed_must_only_give_new_names() -> None:
+    assert len(check_stream(Passing(6), replays=False)) == 6
+    with pytest.raises(AssertionError, match="a stream must give those behind it"):
+        check_stream(Passing(6))
+    with pytest.raises(AssertionError, match=r"a stream gave it again: .*0\.jpg"):
+        check_stream(Forgetful(6), replays=False)
+
+
+@dataclass(frozen=True)
+class Skipping(Offered):
+    """It is asked too seldom: every other picture is left out."""
+
+    def open_stream(self, context: Context, position: str | None) -> Stream:
+        stream = super().open_stream(context, position)
+        poll = stream.poll
+        stream.poll = lambda timeout_s: _left_out(poll(timeout_s))  # type: ignore[method-assign]
+        return stream
+
+
+def _left_out(image: EncodedImage | Rejected | None) -> EncodedImage | Rejected | Skipped | None:
+    return Skipped(image.origin, 1) if image and image.origin.sequence % 2 else image
+
+
+def test_what_a_stream_skips_counts_as_given() -> None:
+    skipped = [isinstance(outcome, Skipped) for outcome in check_stream(Skipping(5))]
+    assert skipped == [False, True, False, True, False]

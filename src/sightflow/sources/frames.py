@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 from sightflow.errors import DecodeError
 from sightflow.sources.storage import Reader
 
-__all__ = ["Decoder", "Frame", "Listing", "list_frames"]
+__all__ = ["Decoder", "Frame", "Listing", "list_frames", "upright"]
 
 Frame = tuple[int, int, int]
 """(frame number, presentation timestamp in ticks of the stream, `event_time_ms`)."""
@@ -169,6 +171,12 @@ def list_frames(reader: Reader, uri: str) -> Listing:
     packets.sort()
     lasts_s = (packets[-1][0] - packets[0][0]) * tick
     return Listing(packets, tick, complete=lasts_s > promised_s - _MAX_MISSING_S)
+
+
+def upright(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """Return a decoded frame as uint8 [H, W, 3] RGB, turned as its display orientation asks."""
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
 
 
 _NO_TIMESTAMPS = "frames without timestamps; `ffmpeg -i IN -c copy OUT.mp4` adds them"

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import av
-import numpy as np
 
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
-from sightflow.sources.frames import Decoder, Frame, list_frames
+from sightflow.sources.frames import Decoder, Frame, list_frames, upright
 from sightflow.sources.naming import as_paths, labelled, name_under
 from sightflow.sources.storage import Reader, list_files
 
@@ -118,7 +117,6 @@ def _outcome(
     """Return a decoded frame as an upright record."""
     if frame is None:
         return Rejected(origin, context.step, "corrupt", "the video has no frame at this time")
-    pixels = frame.to_ndarray(format="rgb24")
-    pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
+    pixels = upright(frame)
     height, width = pixels.shape[:2]
     return ImageRecord(origin, width, height, pixels)

@@ -1,6 +1,6 @@
 """Segments of a video give every frame once, in order, and each is the frame that it says it is.
 
-The videos are made here: each frame carries its number as six blocks, black for 0, white for 1.
+The videos are made here: each frame carries its number, see `tests.pictures.draw_number`.
 """
 
 import struct
@@ -13,9 +13,8 @@ from typing import Any
 import av
 import fsspec
 import numpy as np
-import numpy.typing as npt
 import pytest
-from tests.pictures import draw_video
+from tests.pictures import draw_number, draw_video, read_number
 
 from sightflow.errors import PipelineError, SourceError
 from sightflow.records import Claim, ImageRecord, Rejected
@@ -23,22 +22,6 @@ from sightflow.sources.video import Video
 from sightflow.testing import a_context, check_source
 
 N_FRAMES, GOP, FPS = 50, 12, 25
-N_BITS = 6
-
-
-def draw_number(number: int, width: int = 96, height: int = 64) -> npt.NDArray[np.uint8]:
-    pixels = np.full((height, width, 3), 16, np.uint8)
-    block = width // N_BITS
-    for bit in range(N_BITS):
-        if number >> bit & 1:
-            pixels[:, bit * block : (bit + 1) * block] = 235
-    return pixels
-
-
-def read_number(pixels: npt.NDArray[np.uint8]) -> int:
-    block = pixels.shape[1] // N_BITS
-    middle = pixels[pixels.shape[0] // 2, block // 2 :: block].mean(axis=1)
-    return sum(1 << bit for bit in range(N_BITS) if middle[bit] > 128)
 
 
 def write_video(
