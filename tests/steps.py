@@ -12,7 +12,7 @@ import numpy as np
 from sightflow.protocols import Context, Fold, Outcome, Process
 from sightflow.records import Detections, Event, ImageRecord, ModelUse, Rejected
 
-__all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Slow"]
+__all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Old", "Slow"]
 
 
 class _Step:
@@ -111,6 +111,26 @@ class FailOnce(_Step):
             return records
 
         return process
+
+
+@dataclass(frozen=True)
+class Old(_Step):
+    """Rejects images that were taken long ago; slow, so that a queue would form."""
+
+    max_age_s: float
+    delay_s: float
+
+    def open(self, context: Context) -> Process:
+        """Return a function that looks at the clock."""
+
+        def look(record: ImageRecord) -> Outcome:
+            age_s = time.time() - record.origin.event_time_ms / 1000
+            time.sleep(self.delay_s)
+            if age_s <= self.max_age_s:
+                return record
+            return Rejected(record.origin, context.step, "old", f"{age_s:.1f} s")
+
+        return lambda records: [look(record) for record in records]
 
 
 @dataclass(frozen=True)

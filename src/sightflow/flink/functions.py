@@ -16,6 +16,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
 from sightflow.chunks import Chunk, ChunkResult, Frame, Recognised
 from sightflow.delivery import Delivery, Place
+from sightflow.flink.credits import credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.pipeline import Pipeline
@@ -128,13 +129,25 @@ class RecogniseChunk(_Worker):
 class RecogniseFrame(_Worker):
     """The fused recognition operator of a stream: one encoded frame to its encoded result."""
 
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, directory: Path
+    ) -> None:
+        """Take the description, and the folder of the run."""
+        super().__init__(pipeline, settings, inference)
+        self._directory = directory
+
+    def _open_source(self, context: Context) -> None:
+        self._credits = credits_of(self._directory)
+
     def map(self, value: bytes) -> bytes:
         """Recognise one image."""
         with reporting():
             frame = Frame.decode(value)
             waited_s = max(0.0, time.time() - frame.read_at)  # a clock may be set back
             self._metrics.observe("queue_ms", waited_s * 1e3)
-            return self._encode(recognise_frame(frame, self._recognise))
+            result = self._encode(recognise_frame(frame, self._recognise))
+            self._credits.give()
+            return result
 
 
 def preload(pipeline: Pipeline, inference: Inference) -> None:

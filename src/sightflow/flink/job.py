@@ -70,8 +70,10 @@ class Job:
         env = self._environment(snapshot)
         description = self.pipeline, self.settings, self.inference
         if isinstance(self.pipeline.source, StreamSource):
-            frames = self._frames(env, ReadStream(self.pipeline.source, self.stop_mark))
-            results = frames.map(RecogniseFrame(*description), _bytes())
+            frames = self._frames(
+                env, ReadStream(self.pipeline.source, self.directory, self.workers)
+            )
+            results = frames.map(RecogniseFrame(*description, self.directory), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)
             results = chunks.map(RecogniseChunk(*description, self.manifest), _bytes())

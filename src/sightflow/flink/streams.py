@@ -9,7 +9,9 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.failures import reporting
+from sightflow.flink.metrics import FlinkMetrics
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
 
@@ -20,6 +22,8 @@ TICK_S = 0.02
 
 _LISTENING = 0.9
 """Part of the time until the next tick in which the stream is listened to."""
+_IMAGES_PER_WORKER = 2
+"""One that is recognised and one that waits, so that no worker does."""
 _WAITED_MS = 2 * TICK_S * 1000
 """A tick that is older was waiting."""
 
@@ -31,16 +35,23 @@ class ReadStream(KeyedProcessFunction):
     only come between ticks, so that a restart goes on behind the last image of the checkpoint.
     """
 
-    def __init__(self, source: StreamSource, stop_mark: Path) -> None:
-        """Take the description; work begins in `open`. Once `stop_mark` exists the stream ends."""
+    def __init__(self, source: StreamSource, directory: Path, n_workers: int) -> None:
+        """Take the description; work begins in `open`.
+
+        Once there is `stop` in the folder of the run, the stream ends.
+        """
         self._source = source
-        self._stop_mark = stop_mark
+        self._directory = directory
+        self._limit = n_workers * _IMAGES_PER_WORKER
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
         self._state = runtime_context.get_state(
             ValueStateDescriptor("stream", Types.PICKLED_BYTE_ARRAY())
         )
+        self._credits = credits_of(self._directory)
+        self._credits.reset()
+        self._metrics = FlinkMetrics(runtime_context)
         self._resources = ExitStack()
         self._streams: list[Stream] = []
         self._last: StreamState | None = None
@@ -57,10 +68,10 @@ class ReadStream(KeyedProcessFunction):
             first = last = self._last if self._last is not None else self._restored()
             if not first.has_ended:
                 if not self._streams:
-                    context = Context("read", resources=self._resources)
-                    self._streams.append(self._source.open_stream(context, first.position))
-                stop, for_s = self._stop_mark.exists(), TICK_S * _LISTENING
+                    self._streams.append(self._opened(first.position))
+                stop, for_s = (self._directory / "stop").exists(), TICK_S * _LISTENING
                 for state, frame in listen(self._streams[0], first, for_s, stop=stop):
+                    self._credits.take()
                     yield frame.encode()
                     last = state
             if last != first:
@@ -70,6 +81,12 @@ class ReadStream(KeyedProcessFunction):
     def close(self) -> None:
         """Release what the stream holds."""
         self._resources.close()
+
+    def _opened(self, position: str | None) -> Stream:
+        """Return the stream, opened at a position."""
+        context = Context("read", metrics=self._metrics, resources=self._resources)
+        stream = self._source.open_stream(context, position)
+        return Rationed(stream, self._credits, self._limit)
 
     def _restored(self) -> StreamState:
         """Return the state of the checkpoint; keyed state can be read from the first record on."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import simplejpeg
+from av.stream import Discard
 
 from sightflow.errors import DecodeError, SourceError
 from sightflow.sources.addresses import as_device, has_no_such_host
@@ -86,7 +87,7 @@ class Connection:
         self._comes_in_pieces = container.format.name in _COMES_IN_PIECES
         for stream in container.streams:
             if stream is not self._stream:
-                stream.discard = "all"
+                stream.discard = Discard.all
 
     @property
     def is_recorded(self) -> bool:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import simplejpeg
 from tests.pictures import draw_number, draw_video, read_number
@@ -462,6 +464,23 @@ def test_a_file_is_played_and_ends(tmp_path: Path) -> None:
         outcomes = poll_to_the_end(stream)
     assert counted(outcomes) == list(range(20))
     assert simplejpeg.decode_jpeg(pictures(outcomes)[0].data).shape == (240, 320, 3)
+
+
+def test_sound_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "talk.mp4"
+    with av.open(str(path), "w") as file:
+        video, sound = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=44_100)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(draw_number(number), format="rgb24")
+            file.mux(video.encode(frame))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 2_048), np.float32), "fltp", "mono")
+        silence.sample_rate = 44_100
+        file.mux(sound.encode(silence))
+        file.mux(video.encode(None))
+        file.mux(sound.encode(None))
+    with opened(a_live(str(path))) as stream:
+        assert counted(poll_to_the_end(stream)) == list(range(10))
 
 
 def test_a_file_of_the_web_without_a_stated_length_of_time_ends_too(recording: Path) -> None:
