@@ -40,12 +40,12 @@ def test_jobs_do_not_share_credits_and_leave_none_behind(tmp_path):
     other.mkdir()
     away = credits_of(one)
     away.take()
-    assert credits_of(one) is credits
+    assert credits_of(one) is away
     assert credits_of(other).wait(1, 0.0)
     one.rmdir()
     credits_of(other)
     one.mkdir()
-    assert credits_of(one) is not credits
+    assert credits_of(one) is not away
 
 
 @pytest.mark.flink
