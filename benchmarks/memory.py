@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,17 @@ run(pipeline.write("results", JsonLines({results!r})))
 """
 
 
-def watch(command: list[str]) -> list[dict[str, Any]]:
-    """Run a command and return the resident memory of its processes, in MiB, once a second."""
+def watch(command: list[str], more: Callable[[], dict[str, Any]] = dict) -> list[dict[str, Any]]:
+    """Run a command and return the resident memory of its processes, in MiB, once a second.
+
+    Beside it stands what `more` returns.
+    """
     process = subprocess.Popen(command, cwd=HERE)
     driver = psutil.Process(process.pid)
     started = time.monotonic()
     samples = []
     while process.poll() is None:
-        sample: dict[str, Any] = {"s": round(time.monotonic() - started, 1)}
+        sample: dict[str, Any] = {"s": round(time.monotonic() - started, 1), **more()}
         for member in (driver, *driver.children()):
             try:
                 role = "driver" if member == driver else member.name()
