@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sightflow.sinks import ImageFolder as ImageFolder
     from sightflow.sinks import JsonLines as JsonLines
     from sightflow.sinks import Parquet as Parquet
+    from sightflow.sinks.video import AnnotatedVideo as AnnotatedVideo
     from sightflow.sources import Directory as Directory
     from sightflow.sources import Union as Union
     from sightflow.sources.video import Video as Video
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AnnotatedImages": "sightflow.sinks",
+    "AnnotatedVideo": "sightflow.sinks.video",
     "Classify": "sightflow.tasks",
     "Detect": "sightflow.tasks",
     "Directory": "sightflow.sources",
