@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sightflow.sinks import JsonEvents as JsonEvents
     from sightflow.sinks import JsonLines as JsonLines
     from sightflow.sinks import Parquet as Parquet
+    from sightflow.sinks.video import AnnotatedVideo as AnnotatedVideo
     from sightflow.sources import Directory as Directory
     from sightflow.sources import Union as Union
     from sightflow.sources.live import Live as Live
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "AnnotatedImages": "sightflow.sinks",
+    "AnnotatedVideo": "sightflow.sinks.video",
     "Classify": "sightflow.tasks",
     "CountLine": "sightflow.tasks.zones",
     "Detect": "sightflow.tasks",

@@ -1,7 +1,7 @@
 """Every registered sink keeps its promises. A new sink needs an example here."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import ImageSink, ResultSink
 from sightflow.records import Event, event_row, result_row
 from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, Parquet
+from sightflow.sinks.video import AnnotatedVideo, Outline
 from sightflow.sources import Directory
-from sightflow.testing import a_context, a_record, an_origin
+from sightflow.testing import a_context, a_record, an_origin, encode_image
 
-AT_LEAST = 5
+AT_LEAST = 6
+GATE = Outline("gate", ((0.0, 5.5), (32.0, 20.0)), closed=False)
 
 EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "AnnotatedImages": lambda folder: AnnotatedImages(str(folder / "pictures")),
+    "AnnotatedVideo": lambda folder: AnnotatedVideo(str(folder / "boxed.mp4"), outlines=(GATE,)),
     "ImageFolder": lambda folder: ImageFolder(str(folder / "pictures"), format="png"),
     "JsonEvents": lambda folder: JsonEvents(str(folder / "events.jsonl")),
     "JsonLines": lambda folder: JsonLines(str(folder / "results.jsonl")),
@@ -52,8 +55,25 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make the pictures that the rows name: a sink may read them again."""
+    folder = tmp_path_factory.mktemp("read")
+    (folder / "photos").mkdir()
+    for number in (0, 1, 2, 9):
+        (folder / name_of(number)).write_bytes(encode_image(a_record().pixels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
+
+
+def name_of(number: int) -> str:
+    return f"photos/{number}.jpg"
+
+
 def rows(*numbers: int) -> list[dict[str, Any]]:
-    return [result_row(a_record(origin=an_origin(sequence=number))) for number in numbers]
+    origins = [an_origin(uri=name_of(number), sequence=number) for number in numbers]
+    return [result_row(a_record(origin=origin)) for origin in origins]
 
 
 def events(*numbers: int) -> list[dict[str, Any]]:

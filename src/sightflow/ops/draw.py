@@ -9,7 +9,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sightflow.records import Classification, Detections
 
-__all__ = ["colour_of", "draw_classification", "draw_detections", "enlarged"]
+__all__ = [
+    "Colour",
+    "Pixels",
+    "colour_of",
+    "draw_classification",
+    "draw_detections",
+    "enlarged",
+    "font_of",
+    "ink_on",
+]
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -73,8 +82,15 @@ def draw_classification(pixels: Pixels, classification: Classification) -> Pixel
 
 
 @functools.lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font in a size in pixels."""
     return ImageFont.load_default(size)
+
+
+def ink_on(colour: Colour) -> Colour:
+    """Return black or white: what can be read on a colour."""
+    luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+    return (0, 0, 0) if luminance > 140 else (255, 255, 255)
 
 
 def _font_size(size: tuple[int, int]) -> int:
@@ -93,11 +109,9 @@ def _label(
     colour: Colour,
 ) -> None:
     """Write on a plate whose lower left corner is `corner`, moved to lie inside the picture."""
-    font = _font(_font_size(size))
+    font = font_of(_font_size(size))
     width, height = draw.textlength(text, font) + 6, _line_height(size)
     x = min(max(0.0, corner[0]), max(0.0, size[0] - width))
     y = min(max(0.0, corner[1] - height), max(0.0, size[1] - height))
     draw.rectangle((x, y, x + width, y + height), fill=colour)
-    luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    ink = (0, 0, 0) if luminance > 140 else (255, 255, 255)
-    draw.text((x + 3, y + 2), text, fill=ink, font=font)
+    draw.text((x + 3, y + 2), text, fill=ink_on(colour), font=font)

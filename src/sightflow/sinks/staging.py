@@ -68,6 +68,8 @@ def _writing(path: Path) -> Iterator[None]:
     """Make what the file system raises into `OutputError`."""
     try:
         yield
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 

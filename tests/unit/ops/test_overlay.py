@@ -1,0 +1,191 @@
+"""What is drawn over a frame lies where it should, can be read, and is drawn fast."""
+
+import time
+
+import numpy as np
+import pytest
+
+from sightflow.errors import PipelineError
+from sightflow.ops.overlay import Count, Mark, Outline, draw_overlay
+
+GREY = (90, 90, 90)
+WHITE = (255, 255, 255)
+RED = (200, 0, 0)
+BLUE = (0, 0, 200)
+AMBER = (255, 196, 0)
+ZONE = Outline("yard", ((100, 100), (500, 100), (500, 400), (100, 400)), closed=True)
+GATE = Outline("gate", ((100, 240), (540, 240)), closed=False)
+
+
+def a_canvas(width=640, height=480):
+    return np.full((height, width, 3), GREY, np.uint8)
+
+
+def a_mark(box=(200, 200, 300, 300), text="#1 car 0.90", colour=RED, trail=()):
+    return Mark(box, text, colour, tuple(trail))
+
+
+def drawn(*marks, canvas=None, outlines=(), captions=()):
+    pixels = a_canvas() if canvas is None else canvas
+    draw_overlay(pixels, marks, outlines=outlines, captions=captions)
+    return pixels
+
+
+def where(pixels, colour):
+    """Return x from, y from, x to, y to (exclusive) of the pixels that have this colour."""
+    y, x = np.nonzero((pixels == colour).all(axis=2))
+    return (x.min(), y.min(), x.max() + 1, y.max() + 1) if len(x) else None
+
+
+def ink(pixels):
+    """Return the extent of white text."""
+    x1, y1, x2, y2 = where(pixels, WHITE)
+    return x2 - x1, y2 - y1
+
+
+def test_the_outline_of_a_box_lies_just_inside_it():
+    pixels = drawn(a_mark((200, 200, 300, 320)))
+
+    for y, x in ((319, 250), (260, 200), (260, 299), (319, 299)):
+        assert tuple(pixels[y, x]) == RED
+    for y, x in ((320, 250), (260, 199), (260, 300), (260, 250)):
+        assert tuple(pixels[y, x]) == GREY
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 50, 50), (600, 0, 640, 40), (630, 470, 640, 480), (0, 470, 640, 480)],
+    ids=["top left", "top right", "bottom right", "bottom"],
+)
+def test_a_label_lies_inside_the_picture_and_is_whole(box):
+    in_the_middle = ink(drawn(a_mark()))
+
+    assert ink(drawn(a_mark(box))) == in_the_middle
+
+
+def test_labels_of_objects_at_one_place_do_not_hide_each_other():
+    both = drawn(a_mark(text="#1 car"), a_mark(text="#2 car", colour=BLUE))
+
+    for text, colour in (("#1 car", RED), ("#2 car", BLUE)):
+        alone = drawn(a_mark(text=text, colour=colour))
+        plate = (alone == colour).all(axis=2)[:200].sum()
+        assert (both == colour).all(axis=2).sum() >= plate
+
+
+def test_of_two_boxes_at_one_place_the_first_lies_on_top():
+    pixels = drawn(a_mark(), a_mark(colour=BLUE))
+
+    assert tuple(pixels[250, 200]) == RED
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 180), (1280, 720), (3840, 2160)])
+def test_text_has_a_height_that_can_be_read_at_every_size(width, height):
+    """Of a capital: a 50th of the picture's height, 8 pixels at least; no more than a 14th."""
+    box = (width // 2, height // 2, width * 3 // 4, height * 3 // 4)
+
+    _, tall = ink(drawn(a_mark(box), canvas=a_canvas(width, height)))
+
+    assert max(8, height / 50) <= tall <= height / 14
+
+
+@pytest.mark.parametrize(
+    "box", [(50, 50, 50, 90), (640, 480, 640, 480), (-1e9, -1e9, 1e9, 1e9), (700, 10, 800, 20)]
+)
+def test_a_box_that_cannot_be_seen_is_no_reason_to_stop(box):
+    drawn(a_mark(box, trail=[(x, box[3], 1.0) for x in box]))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (63, 2)])
+def test_a_tiny_picture_is_no_reason_to_stop(size):
+    drawn(a_mark(), canvas=a_canvas(*size), outlines=[(ZONE, Count()), (GATE, Count())])
+
+
+def test_a_trail_leads_to_the_object_and_fades_with_age():
+    trail = [(100 + 10 * i, 400, (i + 1) / 20) for i in range(20)]
+
+    pixels = drawn(a_mark((260, 300, 320, 400), trail=trail))
+
+    reds = [int(pixels[400, x, 0]) for x in (115, 155, 195, 235)]
+    assert reds == sorted(reds)
+    assert GREY[0] < reds[0] < reds[-1] < RED[0]
+    assert tuple(pixels[400, 80]) == GREY
+
+
+def test_a_zone_is_filled_so_that_what_is_in_it_stays_visible():
+    pixels = drawn(outlines=[(ZONE, Count())])
+
+    inside = np.array(pixels[250, 300], int)
+    assert inside == pytest.approx(0.75 * np.array(GREY) + 0.25 * np.array(AMBER), abs=1)
+    assert tuple(pixels[100, 400]) == AMBER
+    assert tuple(pixels[450, 300]) == GREY
+
+
+def test_the_number_inside_a_zone_is_written_at_its_top():
+    none, three = (drawn(outlines=[(ZONE, Count(n_inside=n))]) for n in (0, 3))
+
+    y, x = np.nonzero((none != three).any(axis=2))
+    assert len(y)
+    assert y.max() < 100
+    assert 100 <= x.min() <= x.max() < 250
+
+
+@pytest.mark.parametrize(("count", "below"), [(Count(n_in=7), True), (Count(n_out=7), False)])
+def test_who_crosses_a_line_from_its_left_to_its_right_is_counted_on_the_right(count, below):
+    """Walking along this line from left to right, the lower side of the picture is the right."""
+    before, after = drawn(outlines=[(GATE, Count())]), drawn(outlines=[(GATE, count)])
+
+    y, x = np.nonzero((before != after).any(axis=2))
+    assert len(y)
+    assert (y.min() > 240) if below else (y.max() < 240)
+    assert abs(x.mean() - 320) < 40
+
+
+def test_counts_stand_at_the_middle_of_a_line_of_several_points():
+    corner = Outline("gate", ((100, 100), (100, 300), (300, 300)), closed=False)
+
+    before, after = drawn(outlines=[(corner, Count())]), drawn(outlines=[(corner, Count(9, 9))])
+
+    y, x = np.nonzero((before != after).any(axis=2))
+    assert (abs(x.mean() - 100) < 60, abs(y.mean() - 300) < 60) == (True, True)
+
+
+def test_captions_stand_in_the_lower_left_corner_from_top_to_bottom():
+    pixels = drawn(captions=[("cat 0.40", RED), ("dog 0.30", BLUE)])
+
+    red, blue = where(pixels, RED), where(pixels, BLUE)
+    assert red[0] == blue[0] == 0
+    assert red[1] < blue[1] < blue[3] == 480
+
+
+def test_an_outline_beyond_the_picture_is_no_reason_to_stop():
+    far = Outline("far", ((900, 900), (950, 900), (950, 990)), closed=True)
+
+    drawn(outlines=[(far, Count())])
+
+
+@pytest.mark.parametrize(
+    ("points", "closed", "message"),
+    [
+        (((1, 1), (1, 1)), False, r"'x': a line needs 2 different points or more; got \[\(1, 1\)"),
+        (((1, 1), (2, 2)), True, "'x': a zone needs 3 different points or more"),
+    ],
+)
+def test_an_outline_without_extent_is_refused(points, closed, message):
+    with pytest.raises(PipelineError, match=message):
+        Outline("x", points, closed)
+
+
+def test_ten_objects_with_trails_take_less_time_than_a_frame_lasts():
+    """About 5 ms on one core of a server; the limit leaves room for a busy machine."""
+    trail = [(100 + 5 * i, 400 + i % 7, (i + 1) / 50) for i in range(50)]
+    marks = [a_mark((300 + 40 * i, 300, 380 + 40 * i, 400), trail=trail) for i in range(10)]
+    canvas = a_canvas(1280, 720)
+    drawn(*marks, canvas=canvas)
+
+    took = []
+    for _ in range(10):
+        started = time.perf_counter()
+        drawn(*marks, canvas=canvas)
+        took.append(time.perf_counter() - started)
+
+    assert min(took) < 0.02
