@@ -8,6 +8,7 @@ import sys
 import click
 
 from sightflow.cli.doctor import doctor
+from sightflow.cli.evaluate import evaluate
 from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
 from sightflow.errors import JobError, LedgerError, SightflowError
@@ -48,5 +49,5 @@ def cli() -> None:
     """
 
 
-for command in (classify, detect, preprocess, run_file, models, doctor):
+for command in (classify, detect, preprocess, run_file, models, evaluate, doctor):
     cli.add_command(command)
