@@ -1,10 +1,13 @@
-"""Paths as users give them, and one short name for each."""
+"""Paths as users give them, and one short name for each of them and of their frames."""
 
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-__all__ = ["VIDEO_SUFFIXES", "as_paths", "labelled", "name_under"]
+from sightflow.records import Claim, Origin
+
+__all__ = ["VIDEO_SUFFIXES", "as_paths", "frame_origins", "labelled", "name_under"]
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
 
@@ -36,3 +39,12 @@ def labelled(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
 def name_under(label: str, name: str) -> str:
     """Return the name of a file below the label of its path; a path to a file is its own label."""
     return label if label == name else f"{label}/{name}"
+
+
+def frame_origins(claim: Claim) -> list[Origin]:
+    """Return where each frame of a segment comes from."""
+    first = claim.origin
+    return [
+        replace(first, sequence=n, event_time_ms=time_ms, name=f"{first.name}/{n:08d}")
+        for n, _, time_ms in claim.frames
+    ] or [first]
