@@ -140,13 +140,18 @@ def _for_people(row: Mapping[str, Any]) -> str:
         ...     }
         ... )
         'a.jpg: tabby 0.91\n'
+        >>> car = {"track_id": 3, "label": "car", "score": 0.8, "box_xyxy": [1.2, 2.0, 30.4, 40.0]}
+        >>> _for_people({"uri": "a.mp4", "sequence": 7, "detections": [], "tracks": [car]})
+        'a.mp4 frame 7: #3 car 0.80 at [1, 2, 30, 40]\n'
     """
     found = []
-    for key in ("classification", "detections", "scene"):
+    kinds = ("classification", "tracks" if "tracks" in row else "detections", "scene")
+    for key in kinds:
         for item in row.get(key, ())[: 3 if key == "scene" else None]:
             box = item.get("box_xyxy")
             place = f" at {[round(v) for v in box]}" if box else ""
-            found.append(f"{item['label']} {item['score']:.2f}{place}")
+            name = f"#{item['track_id']} " if key == "tracks" else ""
+            found.append(f"{name}{item['label']} {item['score']:.2f}{place}")
     frame = f" frame {row['sequence']}" if row["uri"].lower().endswith(VIDEO_SUFFIXES) else ""
     return f"{row['uri']}{frame}: {', '.join(found) or 'nothing found'}\n"
 

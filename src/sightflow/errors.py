@@ -10,6 +10,7 @@ __all__ = [
     "SetupError",
     "JobError",
     "LedgerError",
+    "MetricsError",
     "ModelError",
     "OutputError",
     "OutputExistsError",
@@ -34,6 +35,10 @@ class CardError(SightflowError, ValueError):
 
 class ModelError(SightflowError, ValueError):
     """A model file does not do what its card says."""
+
+
+class MetricsError(SightflowError, ValueError):
+    """What was found cannot be held against a truth."""
 
 
 class ShapeError(SightflowError, ValueError):

@@ -120,6 +120,16 @@ def test_only_the_flink_room_imports_pyflink() -> None:
     assert places == {"flink"}
 
 
+def test_only_one_file_imports_motrics() -> None:
+    places = [
+        name
+        for name, path in zip(NAMES, FILES, strict=True)
+        for node in nodes(path, ast.Import, ast.ImportFrom)
+        if "motrics" in ast.unparse(node)
+    ]
+    assert places == ["metrics/tracking.py"]
+
+
 def test_there_are_few_public_names_and_each_can_be_loaded() -> None:
     assert 10 <= len(sightflow.__all__) <= MAX_PUBLIC
     assert [name for name in sightflow.__all__ if getattr(sightflow, name, None) is None] == []

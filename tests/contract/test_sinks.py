@@ -6,6 +6,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sightflow.configuration import read_pipeline, to_yaml
@@ -14,13 +15,13 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ImageSink, ResultSink
-from sightflow.records import Event, event_row, result_row
-from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, Parquet
+from sightflow.records import Event, Tracks, event_row, result_row
+from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, MotTracks, Parquet
 from sightflow.sinks.video import AnnotatedVideo, Outline
 from sightflow.sources import Directory
 from sightflow.testing import a_context, a_record, an_origin, encode_image
 
-AT_LEAST = 6
+AT_LEAST = 7
 GATE = Outline("gate", ((0.0, 5.5), (32.0, 20.0)), closed=False)
 
 EXAMPLES: dict[str, Callable[[Path], Any]] = {
@@ -29,6 +30,7 @@ EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "ImageFolder": lambda folder: ImageFolder(str(folder / "pictures"), format="png"),
     "JsonEvents": lambda folder: JsonEvents(str(folder / "events.jsonl")),
     "JsonLines": lambda folder: JsonLines(str(folder / "results.jsonl")),
+    "MotTracks": lambda folder: MotTracks(str(folder / "tracks.txt")),
     "Parquet": lambda folder: Parquet(str(folder / "results.parquet")),
 }
 
@@ -72,8 +74,21 @@ def name_of(number: int) -> str:
 
 
 def rows(*numbers: int) -> list[dict[str, Any]]:
-    origins = [an_origin(uri=name_of(number), sequence=number) for number in numbers]
-    return [result_row(a_record(origin=origin)) for origin in origins]
+    origins = (an_origin(uri=name_of(number), sequence=number) for number in numbers)
+    return [result_row(a_record(origin=origin, tracks=one_track())) for origin in origins]
+
+
+def one_track() -> Tracks:
+    return Tracks(
+        np.array([1], np.int64),
+        np.array([[1, 2, 11, 22]], np.float32),
+        np.array([0.5], np.float32),
+        np.array([0], np.int32),
+        ("cat",),
+        np.zeros((1, 2), np.float32),
+        np.array([40], np.int64),
+        np.array([3], np.int32),
+    )
 
 
 def events(*numbers: int) -> list[dict[str, Any]]:

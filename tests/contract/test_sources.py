@@ -16,10 +16,11 @@ from sightflow.protocols import Source, StreamSource
 from sightflow.records import EncodedImage, ImageRecord, Origin, Rejected
 from sightflow.sources import Directory, Union
 from sightflow.sources.live import Live
+from sightflow.sources.motchallenge import MotDetections
 from sightflow.sources.video import Video
 from sightflow.testing import a_context, check_source, check_stream, draw_scene, encode_image
 
-AT_LEAST, STREAMS_AT_LEAST = 3, 1
+AT_LEAST, STREAMS_AT_LEAST = 4, 1
 
 
 def write_pictures(folder: Path) -> str:
@@ -43,8 +44,16 @@ def write_video(path: Path) -> str:
     return str(path)
 
 
+def write_detections(path: Path) -> str:
+    path.write_text("1,-1,10,20,30,40,0.5\n3,-1,12,20,30,40,0.9\n")
+    return str(path)
+
+
 EXAMPLES: dict[str, Callable[[Path], Source]] = {
     "Directory": lambda folder: Directory(write_pictures(folder / "photos")),
+    "MotDetections": lambda folder: MotDetections(
+        write_detections(folder / "det.txt"), fps=10.0, segment_frames=2
+    ),
     "Union": lambda folder: Union(
         (
             Directory(write_pictures(folder / "x")),
@@ -127,6 +136,7 @@ def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
 
 NOWHERE: dict[str, Callable[[str], Source]] = {
     "Directory": Directory,
+    "MotDetections": MotDetections,
     "Union": lambda path: Union((Directory(path),)),
     "Video": Video,
 }

@@ -11,6 +11,7 @@ BUILTINS = {
     "SetupError": RuntimeError,
     "JobError": RuntimeError,
     "LedgerError": AssertionError,
+    "MetricsError": ValueError,
     "ModelError": ValueError,
     "OutputError": OSError,
     "OutputExistsError": FileExistsError,

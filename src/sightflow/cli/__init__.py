@@ -8,8 +8,10 @@ import sys
 import click
 
 from sightflow.cli.doctor import doctor
+from sightflow.cli.evaluate import evaluate
 from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
+from sightflow.cli.track import track
 from sightflow.errors import JobError, LedgerError, SightflowError
 
 __all__ = ["cli", "main"]
@@ -48,5 +50,5 @@ def cli() -> None:
     """
 
 
-for command in (classify, detect, preprocess, run_file, models, doctor):
+for command in (classify, detect, track, preprocess, run_file, models, evaluate, doctor):
     cli.add_command(command)

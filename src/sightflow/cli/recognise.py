@@ -19,12 +19,16 @@ from sightflow.cli.running import (
 __all__ = ["classify", "detect", "preprocess", "run_file"]
 
 
+_paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+
+
 def _out_option(*, parquet: bool) -> Callable[..., Any]:
     kinds = ".jsonl or .parquet" if parquet else ".jsonl"
     return click.option("--out", type=click.Path(), help=f"File for the results, {kinds}.")
 
 
 @click.command()
+@_paths
 @reading_options
 @run_options
 @_out_option(parquet=True)
@@ -50,6 +54,7 @@ def classify(**options: Any) -> None:
 
 
 @click.command()
+@_paths
 @reading_options
 @run_options
 @_out_option(parquet=True)
@@ -81,6 +86,7 @@ def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
 
 
 @click.command()
+@_paths
 @reading_options
 @run_options
 @click.option("--out", type=click.Path(), required=True, metavar="DIR", help="Folder to fill.")

@@ -25,9 +25,8 @@ __all__ = [
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the paths, and the options that say what of them is read."""
+    """Add the options that say what of the paths is read."""
     options = [
-        click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
         click.option("--pattern", default="*", help="Which files of a folder, such as '*.jpg'."),
         click.option("--every", type=click.IntRange(1), default=1, help="Every n-th video frame."),
         click.option(
@@ -85,8 +84,11 @@ def _with(
     return command
 
 
-def source_of(options: dict[str, Any]) -> "Source":
-    """Return the source for the paths of a call: pictures, videos, or both."""
+def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
+    """Return the source for the paths of a call: pictures, videos, or both.
+
+    With `as_frames` pictures are the frames of a video, `--fps` of them a second.
+    """
     from sightflow.sources import Directory, Union
     from sightflow.sources.naming import VIDEO_SUFFIXES
 
@@ -95,7 +97,8 @@ def source_of(options: dict[str, Any]) -> "Source":
     pictures = tuple(path for path in paths if path not in videos)
     sources: list[Source] = []
     if pictures:
-        sources.append(Directory(pictures, pattern=options["pattern"]))
+        fps = options["fps"] if as_frames else None
+        sources.append(Directory(pictures, pattern=options["pattern"], fps=fps))
     if options["fps"] and options["every"] != 1:
         raise click.UsageError("--every and --fps exclude each other")
     if videos:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from sightflow.errors import ShapeError
 
-__all__ = ["PackedArray", "check_array"]
+__all__ = ["PackedArray", "check_array", "plain_floats"]
 
 
 class PackedArray(msgspec.Struct):
@@ -37,3 +37,8 @@ def check_array(
             f"`{name}` must be {np.dtype(dtype)} {list(shape)}; "
             f"got {array.dtype} {list(array.shape)}"
         )
+
+
+def plain_floats(numbers: npt.NDArray[np.float32]) -> list[float]:
+    """Return float32 values as the floats with the fewest digits that give them back."""
+    return [float(str(number)) for number in numbers]

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from sightflow.records.arrays import plain_floats
 from sightflow.records.image import ImageRecord, Rejected
 from sightflow.records.tracks import Event
 
@@ -104,11 +103,6 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _plain(numbers: npt.NDArray[np.float32]) -> list[float]:
-    """Return float32 values as the floats with the fewest digits that give them back."""
-    return [float(str(number)) for number in numbers]
-
-
 def _uses(record: ImageRecord) -> dict[str, Any]:
     uses = [
         {"step": use.step, "model": use.model, "model_version": use.version}
@@ -123,7 +117,7 @@ def _classification(record: ImageRecord) -> dict[str, Any]:
     found = record.classification
     if found is None:
         return {}
-    columns = zip(found.labels, found.class_ids.tolist(), _plain(found.scores), strict=True)
+    columns = zip(found.labels, found.class_ids.tolist(), plain_floats(found.scores), strict=True)
     return {"classification": [{"label": a, "class_id": b, "score": c} for a, b, c in columns]}
 
 
@@ -131,7 +125,7 @@ def _scene(record: ImageRecord) -> dict[str, Any]:
     found = record.scene
     if found is None:
         return {}
-    columns = zip(found.labels, _plain(found.scores), strict=True)
+    columns = zip(found.labels, plain_floats(found.scores), strict=True)
     return {"scene": [{"label": label, "score": score} for label, score in columns]}
 
 
@@ -139,8 +133,10 @@ def _detections(record: ImageRecord) -> dict[str, Any]:
     found = record.detections
     if found is None:
         return {}
-    boxes = map(_plain, found.boxes_xyxy)
-    columns = zip(found.labels, found.class_ids.tolist(), _plain(found.scores), boxes, strict=True)
+    boxes = map(plain_floats, found.boxes_xyxy)
+    columns = zip(
+        found.labels, found.class_ids.tolist(), plain_floats(found.scores), boxes, strict=True
+    )
     return {
         "detections": [
             {"label": a, "class_id": b, "score": c, "box_xyxy": box} for a, b, c, box in columns
@@ -156,9 +152,9 @@ def _tracks(record: ImageRecord) -> dict[str, Any]:
         found.track_ids.tolist(),
         found.labels,
         found.class_ids.tolist(),
-        _plain(found.scores),
-        map(_plain, found.boxes_xyxy),
-        map(_plain, found.velocities_xy),
+        plain_floats(found.scores),
+        map(plain_floats, found.boxes_xyxy),
+        map(plain_floats, found.velocities_xy),
         found.ages_ms.tolist(),
         found.n_hits.tolist(),
         strict=True,

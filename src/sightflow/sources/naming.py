@@ -1,12 +1,30 @@
-"""Paths as users give them, and one short name for each."""
+"""Paths as users give them, and one short name for each of them and of their frames."""
 
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-__all__ = ["VIDEO_SUFFIXES", "as_paths", "labelled", "name_under"]
+from sightflow.records import Claim, Origin
+
+__all__ = ["VIDEO_SUFFIXES", "as_paths", "frame_origins", "is_live", "labelled", "name_under"]
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
+
+
+_LIVE = re.compile(
+    r"(rtsps?|rtmps?|rtp|udp|srt)://.*|https?://[^?#]*\.m3u8([?#].*)?|\d+|/dev/video\d+", re.I
+)
+
+
+def is_live(path: str) -> bool:
+    """Return whether a path names a camera or a live stream, and no file.
+
+    Examples:
+        >>> [is_live(p) for p in ("rtsp://cam/1", "https://tv/news.m3u8?a=1", "0", "0.mp4")]
+        [True, True, True, False]
+    """
+    return _LIVE.fullmatch(path) is not None and not os.path.isfile(path)
 
 
 def as_paths(paths: str | Iterable[str]) -> tuple[str, ...]:
@@ -36,3 +54,12 @@ def labelled(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
 def name_under(label: str, name: str) -> str:
     """Return the name of a file below the label of its path; a path to a file is its own label."""
     return label if label == name else f"{label}/{name}"
+
+
+def frame_origins(claim: Claim) -> list[Origin]:
+    """Return where each frame of a segment comes from."""
+    first = claim.origin
+    return [
+        replace(first, sequence=n, event_time_ms=time_ms, name=f"{first.name}/{n:08d}")
+        for n, _, time_ms in claim.frames
+    ] or [first]

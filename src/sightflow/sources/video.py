@@ -1,7 +1,7 @@
 """Frames of video files, decoded with PyAV. A video is cut into segments that workers share."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import av
 
@@ -9,7 +9,7 @@ from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
 from sightflow.sources.frames import Decoder, Frame, list_frames, upright
-from sightflow.sources.naming import as_paths, labelled, name_under
+from sightflow.sources.naming import as_paths, frame_origins, labelled, name_under
 from sightflow.sources.storage import Reader, list_files
 
 __all__ = ["Video"]
@@ -61,7 +61,7 @@ class Video:
         decoder = Decoder(Reader(), context.inference.n_threads, context.resources)
 
         def read(claim: Claim) -> Iterator[ImageRecord | Rejected]:
-            origins = _origins(claim)
+            origins = frame_origins(claim)
             n_done = 0
             try:
                 for frame in decoder.decode(claim.origin.uri, claim.frames):
@@ -100,15 +100,6 @@ class Video:
             taken.append((number + 1, pts + 1, self.start_time_ms + round(seconds * 1000)))
         if taken:
             yield Claim(origin, tuple(taken))
-
-
-def _origins(claim: Claim) -> list[Origin]:
-    """Return where each frame of a segment comes from."""
-    first = claim.origin
-    return [
-        replace(first, sequence=n, event_time_ms=time_ms, name=f"{first.name}/{n:08d}")
-        for n, _, time_ms in claim.frames
-    ] or [first]
 
 
 def _outcome(

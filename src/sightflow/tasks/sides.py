@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sightflow.records import Tracks
+from sightflow.records.arrays import plain_floats
 
 __all__ = ["Border", "Change", "Sighting", "forget", "look"]
 
@@ -65,7 +66,7 @@ def look(
 ) -> tuple[dict[int, Sighting], list[Change]]:
     """Return where the objects are after an image, and which have changed sides or are new."""
     after, changes = dict(sightings), list[Change]()
-    boxes = [_box(row) for row in tracks.boxes_xyxy.tolist()]
+    boxes = [_box(*plain_floats(row)) for row in tracks.boxes_xyxy]
     points = [border.anchor(box) for box in boxes]
     columns = zip(
         tracks.track_ids.tolist(),
@@ -105,6 +106,5 @@ def forget(
     return {i: seen for i, seen in sightings.items() if i not in gone}, gone
 
 
-def _box(row: list[float]) -> Box:
-    x1, y1, x2, y2 = row
+def _box(x1: float, y1: float, x2: float, y2: float) -> Box:
     return x1, y1, x2, y2

@@ -7,6 +7,7 @@ from sightflow.errors import PipelineError
 from sightflow.ops.boxes import clip_boxes
 from sightflow.protocols import Context, Fold
 from sightflow.records import Detections, Event, ImageRecord, Tracks
+from sightflow.records.arrays import plain_floats
 from sightflow.tasks.tracker import Objects, Tracking, Update, update
 from sightflow.tasks.tracker_state import TrackedStream, decode_stream, encode_stream
 
@@ -104,7 +105,7 @@ def _events(kind: str, objects: Objects, state: TrackedStream, step: str) -> Ite
     """Yield an event of this kind for each object."""
     for i in objects.track_ids.argsort(kind="stable"):
         class_id = int(objects.class_ids[i])
-        x1, y1, x2, y2 = (float(str(v)) for v in objects.last_boxes_xyxy[i])
+        x1, y1, x2, y2 = plain_floats(objects.last_boxes_xyxy[i])
         seen_ms = int(objects.last_ms[i] - objects.first_ms[i])
         yield Event(
             kind,

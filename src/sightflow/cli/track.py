@@ -1,0 +1,191 @@
+"""The command that follows objects through videos, live streams, and detections of others."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sightflow.cli.running import get_ready, reading_options, run_options, run_to_out, source_of
+
+if TYPE_CHECKING:
+    from sightflow.pipeline import Pipeline
+    from sightflow.protocols import Source, StreamSource
+
+__all__ = ["track"]
+
+Points = tuple[tuple[float, float], ...]
+
+
+class NamedPoints(click.ParamType):  # type: ignore[type-arg]
+    """`NAME=X,Y,X,Y...`: a name and points in pixels."""
+
+    name = "NAME=X,Y,..."
+
+    def __init__(self, n_points: int, *, or_more: bool) -> None:
+        """Take how many points there must be."""
+        self._n_points = n_points
+        self._or_more = or_more
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Points]:
+        """Return the name and the points."""
+        name, _, listed = value.partition("=")
+        try:
+            numbers = [float(number) for number in listed.split(",")]
+        except ValueError:
+            numbers = []
+        n_points, odd = divmod(len(numbers), 2)
+        fits = n_points >= self._n_points if self._or_more else n_points == self._n_points
+        if not name or odd or not fits:
+            wanted = f"{self._n_points} points{' or more' if self._or_more else ''}"
+            self.fail(f"{value!r} must be NAME=X,Y,X,Y... with {wanted}, in pixels", param, ctx)
+        return name, tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@reading_options
+@run_options
+@click.option(
+    "--detections",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Follow what this MOT Challenge file of detections has, instead of a PATH.",
+)
+@click.option("--out", type=click.Path(), help="File for the tracks: .jsonl, .parquet, .txt (MOT).")
+@click.option("--events", type=click.Path(), help="File for what happens, .jsonl.")
+@click.option(
+    "--annotate", type=click.Path(), help="Video with tracks drawn in, .mp4, or a folder."
+)
+@click.option("--labels", multiple=True, help="Follow these classes only; may be given again.")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.55,
+    show_default=True,
+    help="Objects are followed from this score of a detection on.",
+)
+@click.option("--method", type=click.Choice(["byte", "sort"]), default="byte", show_default=True)
+@click.option(
+    "--max-age",
+    type=click.FloatRange(0),
+    default=2.0,
+    show_default=True,
+    help="Seconds after which an object that is not seen is given up.",
+)
+@click.option("--model", help="Name (see `sightflow models`), or an .onnx file with its card.")
+@click.option(
+    "--line",
+    "lines",
+    type=NamedPoints(2, or_more=False),
+    multiple=True,
+    help="Count who crosses this line; may be given again.",
+)
+@click.option(
+    "--zone",
+    "zones",
+    type=NamedPoints(3, or_more=True),
+    multiple=True,
+    help="Tell who enters and exits this polygon; may be given again.",
+)
+@click.option(
+    "--window",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Also tell the counts of lines and zones for each such time.",
+)
+def track(**options: Any) -> None:
+    """Follow objects through videos: each keeps its id.
+
+    PATH is a video, a folder of pictures with --fps, a live stream (rtsp://, http://...m3u8) or
+    the number of a camera. Ctrl-C ends a live stream, and the results appear.
+    """
+    if bool(options["detections"]) == bool(options["paths"]):
+        raise click.UsageError("give a PATH or --detections FILE, one of them")
+    from sightflow.sources.naming import is_live
+
+    if options["annotate"] and (options["detections"] or any(map(is_live, options["paths"]))):
+        raise click.UsageError("--annotate reads the pictures again: it needs videos or pictures")
+    get_ready(options)
+    from sightflow.pipeline import Pipeline
+
+    pipeline = _steps(Pipeline(_source(options), name="sightflow track"), options)
+    run_to_out(_sinks(pipeline, options), options, txt=_mot_tracks)
+
+
+def _source(options: dict[str, Any]) -> "Source | StreamSource":
+    """Return what is followed."""
+    from sightflow.sources.naming import VIDEO_SUFFIXES, is_live
+
+    if options["detections"]:
+        from sightflow.sources.motchallenge import MotDetections
+
+        return MotDetections(options["detections"], fps=options["fps"])
+    paths = options["paths"]
+    live = [path for path in paths if is_live(path)]
+    if live and len(paths) > 1:
+        raise click.UsageError(f"{live[0]} is live; a call follows one live stream and no other")
+    if live:
+        from sightflow.sources.live import Live
+
+        return Live(live[0], max_fps=options["fps"])
+    if not options["fps"] and not all(path.lower().endswith(VIDEO_SUFFIXES) for path in paths):
+        raise click.UsageError("pictures need --fps N: how many of them were taken in a second")
+    return source_of(options, as_frames=True)
+
+
+def _steps(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
+    """Add the detector, the tracker, the lines and the zones."""
+    from sightflow.models import find_model
+    from sightflow.tasks.detect import Detect
+    from sightflow.tasks.track import Track
+    from sightflow.tasks.zones import CountLine, Zone
+
+    tracker = Track(
+        method=options["method"],
+        high_score=options["min_score"],
+        low_score=min(Track.low_score, options["min_score"]),
+        max_age_ms=round(options["max_age"] * 1000),
+        labels=options["labels"],
+    )
+    if not options["detections"]:
+        model = find_model(options["model"] or "nanodet")
+        _check_labels(options["labels"], model.card.labels)
+        pipeline = pipeline.apply("detect", Detect(model=model, min_score=tracker.low_score))
+    pipeline = pipeline.apply("track", tracker)
+    window_ms = options["window"] and round(options["window"] * 1000)
+    counting = {"window_ms": window_ms, "max_age_ms": tracker.max_age_ms}
+    for name, (start, end) in options["lines"]:
+        pipeline = pipeline.apply(name, CountLine(start, end, **counting))
+    for name, corners in options["zones"]:
+        pipeline = pipeline.apply(name, Zone(corners, **counting))
+    return pipeline
+
+
+def _check_labels(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a label that the model does not have."""
+    for label in wanted:
+        if label not in known:
+            raise click.UsageError(f"--labels {label}: the model has {', '.join(known)}")
+
+
+def _sinks(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
+    """Add the sinks for events and for the video."""
+    from sightflow.sinks.events import JsonEvents
+    from sightflow.sinks.video import AnnotatedVideo, Outline
+
+    overwrite = options["overwrite"]
+    if options["events"]:
+        pipeline = pipeline.write("events", JsonEvents(options["events"], overwrite=overwrite))
+    if options["annotate"]:
+        outlines = (
+            *(Outline(name, points, closed=False) for name, points in options["lines"]),
+            *(Outline(name, points, closed=True) for name, points in options["zones"]),
+        )
+        sink = AnnotatedVideo(options["annotate"], outlines=outlines, overwrite=overwrite)
+        pipeline = pipeline.write("video", sink)
+    return pipeline
+
+
+def _mot_tracks(path: str, *, overwrite: bool) -> Any:
+    from sightflow.sinks.motchallenge import MotTracks
+
+    return MotTracks(path, overwrite=overwrite)
