@@ -17,8 +17,8 @@ from sightflow.models import zoo_names
 from sightflow.sources.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
-SHARED = "Options of classify, detect and preprocess"
-RECOGNISE = ("classify", "detect", "preprocess")
+SHARED = "Options of classify, detect, track and preprocess"
+RECOGNISE = ("classify", "detect", "track", "preprocess")
 
 
 def all_commands(group=cli, prefix=""):
@@ -194,3 +194,58 @@ def test_a_quantised_model_is_written_with_a_table_and_classifies(call, place, c
     assert "wrote int8.onnx\nwrote int8.yaml\n" in err
     assert call("classify", "photos/0000.jpg", "--model", "int8.onnx") == 0
     assert '"model":"colours-int8"' in capfd.readouterr().out
+
+
+def walk(path, n_frames=8):
+    """Write detections of a walker, and of one who comes later."""
+    lines = [f"{t},-1,{10 + 4 * t},20,30,60,0.9,-1,-1,-1" for t in range(1, n_frames + 1)]
+    lines += [f"{t},-1,{400 - 4 * t},20,30,60,0.8,-1,-1,-1" for t in range(4, n_frames + 1)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_track_makes_detections_into_tracks_and_evaluate_scores_them(call, place, capfd):
+    walk(place / "det.txt")
+    assert call("track", "--detections", "det.txt", "--fps", "10", "--out", "tracks.txt") == 0
+    rows = [line.split(",") for line in (place / "tracks.txt").read_text().splitlines()]
+    assert [(row[0], row[1]) for row in rows if row[1] == "1"] == [
+        (str(t), "1") for t in range(3, 9)
+    ]
+    assert [row[0] for row in rows if row[1] == "2"] == ["6", "7", "8"]
+    capfd.readouterr()
+    words = ["evaluate", "tracks", "--truth", "tracks.txt", "--predictions", "tracks.txt", "--json"]
+    assert call(*words) == 0
+    assert json.loads(capfd.readouterr().out)["combined"]["hota"] == 1.0
+
+
+def test_track_tells_who_crosses_a_line_and_who_is_in_a_zone(call, place):
+    walk(place / "det.txt", 30)
+    words = ["track", "--detections", "det.txt", "--fps", "10", "--out", "tracks.jsonl"]
+    words += ["--line", "gate=90,0,90,200", "--zone", "lot=0,0,60,0,60,200,0,200"]
+    assert call(*words, "--window", "1.5", "--events", "events.jsonl") == 0
+    events = [json.loads(line) for line in (place / "events.jsonl").read_text().splitlines()]
+    events = [e for e in events if "zone" in e]
+    happened = [(e["kind"], e.get("zone"), e.get("direction"), e.get("track_id")) for e in events]
+    assert ("crossed", "gate", "out", 1) in happened
+    assert ("entered", "lot", None, 1) in happened
+    assert ("exited", "lot", None, 1) in happened
+    counted = [e["event_time_ms"] for e in events if (e["kind"], e["zone"]) == ("counted", "lot")]
+    assert counted[0] == 1_500
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give a PATH or --detections FILE, one of them"),
+        (["a.mp4", "--detections", "det.txt"], "give a PATH or --detections FILE"),
+        (["photos"], "pictures need --fps N"),
+        (["rtsp://a/1", "b.mp4"], "rtsp://a/1 is live; a call follows one live stream"),
+        (["rtsp://a/1", "--annotate", "a.mp4"], "--annotate reads the pictures again"),
+        (["clip.mp4", "--line", "gate=1,2,3"], "must be NAME=X,Y,X,Y... with 2 points, in pixels"),
+        (["clip.mp4", "--zone", "lot=1,2,3,4"], "with 3 points or more"),
+        (["clip.mp4", "--labels", "unicorn"], "--labels unicorn: the model has person, bicycle"),
+        (["clip.mp4", "--out", "tracks.csv"], "must be one of .jsonl, .parquet, .txt"),
+    ],
+)
+def test_a_wrong_call_of_track_says_what_is_wrong(words, message, call, capfd):
+    assert call("track", *words, "--runner", "inline") == 2
+    assert message in capfd.readouterr().err

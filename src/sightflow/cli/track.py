@@ -47,7 +47,7 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 @run_options
 @click.option(
     "--detections",
-    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
     help="Follow what this MOT Challenge file of detections has, instead of a PATH.",
 )
 @click.option("--out", type=click.Path(), help="File for the tracks: .jsonl, .parquet, .txt (MOT).")

@@ -23,7 +23,7 @@ Points = npt.NDArray[np.int32]
 _ZONE: Colour = (255, 196, 0)
 _LINE: Colour = (255, 255, 255)
 _SHADOW: Colour = (0, 0, 0)
-_FILL = 0.25
+_FILL = 0.15
 """How much of a zone's colour lies over the picture, in [0, 1]."""
 _SHIFT = 4
 """Bits of a pixel's fractions in OpenCV's coordinates: what moves slowly must not jump."""
