@@ -1,7 +1,8 @@
 """An environment for each peer, so that its versions and Sightflow's do not disturb each other.
 
-They are made once, by package name and version, in `benchmarks/.cache/envs`; decoder, model runtime
-and numpy have the versions of this environment. Remove the folder to make them again.
+They are made once, by package name and version, in `benchmarks/.cache/envs`; in those of `PEERS`
+decoder, model runtime and numpy have the versions of this environment. Remove the folder to make
+them again.
 """
 
 import importlib.metadata
@@ -19,6 +20,11 @@ PEERS = {
     "spark": ("pyspark==4.3.0", "pandas==2.3.3", "pyarrow==26.0.1"),
     "daft": ("daft==0.7.26", "pyarrow==25.0.1"),
 }
+TRACKING = {
+    "trackers": ("trackers==2.6.1", "ioutrack-rs==0.4.0"),
+    "trackeval": ("trackeval==1.3.0",),
+}
+"""Trackers, and what scores tracks; they need a newer numpy than Flink allows."""
 SHARED = ("numpy", "onnxruntime", "opencv-python-headless", "simplejpeg")
 
 _JAVA = """#!/bin/sh
@@ -33,8 +39,7 @@ exec "{java}" "$@"
 
 def python_of(name: str) -> Path:
     """Return the interpreter of a peer's environment; make the environment if need be."""
-    shared = [f"{package}=={importlib.metadata.version(package)}" for package in SHARED]
-    wanted = "\n".join([*PEERS[name], *shared])
+    wanted = "\n".join(TRACKING[name] if name in TRACKING else [*PEERS[name], *_shared()])
     folder = CACHE / "envs" / name
     done = folder / "installed.txt"
     if not done.exists() or done.read_text() != wanted:
@@ -45,6 +50,10 @@ def python_of(name: str) -> Path:
         _uv("pip", "install", "--compile-bytecode", "--python", str(folder), *wanted.split("\n"))
         done.write_text(wanted)
     return folder / "bin" / "python"
+
+
+def _shared() -> list[str]:
+    return [f"{package}=={importlib.metadata.version(package)}" for package in SHARED]
 
 
 def packages_of(name: str) -> dict[str, str]:
