@@ -59,7 +59,7 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
-    default=0.55,
+    default=0.5,
     show_default=True,
     help="Objects are followed from this score of a detection on.",
 )

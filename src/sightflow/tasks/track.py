@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError
-from sightflow.ops.boxes import clip_boxes
 from sightflow.protocols import Context, Fold
 from sightflow.records import Detections, Event, ImageRecord, Tracks
 from sightflow.records.arrays import plain_floats
@@ -25,7 +24,7 @@ class Track(Tracking):
 
     def check(self) -> None:
         """Refuse thresholds that cannot be."""
-        for name in ("high_score", "low_score", "min_iou", "min_low_iou"):
+        for name in ("high_score", "relative_score", "low_score", "min_iou", "min_low_iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PipelineError(f"Track: `{name}` is in [0, 1]; got {getattr(self, name)}")
         if self.low_score > self.high_score:
@@ -55,7 +54,7 @@ class Track(Tracking):
                 *_events("appeared", news.seen.take(news.appeared), state, context.step),
                 *_events("left", news.left, state, context.step),
             ]
-            tracks = _tracks(news, found, labels, width=record.width, height=record.height)
+            tracks = _tracks(news, found, labels)
             return state, replace(record, tracks=tracks), events
 
         def end(state: TrackedStream) -> list[Event]:
@@ -82,16 +81,14 @@ class Track(Tracking):
         )
 
 
-def _tracks(
-    news: Update, found: Detections, labels: Mapping[int, str], *, width: int, height: int
-) -> Tracks:
-    """Return the objects that are seen in an image of this size, in the order of their ids."""
+def _tracks(news: Update, found: Detections, labels: Mapping[int, str]) -> Tracks:
+    """Return the objects that are seen in an image, in the order of their ids."""
     order = news.seen.track_ids.argsort(kind="stable")
     seen, detections = news.seen.take(order), news.detections[order]
     class_ids = seen.class_ids
     return Tracks(
         seen.track_ids,
-        clip_boxes(seen.last_boxes_xyxy, width=width, height=height),
+        seen.last_boxes_xyxy,
         found.scores[detections],
         class_ids,
         tuple(labels[class_id] for class_id in class_ids.tolist()),

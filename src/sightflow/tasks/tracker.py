@@ -19,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 _OTHER_CLASS = 0.5
 """So much of an overlap counts between an object and a detection of another class."""
+_FADING_S = 60.0
 _JUST_MS = 300
 """So much before the last image an object was just seen."""
 
@@ -30,8 +31,11 @@ class Tracking:
     method: Literal["byte", "sort"] = "byte"
     """`byte`: good detections first, then poor ones for objects that were just seen; `sort`: good
     detections only, and boxes are not grown."""
-    high_score: float = 0.55
+    high_score: float = 0.5
     """Detections from this score on are good: they start tracks, and find lost objects again."""
+    relative_score: float = 0.65
+    """A good one also has at least this part of the best score of the last minutes: some detectors
+    give everything that is there almost 1."""
     low_score: float = 0.2
     """Detections below are left out; those between only continue objects that were just seen."""
     min_iou: float = 0.2
@@ -115,6 +119,8 @@ class TrackerState:
     next_id: int = 1
     time_ms: int = 0
     """Of the last image."""
+    best_score: float = 0.0
+    """The best score of a detection; halved each minute unless it is reached again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,15 +159,19 @@ def update(
     known = state.objects.take(~too_old)
     seconds = (time_ms - state.time_ms) / 1000
     known = replace(known, motion=predict(known.motion, seconds, how.noise))
-    rows, columns = _associate(known, detections, state.time_ms, how)
-    new = np.setdiff1d(np.flatnonzero(detections.scores >= how.high_score), columns)
+    faded = state.best_score * 0.5 ** (seconds / _FADING_S)
+    best_score = max(faded, float(detections.scores.max(initial=0)))
+    good = detections.scores >= max(how.high_score, how.relative_score * best_score)
+    rows, columns = _associate(known, detections, good, state.time_ms, how)
+    new = np.setdiff1d(np.flatnonzero(good), columns)
 
     seen = _hit(known.take(rows), detections, columns, time_ms, how.noise)
     seen = seen.join(_born(_rows(detections, new), time_ms, how.noise))
     seen, appeared = _with_ids(seen, state.next_id, how.min_hits)
     lost = known.track_ids > 0
     lost[rows] = False
-    behind = TrackerState(seen.join(known.take(lost)), state.next_id + int(appeared.sum()), time_ms)
+    next_id = state.next_id + int(appeared.sum())
+    behind = TrackerState(seen.join(known.take(lost)), next_id, time_ms, best_score)
     shown = seen.track_ids > 0
     found = np.concatenate([columns, new])[shown]
     return behind, Update(seen.take(shown), found, appeared[shown], left)
@@ -192,11 +202,10 @@ class _Pairs:
 
 
 def _associate(
-    objects: Objects, detections: Detections, last_time_ms: int, how: Tracking
+    objects: Objects, detections: Detections, good: Mask, last_time_ms: int, how: Tracking
 ) -> tuple[Rows, Rows]:
     """Return which object has which detection: rows, and columns."""
     pairs = _Pairs(objects, detections)
-    good = detections.scores >= how.high_score
     poor = (detections.scores >= how.low_score) & ~good
     has_id = objects.track_ids > 0
     just_seen = objects.last_ms >= last_time_ms - _JUST_MS

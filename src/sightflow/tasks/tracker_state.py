@@ -35,6 +35,7 @@ class _Wire(msgspec.Struct, array_like=True):
     version: int
     time_ms: int
     next_id: int
+    best_score: float
     source_id: bytes
     sequence: int
     labels: dict[int, str]
@@ -61,6 +62,7 @@ def encode_stream(stream: TrackedStream) -> bytes:
             VERSION,
             stream.tracker.time_ms,
             stream.tracker.next_id,
+            stream.tracker.best_score,
             stream.source_id.encode("utf-8", "surrogateescape"),
             stream.sequence,
             dict(stream.labels),
@@ -85,10 +87,9 @@ def decode_stream(data: bytes) -> TrackedStream:
     wire = _DECODER.decode(data)
     arrays = {name: packed.unpack() for name, packed in wire.arrays.items()}
     motion = Motion(arrays.pop("means"), arrays.pop("covariances"))
+    objects = Objects(motion=motion, votes=wire.votes, **arrays)
     return TrackedStream(
-        TrackerState(
-            Objects(motion=motion, votes=wire.votes, **arrays), wire.next_id, wire.time_ms
-        ),
+        TrackerState(objects, wire.next_id, wire.time_ms, wire.best_score),
         wire.labels,
         wire.source_id.decode("utf-8", "surrogateescape"),
         wire.sequence,
