@@ -134,14 +134,24 @@ def _value(hint: Any, place: str, value: Any) -> Any:
             raise PipelineError(f"{place}: {error}") from error
     if dataclasses.is_dataclass(hint):
         return _build(hint, place, value)
-    if hint == tuple[Source, ...]:
+    item = _item_of(hint)
+    if item is Source or dataclasses.is_dataclass(item):
         if not isinstance(value, list):
             raise PipelineError(f"{place}: must be a list; got {value!r}")
-        return tuple(_part("sources", f"{place}[{i}]", entry) for i, entry in enumerate(value))
+        places = [(f"{place}[{i}]", entry) for i, entry in enumerate(value)]
+        if item is Source:
+            return tuple(_part("sources", where, entry) for where, entry in places)
+        return tuple(_build(item, where, entry) for where, entry in places)
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
         raise PipelineError(f"{place}: {error}; got {value!r}") from error
+
+
+def _item_of(hint: Any) -> Any:
+    """Return the type of the items of `tuple[..., ...]`, or None for other types."""
+    items = typing.get_args(hint) if typing.get_origin(hint) is tuple else ()
+    return items[0] if len(items) == 2 and items[1] is Ellipsis else None
 
 
 def _describe(group: str, part: Any) -> dict[str, Any]:

@@ -193,6 +193,11 @@ MISTAKES = {
         "source: {kind: Directory, path: x}",
         r"source\.path: no such option; Directory has \['paths', 'pattern', 'recursive', 'fps', ",
     ),
+    "an unknown option of an item in a list": (
+        "source: {kind: Directory, paths: x}\nsinks: [{name: v, kind: AnnotatedVideo, path: v.mp4, "
+        "outlines: [{name: a, point: [[0, 0], [1, 1]]}]}]",
+        r"sinks\[0\]\.outlines\[0\]\.point: no such option; Outline has \['name', 'points', ",
+    ),
     "a missing option": (
         "source: {kind: Directory}",
         r"source: .*missing 1 required positional argument: 'paths'",
