@@ -24,6 +24,7 @@ def test_a_camera_is_followed_until_ctrl_c_and_over_a_lost_connection(tmp_path):
             [*command, camera.url(), "--out", str(out), "--events", str(tmp_path / "events.jsonl")],
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         _wait_for_lines(tmp_path, 20)
@@ -31,7 +32,7 @@ def test_a_camera_is_followed_until_ctrl_c_and_over_a_lost_connection(tmp_path):
         time.sleep(0.3)
         camera.plug_in()
         _wait_for_lines(tmp_path, _lines(tmp_path) + 20)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all, Java too
         _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 0, stderr
