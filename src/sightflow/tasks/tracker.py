@@ -163,13 +163,12 @@ def update(
     best_score = max(faded, float(detections.scores.max(initial=0)))
     good = detections.scores >= max(how.high_score, how.relative_score * best_score)
     rows, columns = _associate(known, detections, good, state.time_ms, how)
-    new = np.setdiff1d(np.flatnonzero(good), columns)
+    new = np.flatnonzero(good & ~_mask(len(detections), columns))
 
     seen = _hit(known.take(rows), detections, columns, time_ms, how.noise)
     seen = seen.join(_born(_rows(detections, new), time_ms, how.noise))
     seen, appeared = _with_ids(seen, state.next_id, how.min_hits)
-    lost = known.track_ids > 0
-    lost[rows] = False
+    lost = (known.track_ids > 0) & ~_mask(len(known), rows)
     next_id = state.next_id + int(appeared.sum())
     behind = TrackerState(seen.join(known.take(lost)), next_id, time_ms, best_score)
     shown = seen.track_ids > 0
@@ -185,11 +184,12 @@ class _Pairs:
         self._detections = detections
         self._same = objects.class_ids[:, None] == detections.class_ids[None, :]
         self.columns = np.full(len(objects), -1, np.intp)
+        self._taken = np.zeros(len(detections), bool)
 
     def find(self, objects: Mask, detections: Mask, min_iou: float, grown_by: float = 0.0) -> None:
         """Pair free ones of these objects with free ones of these detections."""
         rows = np.flatnonzero(objects & (self.columns < 0))
-        columns = np.setdiff1d(np.flatnonzero(detections), self.columns)
+        columns = np.flatnonzero(detections & ~self._taken)
         if not len(rows) or not len(columns):
             return
         overlap = box_iou(
@@ -199,6 +199,7 @@ class _Pairs:
         overlap *= np.where(self._same[np.ix_(rows, columns)], 1.0, _OTHER_CLASS)
         found, of = best_pairs(overlap, min_similarity=min_iou)
         self.columns[rows[found]] = columns[of]
+        self._taken[columns[of]] = True
 
 
 def _associate(
@@ -264,6 +265,13 @@ def _with_ids(objects: Objects, next_id: int, min_hits: int) -> tuple[Objects, M
     track_ids = objects.track_ids.copy()
     track_ids[appeared] = next_id + np.arange(int(appeared.sum()))
     return replace(objects, track_ids=track_ids), appeared
+
+
+def _mask(n: int, rows: Rows) -> Mask:
+    """Return bool [n], true at these rows."""
+    mask = np.zeros(n, bool)
+    mask[rows] = True
+    return mask
 
 
 def _rows(detections: Detections, rows: Rows) -> Detections:
