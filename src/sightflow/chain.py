@@ -71,7 +71,7 @@ def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context)
 def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recognise) -> Recognised:
     """Return what becomes of a chunk; its images are read and recognised as they are taken."""
     outcomes = recognise(redeem(chunk.claims))
-    return Recognised(number, outcomes, chunk.source_id, chunk.index, has_ended=not chunk.claims)
+    return Recognised(number, outcomes, chunk.source_id, chunk.index, has_ended=chunk.is_last)
 
 
 def recognise_frame(frame: Frame, recognise: Recognise) -> Recognised:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -41,11 +42,12 @@ class Chunk:
     """Claims that one worker redeems at a time."""
 
     claims: tuple[Claim, ...]
-    """None of them where it only says that its stream has ended."""
     source_id: str = ""
     """The stream of all its images, where keyed steps need to know."""
     index: int = 0
     """Position among the chunks of this stream, from 0."""
+    is_last: bool = False
+    """Whether it is the last of them; known once all are listed."""
 
     @property
     def n_images(self) -> int:
@@ -98,26 +100,19 @@ def chunked(
     Args:
         claims: what a source lists.
         batch_size: images in one call of a model.
-        by_source: whether a chunk has images of one stream only, knows its place in it, and a
-            chunk without claims follows for each stream at the end: keyed steps need that.
+        by_source: whether a chunk has images of one stream only and knows its place in it: keyed
+            steps need that.
 
     Examples:
         >>> from sightflow.testing import a_claim
         >>> [chunk.n_images for chunk in chunked([a_claim()] * 400, 2)][::16]
         [2, 2, 4, 8, 8]
     """
-    counts: dict[str, int] = {}
-
-    def chunk_of(claims: Sequence[Claim], source_id: str) -> Chunk:
-        if not by_source:
-            return Chunk(tuple(claims))
-        counts[source_id] = counts.get(source_id, -1) + 1
-        return Chunk(tuple(claims), source_id, counts[source_id])
-
+    counts: Counter[str] = Counter()
     for group in _grouped(claims, batch_size, by_source=by_source):
-        yield chunk_of(group, group[0].origin.source_id)
-    for source_id in list(counts):
-        yield chunk_of((), source_id)
+        source_id = group[0].origin.source_id if by_source else ""
+        yield Chunk(tuple(group), source_id, counts[source_id])
+        counts[source_id] += by_source
 
 
 def _grouped(claims: Iterable[Claim], batch_size: int, *, by_source: bool) -> Iterator[list[Claim]]:

@@ -5,7 +5,7 @@ delivery opened at that value cuts off what was written since and goes on.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from sightflow.chunks import ChunkResult
@@ -14,7 +14,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
 from sightflow.state import StateCodec
 
-__all__ = ["Delivery", "Place", "finish"]
+__all__ = ["Delivery", "Place", "RunTimes", "finish"]
 
 
 @dataclass(frozen=True)
@@ -105,24 +105,38 @@ class Delivery:
             writer.close()
 
 
+@dataclass(frozen=True)
+class RunTimes:
+    """When a run began, and what ran it."""
+
+    started: float
+    """In seconds since 1970."""
+    runner: str
+    """Its name."""
+    workers: int
+    """How many worked in parallel."""
+
+
 def finish(
     pipeline: Pipeline,
     place: Place,
     n_images: int | None,
-    started: float,
+    times: RunTimes,
     *,
-    runner: str,
-    workers: int,
+    committed: Collection[str] = (),
+    on_commit: Callable[[str], None] = lambda name: None,
 ) -> Summary:
     """Check the ledger of a run whose results are all delivered, and make its output appear.
+
+    Sinks with work left that may fail come first, so that nothing has appeared if one does.
 
     Args:
         pipeline: what ran.
         place: the last place of its delivery.
         n_images: images that the source listed; None for a stream, whose end says it.
-        started: when the run began, in seconds since 1970.
-        runner: name of the runner.
-        workers: how many worked in parallel.
+        times: of the run.
+        committed: sinks whose output has appeared in an earlier attempt.
+        on_commit: told each sink whose output has appeared.
 
     Raises:
         LedgerError: an image was lost or counted twice; no output appears.
@@ -131,12 +145,16 @@ def finish(
     first, last = place.first_result_at, place.last_result_at
     summary = Summary(
         ledger=place.ledger,
-        seconds=time.time() - started,
-        first_result_s=None if first is None else first - started,
-        last_result_s=None if last is None else last - started,
-        runner=runner,
-        workers=workers,
+        seconds=time.time() - times.started,
+        first_result_s=None if first is None else first - times.started,
+        last_result_s=None if last is None else last - times.started,
+        runner=times.runner,
+        workers=times.workers,
     )
-    for _, sink in pipeline.result_sinks:
+    sinks = [(name, sink) for name, sink in pipeline.result_sinks if name not in committed]
+    for name, sink in sorted(
+        sinks, key=lambda named: not getattr(named[1], "commits_first", False)
+    ):
         sink.commit(summary)
+        on_commit(name)
     return summary

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
 from sightflow.chunks import ChunkResult, Frame, Recognised, chunked
-from sightflow.delivery import Delivery, Place, finish
+from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.interrupts import noticing_interrupts
 from sightflow.keyed import Memory, open_keyed
 from sightflow.ledger import Ledger, Summary
@@ -60,7 +61,7 @@ def run(
             delivery.deliver(result)
             on_progress(delivery.place.ledger, n_images)
         delivery.close()
-        return finish(pipeline, delivery.place, n_images, started, runner="inline", workers=1)
+        return finish(pipeline, delivery.place, n_images, RunTimes(started, "inline", 1))
 
 
 def _work(
@@ -74,8 +75,14 @@ def _work(
     chunks = list(
         chunked(pipeline.source.claims(), settings.batch_size, by_source=bool(pipeline.keyed))
     )
+    last = {chunk.source_id: number for number, chunk in enumerate(chunks)}
     redeem = open_reader(pipeline, context)
-    work = (recognise_chunk(n, chunk, redeem, recognise) for n, chunk in enumerate(chunks))
+    work = (
+        recognise_chunk(
+            number, replace(chunk, is_last=last[chunk.source_id] == number), redeem, recognise
+        )
+        for number, chunk in enumerate(chunks)
+    )
     return sum(chunk.n_images for chunk in chunks), work
 
 

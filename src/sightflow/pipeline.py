@@ -1,7 +1,7 @@
 """A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError
@@ -117,8 +117,11 @@ class Pipeline:
             )
         return replace(self, sinks=(*self.sinks, NamedSink(name, sink)))
 
-    def check(self) -> None:
+    def check(self, *, without_sinks: Collection[str] = ()) -> None:
         """Raise the first error that can be known before anything runs.
+
+        Args:
+            without_sinks: names of sinks whose output is there already.
 
         Raises:
             SightflowError: a step or a sink refuses its configuration, two sinks share a file, or a
@@ -134,6 +137,8 @@ class Pipeline:
                 )
         outputs: dict[str, str] = {}
         for named in self.sinks:
+            if named.name in without_sinks:
+                continue
             named.sink.check()
             for output in named.sink.outputs():
                 place = os.path.realpath(output)

@@ -234,7 +234,11 @@ class ResultWriter(Protocol):
 
 @runtime_checkable
 class ResultSink(Protocol):
-    """Takes all results in order, in one place; they appear at once when the run is complete."""
+    """Takes all results in order, in one place; they appear at once when the run is complete.
+
+    A sink whose `commit` is work that may fail has a class variable `commits_first = True`: so
+    nothing has appeared if it does.
+    """
 
     def check(self) -> None:
         """Raise an error if this cannot be written; called while the job is built."""

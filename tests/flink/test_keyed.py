@@ -2,17 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from tests.pictures import draw_video
-from tests.steps import FailOnce, FindBlocks, Slow
+from tests.pictures import draw_video, fill_folder
+from tests.steps import Count, FailOnce, FindBlocks, Slow
+from tests.streams import Offered
 
 from sightflow import (
     CountLine,
@@ -26,6 +29,8 @@ from sightflow import (
     run,
 )
 from sightflow.errors import JobError, OutputExistsError
+from sightflow.flink.rundir import run_directory
+from sightflow.ledger import Summary
 
 pytestmark = pytest.mark.flink
 
@@ -177,6 +182,90 @@ def test_the_state_of_another_pipeline_is_refused(undisturbed, tmp_path):
     killer.join()
     with pytest.raises(JobError, match="holds the state of another pipeline"):
         run(tracked(source, tmp_path), RunSettings(**keeping(state)))
+
+
+@dataclass(frozen=True)
+class FailingSink(JsonLines):
+    """Its disk is full once, when all is done."""
+
+    flag: str = ""
+
+    def commit(self, summary: Summary) -> None:
+        if not Path(self.flag).exists():
+            Path(self.flag).touch()
+            raise OSError("the disk is full")
+        super().commit(summary)
+
+
+@pytest.mark.parametrize("kind", ["stream", "claims"])
+def test_output_that_could_not_appear_appears_when_the_run_is_repeated(kind, tmp_path):
+    offered = Offered(20) if kind == "stream" else Directory(str(fill_folder(tmp_path / "p", 20)))
+    failing = FailingSink(str(tmp_path / "late.jsonl"), flag=str(tmp_path / "flag"))
+    pipeline = (
+        Pipeline(offered)
+        .apply("count", Count())
+        .write("events", JsonEvents(str(tmp_path / "events.jsonl")))
+        .write("late", failing)
+    )
+    settings = RunSettings(**keeping(tmp_path / "state"))
+
+    with pytest.raises(OSError, match="the disk is full"):
+        run(pipeline, settings)
+    assert (tmp_path / "events.jsonl").exists()
+    assert not (tmp_path / "late.jsonl").exists()
+
+    summary = run(pipeline, settings)
+
+    lines = (tmp_path / "late.jsonl").read_bytes().splitlines()
+    assert len(lines) == summary.ledger.recognised == (20 if kind == "stream" else 21)
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_stream_with_memory_that_was_killed_goes_on(tmp_path):
+    state = tmp_path / "state"
+    pipeline = Pipeline(Offered(400, interval_s=0.01)).apply("count", Count())
+
+    def described(name: str) -> Pipeline:
+        out = JsonLines(str(tmp_path / f"{name}.jsonl"))
+        return pipeline.write("out", out).write("e", JsonEvents(str(tmp_path / f"{name}.events")))
+
+    killer = in_the_middle(state, kill_java)
+    with pytest.raises(JobError, match="is gone"):
+        run(described("killed"), RunSettings(**keeping(state)))
+    killer.join()
+    run(described("killed"), RunSettings(workers=3, **keeping(state)))
+    run(described("inline"), RunSettings(runner="inline"))
+
+    for ending in ("jsonl", "events"):
+        killed, inline = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("killed", "inline"))
+        assert killed == inline
+        assert inline
+
+
+def test_a_folder_that_another_run_uses_is_refused_and_left_alone(tmp_path):
+    state = tmp_path / "state"
+    first = Pipeline(Offered(300, interval_s=0.01)).write("a", JsonLines(str(tmp_path / "a.jsonl")))
+    second = Pipeline(Offered(5)).write("b", JsonLines(str(tmp_path / "b.jsonl")))
+    refused = []
+
+    def try_second(ledger, n_images):
+        if ledger.read > 20 and not refused:
+            with pytest.raises(OutputExistsError, match="another run uses it") as error:
+                run(second, RunSettings(**keeping(state)))
+            refused.append(error)
+
+    assert run(first, RunSettings(**keeping(state)), on_progress=try_second).ledger.read == 300
+    assert refused
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(tmp_path):
+    state = tmp_path / "state"
+    pipeline = Pipeline(Offered(5)).write("a", JsonLines(str(tmp_path / "a.jsonl")))
+    with run_directory(pipeline, str(state)) as directory:
+        directory.note(None, None)
+        shutil.copytree(state, tmp_path / "killed")
+    shutil.copytree(tmp_path / "killed", state)
+    assert run(pipeline, RunSettings(**keeping(state))).ledger.read == 5
 
 
 def test_a_folder_of_other_things_is_refused_and_kept(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sightflow.chunks import ChunkResult
-from sightflow.delivery import Delivery, Place, finish
+from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.errors import JobError, LedgerError
 from sightflow.ledger import Ledger
 from sightflow.pipeline import Pipeline
@@ -38,7 +38,7 @@ def pipeline_of(sinks: list[ResultSink]) -> Pipeline:
 
 def complete(folder: Path, place: Place, n_claimed: int) -> dict[str, bytes]:
     """Finish and return all files but the summaries, which hold times."""
-    finish(pipeline_of(sinks_in(folder)), place, n_claimed, time.time(), runner="inline", workers=1)
+    finish(pipeline_of(sinks_in(folder)), place, n_claimed, RunTimes(time.time(), "inline", 1))
     return {
         path.name: path.read_bytes()
         for path in folder.iterdir()
@@ -131,7 +131,7 @@ def test_a_delivery_may_go_on_twice_and_write_no_row_between(tmp_path: Path) -> 
     delivery = Delivery([sink], kept)
     place = delivery.deliver(a_chunk(2))
     delivery.close()
-    finish(pipeline_of([sink]), place, 3, time.time(), runner="inline", workers=1)
+    finish(pipeline_of([sink]), place, 3, RunTimes(time.time(), "inline", 1))
     rows = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
     assert [row["uri"] for row in rows] == ["0.jpg", "2.jpg"]
 
@@ -146,7 +146,7 @@ def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Place]:
 
 
 def finished(pipeline: Pipeline, place: Place, n_claimed: int) -> Any:
-    return finish(pipeline, place, n_claimed, time.time() - 2, runner="flink", workers=3)
+    return finish(pipeline, place, n_claimed, RunTimes(time.time() - 2, "flink", 3))
 
 
 def test_finishing_makes_the_output_of_every_sink_appear(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
     delivery.deliver(ChunkResult(0, 3, n_skipped=3))
     delivery.deliver(ChunkResult(1, 1, [{"a": 1}]))
     place = delivery.deliver(ChunkResult(2, 0, n_images=4))
-    summary = finish(pipeline_of([]), place, None, 0.0, runner="inline", workers=1)
+    summary = finish(pipeline_of([]), place, None, RunTimes(0.0, "inline", 1))
     assert summary.ledger == Ledger(read=4, recognised=1, skipped=3)
 
 

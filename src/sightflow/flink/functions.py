@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,28 +43,31 @@ class Manifest:
         """Write all chunks; return how many chunks and how many images there are."""
         n_images = 0
         ends = [0]
+        last: dict[str, int] = {}
         with open(self.path, "wb") as file:
-            for chunk in chunks:
+            for number, chunk in enumerate(chunks):
                 n_images += chunk.n_images
                 ends.append(ends[-1] + file.write(chunk.encode()))
-        np.save(self._ends_path, np.array(ends, np.int64))
+                last[chunk.source_id] = number
+        np.save(self._beside("ends"), np.array(ends, np.int64))
+        np.save(self._beside("last"), np.array(sorted(last.values()), np.int64))
         return len(ends) - 1, n_images
 
     def open(self, resources: ExitStack) -> Any:
         """Return a function that gives a chunk by its number."""
         file = resources.enter_context(self.path.open("rb"))
-        ends = np.load(self._ends_path, mmap_mode="r")
+        ends = np.load(self._beside("ends"), mmap_mode="r")
+        last = set(np.load(self._beside("last")).tolist())
 
         def chunk_of(number: int) -> Chunk:
             start, end = int(ends[number]), int(ends[number + 1])
             file.seek(start)
-            return Chunk.decode(file.read(end - start))
+            return replace(Chunk.decode(file.read(end - start)), is_last=number in last)
 
         return chunk_of
 
-    @property
-    def _ends_path(self) -> Path:
-        return self.path.with_suffix(".ends.npy")
+    def _beside(self, name: str) -> Path:
+        return self.path.with_suffix(f".{name}.npy")
 
 
 class _Worker(MapFunction):

@@ -115,6 +115,7 @@ class Job:
             "python.executable": sys.executable,
             "python.client.executable": sys.executable,
             "parallelism.default": str(self.workers),
+            "pipeline.max-parallelism": "1024",  # state can be shared among so many
             "execution.buffer-timeout.interval": "0 ms",  # what is there goes on at once
             "execution.checkpointing.interval": f"{self.settings.checkpoint_interval_ms} ms",
             "execution.checkpointing.dir": f"{self.directory.as_uri()}/checkpoints",

@@ -11,12 +11,12 @@ from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
 
-from sightflow.delivery import Delivery, Place, finish
+from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
-from sightflow.flink.rundir import run_directory
+from sightflow.flink.rundir import RunDirectory, run_directory
 from sightflow.flink.start import start
 from sightflow.interrupts import noticing_interrupts
 from sightflow.ledger import Ledger, Summary
@@ -60,27 +60,30 @@ def run(
     workers = settings.n_workers
     inference = settings.inference(workers)
     java = start(pipeline, inference)
-    pipeline.check()
-    if settings.device not in ("auto", "cpu"):
-        for model in pipeline.models:
-            model.load(inference)  # raises where the device is not there
     with run_directory(pipeline, settings.state_dir) as directory:
+        pipeline.check(without_sinks=directory.committed)
+        if settings.device not in ("auto", "cpu"):
+            for model in pipeline.models:
+                model.load(inference)  # raises where the device is not there
         job = Job(pipeline, settings, inference, workers, directory.path)
-        snapshot = directory.snapshot
-        if snapshot is None:
-            n_chunks, n_images = job.list_work()
-            directory.note(pipeline, n_chunks, n_images)
+        if not directory.can_go_on:
+            directory.note(*job.list_work())
             sinks = [sink for _, sink in pipeline.result_sinks]
             Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
-        else:
-            n_chunks, n_images = directory.work(pipeline)
-        place = Place()
-        if n_chunks != 0:
+        n_chunks, n_images = directory.work
+        place = directory.place
+        if n_chunks != 0 and not place.is_complete(n_chunks):
             java.result()
             with _java_errors():
-                environment = job.build(n_chunks, snapshot)
-                place = _execute(job, environment, (n_chunks, n_images), on_progress, stop)
-        return finish(pipeline, place, n_images, started, runner="flink", workers=workers)
+                place = _execute(job, directory, on_progress, stop)
+        return finish(
+            pipeline,
+            place,
+            n_images,
+            RunTimes(started, "flink", workers),
+            committed=directory.committed,
+            on_commit=directory.note_commit,
+        )
 
 
 def _check_port(port: int | None) -> None:
@@ -98,13 +101,14 @@ def _check_port(port: int | None) -> None:
 
 def _execute(
     job: Job,
-    environment: Any,
-    work: tuple[int | None, int | None],
+    directory: RunDirectory,
     on_progress: Callable[[Ledger, int | None], None],
     stop: Callable[[], bool],
 ) -> Place:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
-    n_chunks, n_images = work
+    n_chunks, n_images = directory.work
+    environment = job.build(n_chunks, directory.snapshot)
+    job.progress.unlink(missing_ok=True)  # of an earlier run
     client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
@@ -112,7 +116,7 @@ def _execute(
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not result.done() and not place.is_complete(n_chunks):
                 time.sleep(_POLL_S)
-                place = _place(job.progress)
+                place = directory.place
                 on_progress(place.ledger, n_images)
                 interrupts.check()
                 if interrupts.came or stop():
@@ -126,7 +130,7 @@ def _execute(
     except BaseException:  # Ctrl-C, or what `on_progress` raises: the job must not go on
         _cancel(client, result)
         raise
-    place = _place(job.progress)
+    place = directory.place
     if not place.is_complete(n_chunks):
         raise JobError("the job ended before all was delivered; run it again")
     return place
@@ -169,10 +173,6 @@ def _java_errors() -> Iterator[None]:
             "the Java process that ran the job is gone: it was killed, ran out of memory, or a "
             f"native library crashed in it; its log is {_kept_log()}"
         ) from error
-
-
-def _place(progress: Path) -> Place:
-    return Place.decode(progress.read_bytes()) if progress.exists() else Place()
 
 
 def _job_error(error: Any) -> JobError:

@@ -1,5 +1,7 @@
 """The folder of a run: what it needs while it goes on, and what a later run goes on from."""
 
+import dataclasses
+import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -7,49 +9,59 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import msgspec
 
+from sightflow.delivery import Place
 from sightflow.errors import JobError, OutputExistsError
 from sightflow.pipeline import Pipeline
+from sightflow.sinks.staging import replacing
 
 __all__ = ["RunDirectory", "run_directory"]
 
+_MARK = "sightflow-run.lock"
+"""Says that a folder holds the state of a run, and whether one is using it."""
+
 
 class _Note(msgspec.Struct, frozen=True):
-    """What is noted of a run when its work is listed."""
+    """What is noted of a run once its work is listed."""
 
     pipeline: str
     """Fingerprint of the description."""
     n_chunks: int | None
+    """None for a stream."""
     n_images: int | None
+    committed: tuple[str, ...] = ()
+    """Sinks whose output has appeared."""
     version: int = 1
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A folder for one run; kept where the run is to be taken up again."""
+    """A folder for one run."""
 
     path: Path
-    is_kept: bool
+    pipeline: Pipeline
 
-    def note(self, pipeline: Pipeline, n_chunks: int | None, n_images: int | None) -> None:
+    def note(self, n_chunks: int | None, n_images: int | None) -> None:
         """Note what the run is, once its work is listed."""
-        note = _Note(_fingerprint(pipeline), n_chunks, n_images)
-        self._note_path.write_bytes(msgspec.json.encode(note))
+        self._write(_Note(_fingerprint(self.pipeline), n_chunks, n_images))
 
-    def work(self, pipeline: Pipeline) -> tuple[int | None, int | None]:
-        """Return how many chunks and images an earlier run has listed, None for a stream.
+    def note_commit(self, sink: str) -> None:
+        """Note that the output of a sink has appeared."""
+        note = self._read()
+        self._write(msgspec.structs.replace(note, committed=(*note.committed, sink)))
 
-        Raises:
-            JobError: that run had another pipeline.
-        """
-        note = msgspec.json.decode(self._note_path.read_bytes(), type=_Note)
-        if note.pipeline != _fingerprint(pipeline):
-            raise JobError(
-                f"{self.path}: holds the state of another pipeline; run the same one to go on with "
-                "it, or choose another folder"
-            )
+    @property
+    def committed(self) -> tuple[str, ...]:
+        """Sinks whose output has appeared in an earlier run."""
+        return self._read().committed if self.can_go_on else ()
+
+    @property
+    def work(self) -> tuple[int | None, int | None]:
+        """How many chunks and images an earlier run has listed, None for a stream."""
+        note = self._read()
         return note.n_chunks, note.n_images
 
     @property
@@ -60,21 +72,42 @@ class RunDirectory:
         newest = max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
         return newest.parent if newest else None
 
+    @property
+    def place(self) -> Place:
+        """Where the delivery stands, or stood when an earlier run ended."""
+        progress = self.path / "progress.json"
+        return Place.decode(progress.read_bytes()) if progress.exists() else Place()
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether an earlier run left enough to go on from."""
+        if not self._note_path.exists():
+            return False
+        return self.snapshot is not None or self.place.is_complete(self.work[0])
+
     def prepare(self) -> None:
-        """Take the folder; what an earlier run left and none needs is removed.
+        """Remove what an earlier run left and none needs.
 
         Raises:
-            OutputExistsError: it holds something else.
+            JobError: that run had another pipeline.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        if any(self.path.iterdir()) and not self._note_path.exists():
-            raise OutputExistsError(
-                f"{self.path}: holds something that is no state of a run; choose another folder"
+        if self.can_go_on and self._read().pipeline != _fingerprint(self.pipeline):
+            raise JobError(
+                f"{self.path}: holds the state of another pipeline; run the same one to go on with "
+                "it, or choose another folder"
             )
-        (self.path / "progress.json").unlink(missing_ok=True)
+        if not self.can_go_on:
+            (self.path / "progress.json").unlink(missing_ok=True)
         (self.path / "stop").unlink(missing_ok=True)
         shutil.rmtree(self.path / "tmp", ignore_errors=True)
         (self.path / "tmp").mkdir()
+
+    def _write(self, note: _Note) -> None:
+        with replacing(self._note_path) as draft:
+            draft.write_bytes(msgspec.json.encode(note))
+
+    def _read(self) -> _Note:
+        return msgspec.json.decode(self._note_path.read_bytes(), type=_Note)
 
     @property
     def _note_path(self) -> Path:
@@ -82,23 +115,66 @@ class RunDirectory:
 
 
 def _fingerprint(pipeline: Pipeline) -> str:
-    return hashlib.sha256(repr(pipeline).encode("utf-8", "backslashreplace")).hexdigest()
+    """Return what tells a pipeline from others: kinds and options of all its parts."""
+    return hashlib.sha256(
+        repr(_described(pipeline)).encode("utf-8", "backslashreplace")
+    ).hexdigest()
+
+
+def _described(part: Any) -> Any:
+    if isinstance(part, tuple | list):
+        return [_described(item) for item in part]
+    if dataclasses.is_dataclass(part):
+        fields = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+    elif hasattr(part, "__dict__") and not isinstance(part, type):
+        fields = vars(part)
+    else:
+        return repr(part)
+    return [type(part).__qualname__, {name: _described(value) for name, value in fields.items()}]
 
 
 @contextmanager
 def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDirectory]:
-    """Give the folder of a run; leave nothing unfinished behind unless it can be taken up again."""
+    """Give the folder of a run; leave nothing unfinished behind unless a later run can go on.
+
+    Raises:
+        OutputExistsError: it holds something else, or another run uses it.
+    """
     if state_dir is None:
-        directory = RunDirectory(Path(tempfile.mkdtemp(prefix="sightflow-run-")), is_kept=False)
+        path = Path(tempfile.mkdtemp(prefix="sightflow-run-"))
     else:
-        directory = RunDirectory(Path(state_dir).absolute(), is_kept=True)
-    directory.prepare()
-    done = False
+        path = Path(state_dir).absolute()
+    with _reserved(path):
+        directory = RunDirectory(path, pipeline)
+        directory.prepare()
+        done = False
+        try:
+            yield directory
+            done = True
+        finally:
+            if done or state_dir is None or not directory.can_go_on:
+                for _, sink in pipeline.result_sinks:
+                    sink.discard()
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _reserved(path: Path) -> Iterator[None]:
+    """Reserve a folder for this run; it is new, empty, or of an earlier run."""
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()) and not (path / _MARK).exists():
+        raise OutputExistsError(
+            f"{path}: holds something that is no state of a run; choose another folder"
+        )
+    with open(path / _MARK, "ab") as mark:
+        if not _lock(mark):
+            raise OutputExistsError(f"{path}: another run uses it; choose another folder")
+        yield
+
+
+def _lock(file: IO[bytes]) -> bool:
     try:
-        yield directory
-        done = True
-    finally:
-        if done or directory.snapshot is None or not directory.is_kept:
-            for _, sink in pipeline.result_sinks:
-                sink.discard()
-            shutil.rmtree(directory.path, ignore_errors=True)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

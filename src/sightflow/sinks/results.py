@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pyarrow as pa
@@ -105,6 +105,8 @@ class Parquet(_ResultFiles):
     Beside `NAME.parquet` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Rows wait as lines of
     JSON until the run is complete, since an unfinished Parquet file cannot be taken up again.
     """
+
+    commits_first: ClassVar[bool] = True
 
     def commit(self, summary: Summary) -> None:
         """Make the staged lines into Parquet and rename it."""

@@ -99,7 +99,7 @@ class StagedLines:
     def __init__(self, path: Path, position: int) -> None:
         """Open the staged form of `path` and cut off what came after `position`."""
         self._path = staged(path)
-        length = self._path.stat().st_size if position else 0
+        length = self._path.stat().st_size if position and self._path.exists() else 0
         if length < position:
             raise JobError(
                 f"{self._path}: has {length} bytes; the checkpoint needs {position}; "

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError
 from sightflow.ledger import Summary
@@ -59,6 +60,8 @@ class AnnotatedVideo:
             raise PipelineError(f"AnnotatedVideo: `trail_ms` is from 0; got {self.trail_ms}")
         if not 1 <= self.quality <= 51:
             raise PipelineError(f"AnnotatedVideo: `quality` is from 1 to 51; got {self.quality}")
+
+    commits_first: ClassVar[bool] = True
 
     def check(self) -> None:
         """Refuse a path that is taken or has the wrong ending, and a machine without encoder."""
