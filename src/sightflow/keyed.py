@@ -10,7 +10,7 @@ from typing import Any
 from sightflow.chunks import ChunkResult, Recognised
 from sightflow.errors import JobError
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Fold
+from sightflow.protocols import Context, Fold, Metrics
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.records.codec import decode_outcomes, encode_outcomes
 from sightflow.state import StateCodec
@@ -54,15 +54,19 @@ _CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream")
 def open_keyed(pipeline: Pipeline, context: Context) -> "KeyedChain":
     """Open the keyed steps of a pipeline."""
     folds = {step.name: step.operator.open_fold(context.at(step.name)) for step in pipeline.keyed}
-    return KeyedChain(folds, max(step.operator.max_out_of_order_ms for step in pipeline.keyed))
+    max_out_of_order_ms = max(step.operator.max_out_of_order_ms for step in pipeline.keyed)
+    return KeyedChain(folds, max_out_of_order_ms, context.metrics)
 
 
 class KeyedChain:
     """Keyed steps, opened. It holds nothing of any stream: that is in the memories."""
 
-    def __init__(self, folds: dict[str, Fold[Any]], max_out_of_order_ms: int) -> None:
+    def __init__(
+        self, folds: dict[str, Fold[Any]], max_out_of_order_ms: int, metrics: Metrics
+    ) -> None:
         """Take the folds of the steps by their names, in order."""
         self._folds = folds
+        self._metrics = metrics
         self._max_out_of_order_ms = max_out_of_order_ms
 
     def initial(self) -> Memory:
@@ -145,10 +149,11 @@ class KeyedChain:
         return memory, released
 
     def _late(self, record: ImageRecord, done_ms: int) -> Rejected:
+        self._metrics.count("late")
         behind_ms = done_ms - record.origin.event_time_ms
         message = (
             f"its time is {behind_ms} ms before that of an image that is done with; "
-            f"`max_out_of_order_ms` is {self._max_out_of_order_ms}"
+            f"`max_out_of_order_ms` is {self._max_out_of_order_ms}, or its stream came twice"
         )
         return Rejected(record.origin, next(iter(self._folds)), "late", message)
 

@@ -50,7 +50,7 @@ class RunSettings:
     """How often a failed Flink job goes on from its last checkpoint before it fails for good."""
     state_dir: str | None = None
     """Folder for the checkpoints of a Flink job. A job that died or was stopped goes on from the
-    last one when it is run again, with any number of workers; None: it starts anew."""
+    last one when it is run again, with another number of workers too; None: it starts anew."""
     web_ui_port: int | None = None
     """Port of Flink's web page and REST on the loopback address; None takes any free one."""
 
@@ -62,6 +62,8 @@ class RunSettings:
             raise PipelineError(
                 f"`device` is auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; got {self.device!r}"
             )
+        if self.runner == "inline" and self.state_dir is not None:
+            raise PipelineError("`state_dir` needs the runner flink: inline keeps no checkpoints")
         for name in _COUNTS:
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -68,7 +68,7 @@ def test_a_late_image_is_rejected_and_changes_nothing() -> None:
             "step": "count0",
             "reason": "late",
             "message": "its time is 5 ms before that of an image that is done with; "
-            "`max_out_of_order_ms` is 10",
+            "`max_out_of_order_ms` is 10, or its stream came twice",
         }
     ]
     assert after.states == memory.states

@@ -53,3 +53,8 @@ def test_workers_share_the_cores_that_they_leave(
 ) -> None:
     monkeypatch.setattr("sightflow.settings.n_cores", lambda: cores)
     assert RunSettings(max_wait_ms=max_wait_ms).inference(workers).n_threads == n_threads
+
+
+def test_inline_has_no_checkpoints_to_keep() -> None:
+    with pytest.raises(PipelineError, match="`state_dir` needs the runner flink"):
+        RunSettings(runner="inline", state_dir="state")

@@ -131,6 +131,8 @@ def run_to_out(
         sink = kinds[ending](out, overwrite=options["overwrite"])
         run_with(pipeline.write("results", sink), options)
         return
+    if options["state_dir"]:
+        raise click.UsageError("--state-dir needs --out: what goes on needs a place")
     with tempfile.TemporaryDirectory(prefix="sightflow-") as folder:
         path = Path(folder, "results.jsonl")
         run_with(pipeline.write("results", JsonLines(str(path))), options, hidden=folder)
@@ -157,6 +159,8 @@ def run_with(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | Non
 
 def get_ready(options: dict[str, Any]) -> None:
     """Choose the runner; let Java start while everything else is loaded and checked."""
+    if options["runner"] == "inline" and options["state_dir"]:
+        raise click.UsageError("--state-dir goes with --runner flink: inline has no checkpoints")
     options["runner"] = options["runner"] or _runner_for(options)
     if options["runner"] == "flink":
         from sightflow.flink.gateway import start_in_background
@@ -192,7 +196,7 @@ def execute(
     ):
         summary = run(pipeline, settings, on_progress=on_progress)
     if not summary.ledger.read:
-        print("sightflow: nothing to read: no file matches", file=sys.stderr)
+        print("sightflow: nothing was read", file=sys.stderr)
     outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
     if not quiet:
         shown = [o for o in outputs if hidden is None or not o.startswith(hidden)]

@@ -88,7 +88,7 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--window",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0.001),
     metavar="SECONDS",
     help="Also tell the counts of lines and zones for each such time.",
 )
@@ -98,17 +98,38 @@ def track(**options: Any) -> None:
     PATH is a video, a folder of pictures with --fps, a live stream (rtsp://, http://...m3u8) or
     the number of a camera. Ctrl-C ends a live stream, and the results appear.
     """
-    if bool(options["detections"]) == bool(options["paths"]):
-        raise click.UsageError("give a PATH or --detections FILE, one of them")
-    from sightflow.sources.naming import is_live
-
-    if options["annotate"] and (options["detections"] or any(map(is_live, options["paths"]))):
-        raise click.UsageError("--annotate reads the pictures again: it needs videos or pictures")
+    _check(options)
     get_ready(options)
     from sightflow.pipeline import Pipeline
 
     pipeline = _steps(Pipeline(_source(options), name="sightflow track"), options)
     run_to_out(_sinks(pipeline, options), options, txt=_mot_tracks)
+
+
+_TAKEN = ("detect", "track", "results", "events", "video")
+"""Names of steps and sinks that this command uses itself."""
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse options that do not go together."""
+    from sightflow.sources.naming import is_live
+
+    if bool(options["detections"]) == bool(options["paths"]):
+        raise click.UsageError("give a PATH or --detections FILE, one of them")
+    live = any(map(is_live, options["paths"]))
+    if options["annotate"] and (options["detections"] or live):
+        raise click.UsageError("--annotate reads the pictures again: it needs videos or pictures")
+    if (options["every"] != 1 or options["pattern"] != "*") and (options["detections"] or live):
+        raise click.UsageError("--every and --pattern are for files of videos and pictures")
+    if options["model"] and options["detections"]:
+        raise click.UsageError("--model detects, and --detections has what was detected")
+    names = [name for name, _ in (*options["lines"], *options["zones"])]
+    for name in names:
+        if name in _TAKEN or names.count(name) > 1:
+            raise click.UsageError(
+                f"--line and --zone: {name!r} is taken; each needs a name of its own, and none of "
+                f"{', '.join(_TAKEN)}"
+            )
 
 
 def _source(options: dict[str, Any]) -> "Source | StreamSource":

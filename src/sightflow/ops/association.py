@@ -29,7 +29,7 @@ def best_pairs(
 
     Args:
         similarity: float32 [N, M].
-        min_similarity: pairs below are no pairs.
+        min_similarity: pairs below are no pairs, and those at 0 never are.
 
     Returns:
         The rows and the columns of the pairs, each intp [P].
@@ -38,7 +38,7 @@ def best_pairs(
         >>> best_pairs(np.array([[0.9, 0.8], [0.7, 0.1]], np.float32), min_similarity=0.3)
         (array([0, 1]), array([1, 0]))
     """
-    allowed = similarity >= min_similarity
+    allowed = (similarity >= min_similarity) & (similarity > 0)
     rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0.0), maximize=True)
     kept = allowed[rows, columns]
     return rows[kept], columns[kept]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sightflow.errors import PipelineError
 from sightflow.ops.boxes import cxcywh_to_xyxy
 
 __all__ = ["Motion", "Noise", "correct", "motion_of", "predict"]
@@ -34,6 +35,12 @@ class Noise:
     """Velocity of the centre, a second, of an object that was seen once."""
     first_growth: float = 0.05
     """The same for its size."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no standard deviation."""
+        for name, value in vars(self).items():
+            if not 0 < value < float("inf"):
+                raise PipelineError(f"Noise: `{name}` is above 0; got {value}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Fold
 from sightflow.records import Detections, Event, ImageRecord, Tracks
 from sightflow.records.arrays import plain_floats
+from sightflow.tasks.options import check_count
 from sightflow.tasks.tracker import Objects, Tracking, Update, update
 from sightflow.tasks.tracker_state import TrackedStream, decode_stream, encode_stream
 
@@ -23,7 +24,9 @@ class Track(Tracking):
     """An image may come so much later than a younger one of its stream; it is put in order."""
 
     def check(self) -> None:
-        """Refuse thresholds that cannot be."""
+        """Refuse a method that is none, and numbers that cannot be."""
+        if self.method not in ("byte", "sort"):
+            raise PipelineError(f"Track: `method` is byte or sort; got {self.method!r}")
         for name in ("high_score", "relative_score", "low_score", "min_iou", "min_low_iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PipelineError(f"Track: `{name}` is in [0, 1]; got {getattr(self, name)}")
@@ -32,11 +35,10 @@ class Track(Tracking):
                 f"Track: `low_score` is at most `high_score`; got {self.low_score} and "
                 f"{self.high_score}"
             )
-        for name in ("grown_by", "max_age_ms", "max_out_of_order_ms"):
-            if getattr(self, name) < 0:
-                raise PipelineError(f"Track: `{name}` is from 0; got {getattr(self, name)}")
-        if self.min_hits < 1:
-            raise PipelineError(f"Track: `min_hits` is from 1; got {self.min_hits}")
+        if not 0 <= self.grown_by < float("inf"):
+            raise PipelineError(f"Track: `grown_by` is from 0; got {self.grown_by}")
+        check_count(self, "max_age_ms", "max_out_of_order_ms")
+        check_count(self, "min_hits", at_least=1)
 
     def open_fold(self, context: Context) -> Fold[TrackedStream]:
         """Return the tracker as a fold."""

@@ -20,6 +20,9 @@ Mask = npt.NDArray[np.bool_]
 _OTHER_CLASS = 0.5
 """So much of an overlap counts between an object and a detection of another class."""
 _FADING_S = 60.0
+"""The best score of late is halved in this time."""
+_MAX_LOST = 1_000
+"""So many lost objects are waited for, the last seen first, also where time stands still."""
 _JUST_MS = 300
 """So much before the last image an object was just seen."""
 
@@ -157,7 +160,7 @@ def update(
     too_old = time_ms - state.objects.last_ms > how.max_age_ms
     left = state.objects.take(too_old & (state.objects.track_ids > 0))
     known = state.objects.take(~too_old)
-    seconds = (time_ms - state.time_ms) / 1000
+    seconds = max(0.0, (time_ms - state.time_ms) / 1000)  # before the first image it is 1970
     known = replace(known, motion=predict(known.motion, seconds, how.noise))
     faded = state.best_score * 0.5 ** (seconds / _FADING_S)
     best_score = max(faded, float(detections.scores.max(initial=0)))
@@ -170,7 +173,8 @@ def update(
     seen, appeared = _with_ids(seen, state.next_id, how.min_hits)
     lost = (known.track_ids > 0) & ~_mask(len(known), rows)
     next_id = state.next_id + int(appeared.sum())
-    behind = TrackerState(seen.join(known.take(lost)), next_id, time_ms, best_score)
+    waiting = known.take(np.flatnonzero(lost)[:_MAX_LOST])
+    behind = TrackerState(seen.join(waiting), next_id, time_ms, best_score)
     shown = seen.track_ids > 0
     found = np.concatenate([columns, new])[shown]
     return behind, Update(seen.take(shown), found, appeared[shown], left)

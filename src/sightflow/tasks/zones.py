@@ -11,6 +11,7 @@ from sightflow.ops.geometry import crosses, distance_to_line, distance_to_polygo
 from sightflow.protocols import Context, Fold
 from sightflow.records import Event, ImageRecord
 from sightflow.state import StateCodec
+from sightflow.tasks.options import check_count
 from sightflow.tasks.sides import Border, Box, Change, Point, Sighting, forget, look
 
 __all__ = ["CountLine", "Zone"]
@@ -69,12 +70,15 @@ class _Counting:
 
     def check(self) -> None:
         """Refuse numbers that cannot be."""
-        kind = type(self).__name__
-        for name in ("margin", "max_age_ms", "max_out_of_order_ms"):
-            if getattr(self, name) < 0:
-                raise PipelineError(f"{kind}: `{name}` is from 0; got {getattr(self, name)}")
-        if self.window_ms is not None and self.window_ms < 1:
-            raise PipelineError(f"{kind}: `window_ms` is from 1; got {self.window_ms}")
+        if self.anchor not in ("bottom", "center"):
+            raise PipelineError(
+                f"{type(self).__name__}: `anchor` is bottom or center; got {self.anchor!r}"
+            )
+        if not 0 <= self.margin < float("inf"):
+            raise PipelineError(f"{type(self).__name__}: `margin` is from 0; got {self.margin}")
+        check_count(self, "max_age_ms", "max_out_of_order_ms")
+        if self.window_ms is not None:
+            check_count(self, "window_ms", at_least=1)
 
     def open_fold(self, context: Context) -> Fold[Place]:
         """Return the counter as a fold."""
@@ -100,10 +104,7 @@ class _Counting:
             return place, record, [*events, *gone, *news]
 
         def end(place: Place) -> list[Event]:
-            if place.time_ms is None:
-                return []
-            place, gone = self._forget(place, name, place.time_ms + 1)
-            return [*gone, *self._counts(place, name)]
+            return [*self._counts(place, name)]  # who is still inside has not gone out
 
         return Fold(Place, step, end, _PLACES.encode, _PLACES.decode)
 
@@ -238,8 +239,10 @@ class CountLine(_Counting):
     def check(self) -> None:
         """Refuse a line without length and numbers that cannot be."""
         super().check()
-        if self.start == self.end:
-            raise PipelineError(f"CountLine: `start` and `end` must differ; got {self.start}")
+        if not np.hypot(*np.subtract(self.end, self.start)) > 0:
+            raise PipelineError(
+                f"CountLine: `start` and `end` are two points; got {self.start} and {self.end}"
+            )
 
     def _border(self) -> Border:
         return Border(
@@ -267,9 +270,11 @@ class Zone(_Counting):
     def check(self) -> None:
         """Refuse a polygon without an inside and numbers that cannot be."""
         super().check()
-        if len(set(self.corners)) < 3:
+        x, y = np.array(self.corners, np.float64).reshape(-1, 2).T
+        area = abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+        if len(self.corners) < 3 or not area > 0:
             raise PipelineError(
-                f"Zone: `corners` must be three or more points; got {list(self.corners)}"
+                f"Zone: `corners` are three or more points around an area; got {list(self.corners)}"
             )
 
     def _border(self) -> Border:

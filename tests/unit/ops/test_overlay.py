@@ -115,7 +115,7 @@ def test_a_zone_is_filled_so_that_what_is_in_it_stays_visible():
     pixels = drawn(outlines=[(ZONE, Count())])
 
     inside = np.array(pixels[250, 300], int)
-    assert inside == pytest.approx(0.75 * np.array(GREY) + 0.25 * np.array(AMBER), abs=1)
+    assert inside == pytest.approx(0.85 * np.array(GREY) + 0.15 * np.array(AMBER), abs=1)
     assert tuple(pixels[100, 400]) == AMBER
     assert tuple(pixels[450, 300]) == GREY
 

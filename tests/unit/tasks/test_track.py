@@ -9,6 +9,7 @@ from sightflow import Directory, Pipeline, Track
 from sightflow.chunks import ChunkResult, Recognised
 from sightflow.errors import JobError, PipelineError
 from sightflow.keyed import KeyedChain, open_keyed
+from sightflow.ops.motion import Noise
 from sightflow.records import Detections, ImageRecord
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -218,6 +219,36 @@ def test_the_state_has_a_bound_that_does_not_grow_with_time() -> None:
     assert max(sizes[1_000:]) <= max(sizes[10:100]) + 16
 
 
+def test_where_time_stands_still_the_state_has_a_bound_all_the_same() -> None:
+    chain = opened(Track(min_hits=1))
+    memory = chain.initial()
+    for index in range(1_300):
+        spot = (50.0 + 60 * (index % 600), 100.0 + 200 * (index // 600))
+        one = image(index, spot)
+        one = replace(one, origin=replace(one.origin, event_time_ms=0))
+        memory, _ = chain.take(memory, Recognised(index, (one,), "cam", index))
+    assert len(memory.states[0].tracker.objects) <= 1_001
+
+
+def test_an_image_from_before_1970_is_no_trouble() -> None:
+    images = [image(t, (100, 100)) for t in range(4)]
+    moved = [
+        replace(one, origin=replace(one.origin, event_time_ms=one.origin.event_time_ms - 10**12))
+        for one in images
+    ]
+    assert ids(run(moved)) == ids(run(images))
+
+
+def test_with_no_least_overlap_boxes_that_do_not_meet_are_not_one_object() -> None:
+    images = [image(t, (100 if t % 2 else 600, 100)) for t in range(6)]
+    assert ids(run(images, Track(min_iou=0.0))) == [[]] * 6
+
+
+def test_noise_that_cannot_be_is_refused() -> None:
+    with pytest.raises(PipelineError, match="Noise: `position` is above 0; got 0"):
+        Noise(position=0)
+
+
 def test_a_state_of_another_version_is_refused() -> None:
     from sightflow.tasks import tracker_state
 
@@ -238,9 +269,12 @@ def test_without_detections_the_error_says_what_is_missing() -> None:
         ({"high_score": 1.1}, r"`high_score` is in \[0, 1\]; got 1.1"),
         ({"min_iou": -0.1}, r"`min_iou` is in \[0, 1\]; got -0.1"),
         ({"low_score": 0.6}, "`low_score` is at most `high_score`; got 0.6 and 0.5"),
-        ({"max_age_ms": -1}, "`max_age_ms` is from 0; got -1"),
-        ({"min_hits": 0}, "`min_hits` is from 1; got 0"),
-        ({"max_out_of_order_ms": -5}, "`max_out_of_order_ms` is from 0; got -5"),
+        ({"max_age_ms": -1}, "`max_age_ms` is a whole number from 0; got -1"),
+        ({"max_age_ms": float("inf")}, "`max_age_ms` is a whole number from 0; got inf"),
+        ({"min_hits": 0}, "`min_hits` is a whole number from 1; got 0"),
+        ({"max_out_of_order_ms": -5}, "`max_out_of_order_ms` is a whole number from 0; got -5"),
+        ({"grown_by": float("nan")}, "`grown_by` is from 0; got nan"),
+        ({"method": "ocsort"}, "`method` is byte or sort; got 'ocsort'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message) -> None:

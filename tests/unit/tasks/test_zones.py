@@ -115,7 +115,7 @@ def test_entering_and_leaving_a_zone_tells_how_long_it_was() -> None:
 
 def test_who_appears_inside_has_entered() -> None:
     events = happened(SQUARE, path(150, 150, x=150))
-    assert shown(events, "kind", "sequence") == [("entered", 0), ("exited", 1)]
+    assert shown(events, "kind", "sequence") == [("entered", 0)], "and has not gone out"
 
 
 def test_who_is_not_seen_any_more_has_left_when_he_was_last_seen() -> None:
@@ -154,9 +154,18 @@ def test_a_window_counts_each_object_once_and_tells_who_is_inside() -> None:
         (0, 1_000, "dog", 1, 0, 1, None),
         (0, 1_000, "person", 1, 1, 1, 100),
         (0, 1_000, None, 2, 1, 2, 100),
-        (1_000, 2_000, "dog", 0, 1, 0, 1_100),
+        (1_000, 2_000, "dog", 0, 0, 1, None),
         (1_000, 2_000, "person", 0, 1, 0, 500),
-        (1_000, 2_000, None, 0, 2, 0, 800),
+        (1_000, 2_000, None, 0, 1, 1, 500),
+    ]
+
+
+def test_who_is_inside_when_the_stream_ends_is_counted_as_inside() -> None:
+    events = happened(Zone(SQUARE.corners, window_ms=1_000), path(90, 150, 150, x=150))
+    assert shown(events, "kind", "label", "n_in", "n_out", "n_inside") == [
+        ("entered", "person", None, None, None),
+        ("counted", "person", 1, 0, 1),
+        ("counted", None, 1, 0, 1),
     ]
 
 
@@ -198,10 +207,13 @@ def test_the_state_holds_only_who_is_there(step) -> None:
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (CountLine((1, 2), (1, 2)), r"`start` and `end` must differ; got \(1, 2\)"),
-        (Zone(((0, 0), (1, 1), (0, 0))), "`corners` must be three or more points"),
+        (CountLine((1, 2), (1, 2)), r"`start` and `end` are two points; got \(1, 2\) and \(1, 2\)"),
+        (CountLine((0, float("nan")), (1, 2)), "`start` and `end` are two points"),
+        (Zone(((0, 0), (1, 1), (2, 2))), "`corners` are three or more points around an area"),
+        (Zone(((0, 0), (1, 1))), "`corners` are three or more points"),
         (Zone(SQUARE.corners, margin=-1), "Zone: `margin` is from 0; got -1"),
-        (CountLine((0, 0), (1, 1), window_ms=0), "CountLine: `window_ms` is from 1; got 0"),
+        (Zone(SQUARE.corners, anchor="top"), "Zone: `anchor` is bottom or center; got 'top'"),  # type: ignore[arg-type]
+        (CountLine((0, 0), (1, 1), window_ms=0), "`window_ms` is a whole number from 1; got 0"),
     ],
 )
 def test_what_cannot_be_is_refused(step, message) -> None:
