@@ -1,8 +1,6 @@
 """Tracks as MOT Challenge text, which other tools score and draw."""
 
 import math
-import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from sightflow.sinks.staging import (
     replacing,
     staged,
 )
+from sightflow.sinks.streamnames import stream_names
 
 __all__ = ["MotTracks"]
 
@@ -121,7 +120,7 @@ class MotTracks:
         if self._is_file:
             return {source_id: Path(self.path) for source_id in found or [""]}
         Path(self.path).mkdir(parents=True, exist_ok=True)
-        return {s: Path(self.path, name + _ENDING) for s, name in _names(found).items()}
+        return {s: Path(self.path, name + _ENDING) for s, name in stream_names(found).items()}
 
 
 def _check_streams(path: Path, source_ids: Sequence[str], max_streams: float) -> None:
@@ -147,23 +146,3 @@ def _written(path: Path) -> Iterator[TextIO]:
 def _text(row: Row) -> Iterator[str]:
     for track in row["tracks"]:
         yield mot_line(row["sequence"] + 1, track["track_id"], track["box_xyxy"], track["score"])
-
-
-def _names(source_ids: Sequence[str]) -> dict[str, str]:
-    """Return a file name for each stream: as few of the last parts of its path as tell it apart.
-
-    Examples:
-        >>> _names(["clips/a.mp4", "clips/b.mp4"])
-        {'clips/a.mp4': 'a', 'clips/b.mp4': 'b'}
-        >>> _names(["x/det.txt", "y/det.txt"])
-        {'x/det.txt': 'x-det', 'y/det.txt': 'y-det'}
-    """
-    parts = {
-        s: [part for part in re.split(r"[^\w.-]+", os.path.splitext(s)[0]) if part.strip(".")]
-        for s in source_ids
-    }
-    for n_parts in range(1, max(map(len, parts.values()), default=0) + 1):
-        names = {s: "-".join(words[-n_parts:]).lstrip(".") for s, words in parts.items()}
-        if len(set(names.values())) == len(names) and all(names.values()):
-            return names
-    return {s: f"{number:04d}" for number, s in enumerate(source_ids, 1)}

@@ -24,6 +24,7 @@ from sightflow.sinks.staging import (
     replacing,
     staged,
 )
+from sightflow.sinks.streamnames import stream_names
 from sightflow.sinks.timeline import Timeline, first_row, read_timelines, staged_entries
 
 __all__ = ["AnnotatedVideo", "Outline"]
@@ -116,9 +117,8 @@ class AnnotatedVideo:
     def _targets(self, timelines: Sequence[Timeline]) -> Iterator[tuple[Path, Timeline]]:
         if self._is_file:
             return ((Path(self.path), timeline) for timeline in timelines)
-        names = _names([timeline.source_id for timeline in timelines])
-        paths = (Path(self.path, f"{name}.mp4") for name in names)
-        return zip(paths, timelines, strict=True)
+        names = stream_names([timeline.source_id for timeline in timelines])
+        return ((Path(self.path, f"{names[t.source_id]}.mp4"), t) for t in timelines)
 
 
 class _Writer:
@@ -165,26 +165,3 @@ class _Writer:
         place = os.path.realpath(uri if self._is_file else os.path.dirname(uri))
         if uri.lower().endswith(".mp4") and place == os.path.realpath(self._path):
             raise OutputExistsError(f"{self._path}: has the video that is read; choose another")
-
-
-def _names(source_ids: Sequence[str]) -> list[str]:
-    """Return a name for the file of each stream, different without regard to case.
-
-    Examples:
-        >>> _names(
-        ...     ["a/clip.mp4", "b/Clip.mp4", "rtsp://gate:554/cam 1", "photos/", "zip://::a.zip"]
-        ... )
-        ['clip', 'Clip-2', 'cam_1', 'photos', 'a.zip']
-    """
-    names: list[str] = []
-    taken: set[str] = set()
-    for source_id in source_ids:
-        last = re.split(r"[/\\]|::", source_id.rstrip("/"))[-1]
-        plain = re.sub(r"[^\w.-]+", "_", _VIDEO_SUFFIXES.sub("", last)).lstrip(".")[:100]
-        name, number = plain or "stream", 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{plain or 'stream'}-{number}"
-        taken.add(name.casefold())
-        names.append(name)
-    return names
