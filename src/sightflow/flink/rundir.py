@@ -1,7 +1,6 @@
 """The folder of a run: what it needs while it goes on, and what a later run goes on from."""
 
 import dataclasses
-import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -9,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from sightflow.delivery import Place
 from sightflow.errors import JobError, OutputExistsError
 from sightflow.pipeline import Pipeline
-from sightflow.sinks.staging import replacing
+from sightflow.sinks.staging import lock, replacing
 
 __all__ = ["RunDirectory", "run_directory"]
 
@@ -167,14 +166,6 @@ def _reserved(path: Path) -> Iterator[None]:
             f"{path}: holds something that is no state of a run; choose another folder"
         )
     with open(path / _MARK, "ab") as mark:
-        if not _lock(mark):
+        if not lock(mark):
             raise OutputExistsError(f"{path}: another run uses it; choose another folder")
         yield
-
-
-def _lock(file: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -11,7 +11,15 @@ from typing import IO
 from sightflow.errors import JobError, OutputError, OutputExistsError
 from sightflow.records import Row, to_json
 
-__all__ = ["StagedLines", "check_files", "check_folder", "discard_staged", "replacing", "staged"]
+__all__ = [
+    "StagedLines",
+    "check_files",
+    "check_folder",
+    "discard_staged",
+    "lock",
+    "replacing",
+    "staged",
+]
 
 
 def staged(path: Path) -> Path:
@@ -74,7 +82,7 @@ def _writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _lock(file: IO[bytes]) -> bool:
+def lock(file: IO[bytes]) -> bool:
     """Reserve a file for this run until it is closed; False when another run has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,7 +95,7 @@ def discard_staged(path: Path) -> None:
     """Remove the staged form of a file, unless another run is writing it."""
     try:
         with open(staged(path), "rb") as file:
-            if _lock(file):
+            if lock(file):
                 staged(path).unlink(missing_ok=True)
     except FileNotFoundError:
         pass
@@ -108,7 +116,7 @@ class StagedLines:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self._path, "ab")  # noqa: SIM115 - see close()
-        if not _lock(self._file):
+        if not lock(self._file):
             self._file.close()
             raise OutputExistsError(f"{path}: another run is writing it; choose another path")
         self._file.truncate(position)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, EncodedImage, Origin, Rejected
-from sightflow.sources.naming import as_paths, labelled, name_under
-from sightflow.sources.storage import Reader, StoredFile, list_files
+from sightflow.sources.storage import Reader, StoredFile, list_named
 
 __all__ = ["Directory"]
 
@@ -35,12 +34,9 @@ class Directory:
 
     def claims(self) -> Iterator[Claim]:
         """List the files."""
-        paths = as_paths(self.paths)
-        for path, label in labelled(paths):
-            found = list_files(path, pattern=self.pattern, recursive=self.recursive)
-            for sequence, file in enumerate(found):
-                name = file.name if len(paths) == 1 else name_under(label, file.name)
-                yield Claim(Origin(file.uri, path, sequence, self._time_ms(sequence, file), name))
+        found = list_named(self.paths, pattern=self.pattern, recursive=self.recursive)
+        for path, number, file in found:
+            yield Claim(Origin(file.uri, path, number, self._time_ms(number, file), file.name))
 
     def open(self, context: Context) -> Read:
         """Return a function that reads one file."""

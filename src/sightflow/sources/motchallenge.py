@@ -11,8 +11,8 @@ from sightflow.errors import PipelineError, SourceError
 from sightflow.motfile import MotRows, parse_mot
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, Detections, ImageRecord, Origin, Rejected
-from sightflow.sources.naming import as_paths, frame_origins, labelled, name_under
-from sightflow.sources.storage import Reader, list_files
+from sightflow.sources.naming import frame_origins
+from sightflow.sources.storage import Reader, list_named
 
 __all__ = ["MotDetections"]
 
@@ -77,13 +77,10 @@ class MotDetections:
 
     def claims(self) -> Iterator[Claim]:
         """Read the files and list their frames in segments."""
-        paths = as_paths(self.paths)
         reader = Reader()
-        for path, label in labelled(paths):
-            for file in list_files(path, pattern=self.pattern):
-                name = file.name if len(paths) == 1 else name_under(label, file.name)
-                origin = Origin(file.uri, file.uri, 0, self.start_time_ms, name)
-                yield from self._segments(reader, origin)
+        for _, _, file in list_named(self.paths, pattern=self.pattern):
+            origin = Origin(file.uri, file.uri, 0, self.start_time_ms, file.name)
+            yield from self._segments(reader, origin)
 
     def open(self, context: Context) -> Read:
         """Return a function that gives the frames of a segment."""

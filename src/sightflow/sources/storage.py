@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,8 +18,9 @@ from fsspec.core import url_to_fs
 
 from sightflow.errors import SourceError
 from sightflow.ops.decode import may_be_picture
+from sightflow.sources.naming import as_paths, labelled, name_under
 
-__all__ = ["Reader", "StoredFile", "list_files"]
+__all__ = ["Reader", "StoredFile", "list_files", "list_named"]
 
 _ARCHIVES = ("zip", "tar")
 _MAX_BLIND_BYTES = 16 << 20
@@ -68,6 +69,21 @@ def list_files(path: str, *, pattern: str = "*", recursive: bool = True) -> Iter
         if info.get("type") != "directory" and name_pattern.match(os.path.basename(key)):
             name = os.path.relpath(key, base) if base else key
             yield StoredFile(_uri(path, url, key, base), _inside(name), _modified_ms(info))
+
+
+def list_named(
+    paths: str | tuple[str, ...], *, pattern: str = "*", recursive: bool = True
+) -> Iterator[tuple[str, int, StoredFile]]:
+    """List the files of one path or many: (path, position in it, file with a name of its own).
+
+    Raises:
+        SourceError: nothing is at one of the paths, or the storage cannot be reached.
+    """
+    listed = as_paths(paths)
+    for path, label in labelled(listed):
+        for number, file in enumerate(list_files(path, pattern=pattern, recursive=recursive)):
+            name = file.name if len(listed) == 1 else name_under(label, file.name)
+            yield path, number, replace(file, name=name)
 
 
 def _find(fs: Any, root: str, *, recursive: bool) -> tuple[dict[str, Any], str]:

@@ -9,8 +9,8 @@ from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
 from sightflow.sources.frames import Decoder, Frame, list_frames, upright
-from sightflow.sources.naming import as_paths, frame_origins, labelled, name_under
-from sightflow.sources.storage import Reader, list_files
+from sightflow.sources.naming import frame_origins
+from sightflow.sources.storage import Reader, list_named
 
 __all__ = ["Video"]
 
@@ -47,14 +47,10 @@ class Video:
 
     def claims(self) -> Iterator[Claim]:
         """List the segments of each video; reads the packets and decodes nothing."""
-        paths = as_paths(self.paths)
         reader = Reader()
-        for path, label in labelled(paths):
-            for file in list_files(path, pattern=self.pattern):
-                name = file.name if len(paths) == 1 else name_under(label, file.name)
-                yield from self._segments(
-                    reader, Origin(file.uri, file.uri, 0, self.start_time_ms, name)
-                )
+        for _, _, file in list_named(self.paths, pattern=self.pattern):
+            origin = Origin(file.uri, file.uri, 0, self.start_time_ms, file.name)
+            yield from self._segments(reader, origin)
 
     def open(self, context: Context) -> Read:
         """Return a function that decodes one segment."""
