@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sightflow.models import ModelFile as ModelFile
     from sightflow.models import find_model as find_model
     from sightflow.models import zoo as zoo
+    from sightflow.ops.overlay import Outline as Outline
     from sightflow.ops.preprocess import Preprocess as Preprocess
     from sightflow.pipeline import Pipeline as Pipeline
     from sightflow.runners import run as run
@@ -43,6 +44,7 @@ _PLACES = {
     "JsonLines": "sightflow.sinks",
     "Live": "sightflow.sources.live",
     "ModelFile": "sightflow.models",
+    "Outline": "sightflow.ops.overlay",
     "Parquet": "sightflow.sinks",
     "Pipeline": "sightflow.pipeline",
     "Prepare": "sightflow.tasks",

@@ -1,5 +1,6 @@
 """What a person sees in a terminal: progress, results, tables, errors."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from sightflow.ledger import Ledger, Summary
 from sightflow.sources.naming import VIDEO_SUFFIXES
 
 __all__ = [
+    "notes",
     "print_error",
     "print_results",
     "print_summary",
@@ -52,6 +54,19 @@ def without_native_noise() -> Iterator[IO[str]]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def notes(*, stderr: IO[str]) -> Iterator[None]:
+    """Show what Sightflow logs, such as a camera that is gone."""
+    handler = logging.StreamHandler(stderr)
+    handler.setFormatter(logging.Formatter("sightflow: %(message)s"))
+    logger = logging.getLogger("sightflow")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager
@@ -105,9 +120,10 @@ def print_summary(summary: Summary, outputs: Iterable[str]) -> None:
     """Say on standard error what a run did and where its output is."""
     ledger = summary.ledger
     speed = ledger.read / summary.seconds if summary.seconds else 0.0
+    skipped = f", {ledger.skipped} skipped" if ledger.skipped else ""
     print(
-        f"{ledger.read} read, {ledger.recognised} recognised, {ledger.rejected} rejected in "
-        f"{summary.seconds:.1f} s ({speed:.1f} images/s, {summary.runner}, "
+        f"{ledger.read} read, {ledger.recognised} recognised, {ledger.rejected} rejected{skipped} "
+        f"in {summary.seconds:.1f} s ({speed:.1f} images/s, {summary.runner}, "
         f"workers: {summary.workers})",
         file=sys.stderr,
     )

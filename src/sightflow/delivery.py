@@ -143,18 +143,20 @@ def finish(
     """
     place.ledger.check(place.n_images or 0 if n_images is None else n_images)
     first, last = place.first_result_at, place.last_result_at
-    summary = Summary(
-        ledger=place.ledger,
-        seconds=time.time() - times.started,
-        first_result_s=None if first is None else first - times.started,
-        last_result_s=None if last is None else last - times.started,
-        runner=times.runner,
-        workers=times.workers,
-    )
     sinks = [(name, sink) for name, sink in pipeline.result_sinks if name not in committed]
-    for name, sink in sorted(
-        sinks, key=lambda named: not getattr(named[1], "commits_first", False)
-    ):
-        sink.commit(summary)
+    sinks.sort(key=lambda named: not getattr(named[1], "commits_first", False))
+
+    def summary() -> Summary:
+        return Summary(
+            ledger=place.ledger,
+            seconds=time.time() - times.started,
+            first_result_s=None if first is None else first - times.started,
+            last_result_s=None if last is None else last - times.started,
+            runner=times.runner,
+            workers=times.workers,
+        )
+
+    for name, sink in sinks:
+        sink.commit(summary())
         on_commit(name)
-    return summary
+    return summary()

@@ -28,7 +28,7 @@ from sightflow import (
     Video,
     run,
 )
-from sightflow.errors import JobError, OutputExistsError
+from sightflow.errors import JobError, OutputExistsError, PipelineError
 from sightflow.flink.rundir import run_directory
 from sightflow.ledger import Summary
 
@@ -180,7 +180,7 @@ def test_the_state_of_another_pipeline_is_refused(undisturbed, tmp_path):
     with pytest.raises(JobError):
         run(tracked(source, tmp_path, Slow(0.01)), RunSettings(**keeping(state)))
     killer.join()
-    with pytest.raises(JobError, match="holds the state of another pipeline"):
+    with pytest.raises(PipelineError, match="holds the state of another pipeline"):
         run(tracked(source, tmp_path), RunSettings(**keeping(state)))
 
 
@@ -262,7 +262,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(tmp_path)
     state = tmp_path / "state"
     pipeline = Pipeline(Offered(5)).write("a", JsonLines(str(tmp_path / "a.jsonl")))
     with run_directory(pipeline, str(state)) as directory:
-        directory.note(None, None)
+        directory.note(None, None, 0.0)
         shutil.copytree(state, tmp_path / "killed")
     shutil.copytree(tmp_path / "killed", state)
     assert run(pipeline, RunSettings(**keeping(state))).ledger.read == 5

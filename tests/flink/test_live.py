@@ -36,6 +36,8 @@ def test_a_camera_is_followed_until_ctrl_c_and_over_a_lost_connection(tmp_path):
         _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 0, stderr
+    assert "connecting again" in stderr, "it is told that the camera is gone"
+    assert "pictures come again" in stderr
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     summary = json.loads((tmp_path / "tracks.summary.json").read_text())
     assert len(rows) == summary["recognised"] >= 40
@@ -46,6 +48,27 @@ def test_a_camera_is_followed_until_ctrl_c_and_over_a_lost_connection(tmp_path):
     assert all(row["tracks"] is not None for row in rows)
     assert {row["source_id"] for row in rows} == {camera.url()}
     assert set(rows[0]) <= set(RESULT_SCHEMA.names)
+
+
+def test_a_camera_that_is_not_there_is_told_and_waited_for(tmp_path, free_port):
+    command = [str(Path(sys.executable).parent / "sightflow"), "track"]
+    url = f"rtsp://127.0.0.1:{free_port}/live"
+    process = subprocess.Popen(
+        [*command, url, "--out", str(tmp_path / "tracks.jsonl")],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[1]
+
+    assert "no pictures" in first
+    assert url in first
+    assert "nothing was read" in rest
+    assert process.returncode == 0
+    assert (tmp_path / "tracks.jsonl").read_bytes() == b""
 
 
 def _lines(folder: Path) -> int:

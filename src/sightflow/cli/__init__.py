@@ -3,6 +3,7 @@
 A command loads what it needs when it is called, so that Java can start before all the rest.
 """
 
+import signal
 import sys
 
 import click
@@ -23,8 +24,9 @@ def main() -> None:
     """Run the command and leave with its exit code.
 
     0: all was read, rejected images included; 2: wrong call or configuration; 1: the job failed;
-    130: stopped with Ctrl-C.
+    130: stopped with Ctrl-C, or by SIGTERM, which is taken as Ctrl-C.
     """
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

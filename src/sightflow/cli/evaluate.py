@@ -70,15 +70,13 @@ def evaluate_tracks(*, truths: Sequence[str], predictions: Sequence[str], as_jso
         return
     from sightflow import console
 
-    rows = [*scores.items(), *([("all", combined)] if len(scores) > 1 else [])]
-    console.print_table(
-        ("tracks", *_RATIOS, *_COUNTS),
-        [
-            (
-                name,
-                *(f"{100 * row[ratio]:.2f}" for ratio in _RATIOS.values()),
-                *(str(row[count]) for count in _COUNTS.values()),
-            )
-            for name, row in rows
-        ],
-    )
+    columns = {**scores, **({"all": combined} if len(scores) > 1 else {})}
+    ratios = [
+        (shown, *(f"{100 * found[name]:.2f}" for found in columns.values()))
+        for shown, name in _RATIOS.items()
+    ]
+    counts = [
+        (shown, *(str(found[name]) for found in columns.values()))
+        for shown, name in _COUNTS.items()
+    ]
+    console.print_table(("", *columns), [*ratios, *counts])

@@ -29,7 +29,7 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 
 @click.command()
 @_paths
-@reading_options
+@reading_options()
 @run_options
 @_out_option(parquet=True)
 @click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
@@ -55,7 +55,7 @@ def classify(**options: Any) -> None:
 
 @click.command()
 @_paths
-@reading_options
+@reading_options()
 @run_options
 @_out_option(parquet=True)
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.4, show_default=True)
@@ -87,7 +87,7 @@ def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
 
 @click.command()
 @_paths
-@reading_options
+@reading_options()
 @run_options
 @click.option("--out", type=click.Path(), required=True, metavar="DIR", help="Folder to fill.")
 @click.option("--size", type=click.IntRange(1), help="Side of the square result, in pixels.")

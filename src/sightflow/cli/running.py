@@ -24,18 +24,16 @@ __all__ = [
 ]
 
 
-def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what of the paths is read."""
+def reading_options(
+    *, fps: str = "At most so many video frames a second; not with --every."
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options that say what of the paths is read; `fps` is the help of `--fps`."""
     options = [
         click.option("--pattern", default="*", help="Which files of a folder, such as '*.jpg'."),
         click.option("--every", type=click.IntRange(1), default=1, help="Every n-th video frame."),
-        click.option(
-            "--fps",
-            type=click.FloatRange(0, 1000, min_open=True),
-            help="At most so many video frames a second; not with --every.",
-        ),
+        click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help=fps),
     ]
-    return _with(options, command)
+    return lambda command: _with(options, command)
 
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -187,11 +185,14 @@ def execute(
     from sightflow import console
     from sightflow.runners import run
 
+    if settings.state_dir and Path(settings.state_dir, "run.json").exists():
+        print(f"going on from what is in {settings.state_dir}", file=sys.stderr)
     if settings.web_ui_port:
         page = f"http://127.0.0.1:{settings.web_ui_port}"
         print(f"Flink's page will be at {page}", file=sys.stderr)
     with (
         console.without_native_noise() as stderr,
+        console.notes(stderr=stderr),
         console.progress(pipeline.name, stderr=stderr, quiet=quiet) as on_progress,
     ):
         summary = run(pipeline, settings, on_progress=on_progress)

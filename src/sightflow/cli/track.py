@@ -43,14 +43,16 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
-@reading_options
-@run_options
 @click.option(
     "--detections",
     metavar="FILE",
     help="Follow what this MOT Challenge file of detections has, instead of a PATH.",
 )
-@click.option("--out", type=click.Path(), help="File for the tracks: .jsonl, .parquet, .txt (MOT).")
+@click.option(
+    "--out",
+    type=click.Path(),
+    help="File for the tracks: .jsonl, .parquet, .txt (MOT) [standard output].",
+)
 @click.option("--events", type=click.Path(), help="File for what happens, .jsonl.")
 @click.option(
     "--annotate", type=click.Path(), help="Video with tracks drawn in, .mp4, or a folder."
@@ -77,14 +79,14 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
     "lines",
     type=NamedPoints(2, or_more=False),
     multiple=True,
-    help="Count who crosses this line; may be given again.",
+    help="Count who crosses the line of two points, in pixels; from its left is `in`. Repeatable.",
 )
 @click.option(
     "--zone",
     "zones",
     type=NamedPoints(3, or_more=True),
     multiple=True,
-    help="Tell who enters and exits this polygon; may be given again.",
+    help="Tell who enters and exits the polygon of these corners, in pixels. Repeatable.",
 )
 @click.option(
     "--window",
@@ -92,12 +94,20 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
     metavar="SECONDS",
     help="Also tell the counts of lines and zones for each such time.",
 )
+@reading_options(fps="Of pictures and detections: their rate; of video and live: at most so many.")
+@run_options
 def track(**options: Any) -> None:
-    """Follow objects through videos: each keeps its id.
+    r"""Follow objects through videos: each keeps its id.
 
     PATH is a video, a folder of pictures with --fps, a live stream (rtsp://, http://...m3u8) or
     the number of a camera. Ctrl-C ends a live stream, and the results appear.
+
+    \b
+    sightflow track street.mp4 --out tracks.jsonl --annotate tracked.mp4
+    sightflow track street.mp4 --labels car --line gate=0,300,640,300 --events events.jsonl
+    sightflow track --detections det.txt --fps 30 --out tracks.txt
     """
+    options["counting"] = (*options["lines"], *options["zones"])
     _check(options)
     get_ready(options)
     from sightflow.pipeline import Pipeline
@@ -114,16 +124,46 @@ def _check(options: dict[str, Any]) -> None:
     """Refuse options that do not go together."""
     from sightflow.sources.naming import is_live
 
-    if bool(options["detections"]) == bool(options["paths"]):
-        raise click.UsageError("give a PATH or --detections FILE, one of them")
-    live = any(map(is_live, options["paths"]))
-    if options["annotate"] and (options["detections"] or live):
-        raise click.UsageError("--annotate reads the pictures again: it needs videos or pictures")
-    if (options["every"] != 1 or options["pattern"] != "*") and (options["detections"] or live):
-        raise click.UsageError("--every and --pattern are for files of videos and pictures")
-    if options["model"] and options["detections"]:
-        raise click.UsageError("--model detects, and --detections has what was detected")
-    names = [name for name, _ in (*options["lines"], *options["zones"])]
+    paths, detections, counting = (options[name] for name in ("paths", "detections", "counting"))
+    no_files = detections or any(map(is_live, paths))
+    video, out = options["annotate"] or "", options["out"] or ""
+    several = len(paths) > 1
+    rules = (
+        (bool(detections) == bool(paths), "give a PATH or --detections FILE, one of them"),
+        (video and no_files, "--annotate reads the pictures again: it needs videos or pictures"),
+        (
+            (options["every"] != 1 or options["pattern"] != "*") and no_files,
+            "--every and --pattern are for files of videos and pictures",
+        ),
+        (
+            options["model"] and detections,
+            "--model detects, and --detections has what was detected",
+        ),
+        (
+            several and video.endswith(".mp4"),
+            f"--annotate {video} holds one stream; several need a folder",
+        ),
+        (
+            several and out.endswith(".txt"),
+            f"--out {out} holds one stream; use .jsonl or .parquet for several",
+        ),
+        (
+            counting and not (video or options["events"]),
+            "--line and --zone need --events or --annotate, to tell what they saw",
+        ),
+        (
+            options["window"] and not counting,
+            "--window is for the counts of --line and --zone",
+        ),
+    )
+    for is_wrong, message in rules:
+        if is_wrong:
+            raise click.UsageError(message)
+    _check_names([name for name, _ in counting])
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names of lines and zones that are taken."""
     for name in names:
         if name in _TAKEN or names.count(name) > 1:
             raise click.UsageError(
@@ -137,8 +177,9 @@ def _source(options: dict[str, Any]) -> "Source | StreamSource":
     from sightflow.sources.naming import VIDEO_SUFFIXES, is_live
 
     if options["detections"]:
-        from sightflow.sources.motchallenge import MotDetections
+        from sightflow.sources.motchallenge import CLASSES, MotDetections
 
+        _check_labels(options["labels"], CLASSES)
         return MotDetections(options["detections"], fps=options["fps"])
     paths = options["paths"]
     live = [path for path in paths if is_live(path)]
@@ -148,8 +189,12 @@ def _source(options: dict[str, Any]) -> "Source | StreamSource":
         from sightflow.sources.live import Live
 
         return Live(live[0], max_fps=options["fps"])
-    if not options["fps"] and not all(path.lower().endswith(VIDEO_SUFFIXES) for path in paths):
-        raise click.UsageError("pictures need --fps N: how many of them were taken in a second")
+    pictures = [path for path in paths if not path.lower().endswith(VIDEO_SUFFIXES)]
+    if pictures and not options["fps"]:
+        raise click.UsageError(
+            f"{pictures[0]} is read as pictures, which need --fps N: how many were taken in a "
+            f"second; a video ends in {', '.join(VIDEO_SUFFIXES)}"
+        )
     return source_of(options, as_frames=True)
 
 
@@ -182,10 +227,10 @@ def _steps(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
 
 
 def _check_labels(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a label that the model does not have."""
+    """Refuse a label that the detections cannot have."""
     for label in wanted:
         if label not in known:
-            raise click.UsageError(f"--labels {label}: the model has {', '.join(known)}")
+            raise click.UsageError(f"--labels {label}: there are {', '.join(known)}")
 
 
 def _sinks(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":

@@ -11,11 +11,13 @@ from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
 
+from sightflow import errors
 from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
+from sightflow.flink.notes import Notes
 from sightflow.flink.rundir import RunDirectory, run_directory
 from sightflow.flink.start import start
 from sightflow.interrupts import noticing_interrupts
@@ -67,7 +69,7 @@ def run(
                 model.load(inference)  # raises where the device is not there
         job = Job(pipeline, settings, inference, workers, directory.path)
         if not directory.can_go_on:
-            directory.note(*job.list_work())
+            directory.note(*job.list_work(), started)
             sinks = [sink for _, sink in pipeline.result_sinks]
             Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
         n_chunks, n_images = directory.work
@@ -80,7 +82,7 @@ def run(
             pipeline,
             place,
             n_images,
-            RunTimes(started, "flink", workers),
+            RunTimes(directory.started, "flink", workers),
             committed=directory.committed,
             on_commit=directory.note_commit,
         )
@@ -112,12 +114,14 @@ def _execute(
     client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
+    notes = Notes(directory.path / "notes.log")
     try:
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not result.done() and not place.is_complete(n_chunks):
                 time.sleep(_POLL_S)
                 place = directory.place
                 on_progress(place.ledger, n_images)
+                notes.relay()
                 interrupts.check()
                 if interrupts.came or stop():
                     job.stop_mark.touch()
@@ -179,6 +183,8 @@ def _job_error(error: Any) -> JobError:
     """Return a failed job's error: the Python one of a step where there is one."""
     text = str(error)
     failure = read_failure(text)
+    if failure is not None and failure["type"] in errors.__all__:
+        return JobError(failure["message"])  # says what to do; a stack would only hide it
     if failure is not None:
         return JobError(f"{failure['type']}: {failure['message']}\n{failure['traceback']}")
     causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]

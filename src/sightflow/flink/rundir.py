@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from sightflow.delivery import Place
-from sightflow.errors import JobError, OutputExistsError
+from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.sinks.staging import lock, replacing
 
@@ -31,6 +31,8 @@ class _Note(msgspec.Struct, frozen=True):
     n_chunks: int | None
     """None for a stream."""
     n_images: int | None
+    started: float
+    """When the first attempt began, in seconds since 1970."""
     committed: tuple[str, ...] = ()
     """Sinks whose output has appeared."""
     version: int = 1
@@ -43,9 +45,9 @@ class RunDirectory:
     path: Path
     pipeline: Pipeline
 
-    def note(self, n_chunks: int | None, n_images: int | None) -> None:
+    def note(self, n_chunks: int | None, n_images: int | None, started: float) -> None:
         """Note what the run is, once its work is listed."""
-        self._write(_Note(_fingerprint(self.pipeline), n_chunks, n_images))
+        self._write(_Note(_fingerprint(self.pipeline), n_chunks, n_images, started))
 
     def note_commit(self, sink: str) -> None:
         """Note that the output of a sink has appeared."""
@@ -62,6 +64,11 @@ class RunDirectory:
         """How many chunks and images an earlier run has listed, None for a stream."""
         note = self._read()
         return note.n_chunks, note.n_images
+
+    @property
+    def started(self) -> float:
+        """When the first attempt began, in seconds since 1970."""
+        return self._read().started
 
     @property
     def snapshot(self) -> Path | None:
@@ -88,10 +95,10 @@ class RunDirectory:
         """Remove what an earlier run left and none needs.
 
         Raises:
-            JobError: that run had another pipeline.
+            PipelineError: that run had another pipeline.
         """
         if self.can_go_on and self._read().pipeline != _fingerprint(self.pipeline):
-            raise JobError(
+            raise PipelineError(
                 f"{self.path}: holds the state of another pipeline; run the same one to go on with "
                 "it, or choose another folder"
             )

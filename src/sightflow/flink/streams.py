@@ -12,6 +12,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
+from sightflow.flink.notes import keep_notes
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
 
@@ -53,6 +54,7 @@ class ReadStream(KeyedProcessFunction):
         self._credits.reset()
         self._metrics = FlinkMetrics(runtime_context)
         self._resources = ExitStack()
+        keep_notes(self._directory / "notes.log", self._resources)
         self._streams: list[Stream] = []
         self._last: StreamState | None = None
 

@@ -27,6 +27,9 @@ _COMES_IN_PIECES = ("hls", "dash")
 _ENDLESS = (*_COMES_IN_PIECES, "mpjpeg")
 """Formats whose size is not that of the pictures."""
 
+_MAX_MISSING_S = 1.0
+"""A recording in pieces whose pictures end earlier than this before its end was cut short."""
+
 _HUFFMAN_TABLE = b"\xff\xc4"
 
 
@@ -110,11 +113,25 @@ class Connection:
         self._stream.codec_context.thread_count = n_threads
         packets = self._container.demux(self._stream)
         packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
+        last_s = 0.0
         while True:
             packet = _translated(self._address, lambda: next(packets, None))
             if packet is None:
+                self._check_end(last_s)
                 return
+            last_s = max(last_s, _seconds(packet) or 0.0)
             yield from self._decoded(packet)
+
+    def _check_end(self, last_s: float) -> None:
+        """Raise `LostError` if a recording in pieces ended long before its end.
+
+        FFmpeg passes over pieces that cannot be had, without a word.
+        """
+        if self._comes_in_pieces and self._container.duration:
+            begins_s = (self._container.start_time or 0) / av.time_base
+            missing_s = begins_s + self._container.duration / av.time_base - last_s
+            if missing_s > _MAX_MISSING_S:
+                raise LostError(f"the last {missing_s:.1f} s of it did not come")
 
     def _decoded(self, packet: Any) -> Iterator[Picture]:
         if self._is_jpeg(packet):

@@ -22,8 +22,8 @@ class Directory:
     recursive: bool = True
     """Whether folders in a folder are read."""
     fps: float | None = None
-    """Pictures of each path a second, where they are the frames of a video; None: the time of a
-    picture is that of its file."""
+    """Pictures of each path a second, where they are the frames of a video, sorted by the numbers
+    in their names; None: the time of a picture is that of its file."""
     start_time_ms: int = 0
     """With `fps`: when the first picture was taken, milliseconds since 1970."""
 
@@ -34,7 +34,12 @@ class Directory:
 
     def claims(self) -> Iterator[Claim]:
         """List the files."""
-        found = list_named(self.paths, pattern=self.pattern, recursive=self.recursive)
+        found = list_named(
+            self.paths,
+            pattern=self.pattern,
+            recursive=self.recursive,
+            by_number=self.fps is not None,
+        )
         for path, number, file in found:
             yield Claim(Origin(file.uri, path, number, self._time_ms(number, file), file.name))
 

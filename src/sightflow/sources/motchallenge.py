@@ -14,10 +14,10 @@ from sightflow.records import Claim, Detections, ImageRecord, Origin, Rejected
 from sightflow.sources.naming import frame_origins
 from sightflow.sources.storage import Reader, list_named
 
-__all__ = ["MotDetections"]
+__all__ = ["CLASSES", "MotDetections"]
 
 _INFO = "seqinfo.ini"
-_CLASSES = (
+CLASSES = (
     "object",
     "pedestrian",
     "person_on_vehicle",
@@ -188,7 +188,7 @@ _NOTHING = Detections(
 
 
 def _label(class_id: int) -> str:
-    return _CLASSES[class_id] if 0 <= class_id < len(_CLASSES) else f"class {class_id}"
+    return CLASSES[class_id] if 0 <= class_id < len(CLASSES) else f"class {class_id}"
 
 
 def _bytes_of(reader: Reader, uri: str) -> bytes:

@@ -42,7 +42,9 @@ class StoredFile:
     """Milliseconds since 1970, UTC; 0 where the storage does not say."""
 
 
-def list_files(path: str, *, pattern: str = "*", recursive: bool = True) -> Iterator[StoredFile]:
+def list_files(
+    path: str, *, pattern: str = "*", recursive: bool = True, by_number: bool = False
+) -> Iterator[StoredFile]:
     """List a file, a folder or a glob, sorted by path.
 
     Args:
@@ -50,6 +52,7 @@ def list_files(path: str, *, pattern: str = "*", recursive: bool = True) -> Iter
             on; `zip:///photos.zip` and `photos.zip` are the inside of an archive.
         pattern: for the names of files in a folder, upper and lower case alike.
         recursive: whether folders in a folder are listed.
+        by_number: sort numbers in paths by their value: `9.jpg` comes before `10.jpg`.
 
     Raises:
         SourceError: nothing is there, or the storage cannot be reached.
@@ -64,7 +67,7 @@ def list_files(path: str, *, pattern: str = "*", recursive: bool = True) -> Iter
     if not found and (_MAGIC.search(root) or not fs.exists(root)):
         raise SourceError(f"{path}: no such file, folder or pattern")
     name_pattern = re.compile(fnmatch.translate("*" if root in found else pattern), re.IGNORECASE)
-    for key in sorted(found):
+    for key in sorted(found, key=_with_numbers if by_number else None):
         info = found[key]
         if info.get("type") != "directory" and name_pattern.match(os.path.basename(key)):
             name = os.path.relpath(key, base) if base else key
@@ -72,18 +75,31 @@ def list_files(path: str, *, pattern: str = "*", recursive: bool = True) -> Iter
 
 
 def list_named(
-    paths: str | tuple[str, ...], *, pattern: str = "*", recursive: bool = True
+    paths: str | tuple[str, ...],
+    *,
+    pattern: str = "*",
+    recursive: bool = True,
+    by_number: bool = False,
 ) -> Iterator[tuple[str, int, StoredFile]]:
     """List the files of one path or many: (path, position in it, file with a name of its own).
+
+    The options are those of `list_files`.
 
     Raises:
         SourceError: nothing is at one of the paths, or the storage cannot be reached.
     """
     listed = as_paths(paths)
     for path, label in labelled(listed):
-        for number, file in enumerate(list_files(path, pattern=pattern, recursive=recursive)):
+        found = list_files(path, pattern=pattern, recursive=recursive, by_number=by_number)
+        for number, file in enumerate(found):
             name = file.name if len(listed) == 1 else name_under(label, file.name)
             yield path, number, replace(file, name=name)
+
+
+def _with_numbers(path: str) -> list[tuple[int, str]]:
+    """Return a path as what it is sorted by: words, and numbers by their value."""
+    parts = re.split(r"(\d+)", path)
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _find(fs: Any, root: str, *, recursive: bool) -> tuple[dict[str, Any], str]:

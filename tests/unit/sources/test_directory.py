@@ -299,6 +299,7 @@ def test_pictures_of_a_video_have_the_times_of_its_frames(tmp_path):
         (tmp_path / name).touch()
     claims = list(Directory(str(tmp_path), fps=30, start_time_ms=5_000).claims())
     assert [claim.origin.event_time_ms for claim in claims] == [5_000, 5_033, 5_067]
+    assert [claim.origin.name for claim in claims] == ["1.jpg", "2.jpg", "10.jpg"]
 
 
 @pytest.mark.parametrize("fps", [0, -1, 1001])
