@@ -404,6 +404,25 @@ def test_a_recording_goes_on_behind_its_position(recording: Path) -> None:
     assert [number for number, drawn in numbers(before + after) if number != drawn] == []
 
 
+def test_a_recording_whose_last_pieces_cannot_be_had_is_not_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_recording(tmp_path, 50)
+    late = [tmp_path / f"recording{n}.ts" for n in range(2, 5)]
+    kept = [file.read_bytes() for file in late]
+    for file in late:
+        file.unlink()
+    with (
+        serving(tmp_path) as web,
+        opened(a_live(web.url("recording.m3u8"), first_wait_s=0.5)) as stream,
+    ):
+        outcomes = poll_until(stream, lambda _: "s of it did not come" in caplog.text)
+        for file, data in zip(late, kept, strict=True):
+            file.write_bytes(data)
+        outcomes += poll_to_the_end(stream)
+    assert counted(outcomes) == list(range(50))
+
+
 def test_a_live_playlist_is_followed_until_it_says_that_it_has_ended(
     recording: Path, tmp_path: Path
 ) -> None:
