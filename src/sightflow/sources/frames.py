@@ -110,7 +110,8 @@ class _Cursor:
         return frame
 
     def close(self) -> None:
-        """Close the video."""
+        """Close the video, and let go of its frames, which hold this cursor in turn."""
+        self._head, self._frames = None, iter(())
         self._resources.close()
 
     def _from(self, pts: int) -> Iterator[tuple[int, Any]]:

@@ -3,9 +3,11 @@
 The videos are made here: each frame carries its number, see `tests.pictures.draw_number`.
 """
 
+import gc
 import struct
 import tracemalloc
 import wave
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.pictures import draw_number, draw_video, read_number
 
 from sightflow.errors import PipelineError, SourceError
 from sightflow.records import Claim, ImageRecord, Rejected
+from sightflow.sources import frames
 from sightflow.sources.video import Video
 from sightflow.testing import a_context, check_source
 
@@ -417,3 +420,25 @@ def test_a_video_that_was_filmed_upright_is_turned_upright(tmp_path: Path) -> No
     assert isinstance(upright, ImageRecord)
     assert (upright.width, upright.height) == (240, 320)
     assert np.array_equal(upright.pixels, np.rot90(lying.pixels, -1))
+
+
+def test_a_segment_that_was_read_is_let_go_without_the_garbage_collector(tmp_path, monkeypatch):
+    """Videos that wait for it pile up: 40 KiB for each segment, over hours."""
+    cursors = []
+    original = frames._Cursor.__init__
+
+    def noted(self, *arguments):
+        cursors.append(weakref.ref(self))
+        original(self, *arguments)
+
+    monkeypatch.setattr(frames._Cursor, "__init__", noted)
+    source = Video(str(draw_video(tmp_path / "clip.mp4", 30)), segment_frames=10)
+    read = source.open(a_context("read"))
+    gc.disable()
+    try:
+        for claim in source.claims():
+            assert len(list(read(claim))) == claim.n_images
+    finally:
+        gc.enable()
+    assert len(cursors) >= 3
+    assert [cursor() for cursor in cursors] == [None] * len(cursors)
