@@ -129,6 +129,7 @@ class Pipeline:
         """
         for step in self.all_steps:
             step.operator.check()
+        self._check_needs()
         for name, sink in self.image_sinks:
             if self.keyed:
                 raise PipelineError(
@@ -170,6 +171,20 @@ class Pipeline:
     def result_sinks(self) -> Iterator[tuple[str, ResultSink]]:
         """Yield (name, sink) of the sinks that take results in order."""
         return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
+
+    def _check_needs(self) -> None:
+        """Raise an error if a step needs what no part before it gives; parts may not tell."""
+        given: set[str] = set()
+        for part in (self.source, *(step.operator for step in self.all_steps)):
+            missing = sorted(set(getattr(part, "needs", ())) - given)
+            if missing:
+                raise PipelineError(
+                    f"{type(part).__name__} needs {', '.join(missing)}, which no step before it "
+                    "gives; Detect gives detections, and Track gives tracks"
+                )
+            if not hasattr(part, "gives"):
+                return  # it may give anything
+            given.update(part.gives)
 
     def _check_name(self, kind: str, name: str) -> None:
         taken = {step.name for step in self.all_steps} | {named.name for named in self.sinks}

@@ -146,7 +146,11 @@ class StreamSource(Protocol):
 
 
 class Operator(Protocol):
-    """A stateless step: one outcome for each image."""
+    """A stateless step: one outcome for each image.
+
+    It may tell as class variables which fields of a record it `gives` and `needs`: then a pipeline
+    in which they are missing is refused before it runs. So may sources and keyed operators.
+    """
 
     def check(self) -> None:
         """Raise an error if this configuration cannot work; called while the job is built."""

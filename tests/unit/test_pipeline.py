@@ -6,14 +6,27 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
 
 import pytest
+from tests.steps import FindBlocks
 from tests.streams import Offered
 
-from sightflow import AnnotatedImages, Classify, Directory, ImageFolder, JsonLines, Parquet
+from sightflow import (
+    AnnotatedImages,
+    Classify,
+    CountLine,
+    Detect,
+    Directory,
+    ImageFolder,
+    JsonLines,
+    Parquet,
+    Track,
+    Video,
+)
 from sightflow import Pipeline as PublicPipeline
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Process
 from sightflow.records import Claim
+from sightflow.sources.motchallenge import MotDetections
 from sightflow.tasks import Prepare
 
 
@@ -158,3 +171,28 @@ class Both(Offered):
 def test_a_source_is_a_list_of_claims_or_a_stream_not_both() -> None:
     with pytest.raises(PipelineError, match="not both"):
         Pipeline(Both(1))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "message"),
+    [
+        (Pipeline(Directory("photos")).apply("track", Track()), "Track needs detections, which no"),
+        (
+            Pipeline(Video("a.mp4"))
+            .apply("detect", Detect())
+            .apply("gate", CountLine((0, 0), (1, 1))),
+            "CountLine needs tracks, which no step before it gives",
+        ),
+    ],
+)
+def test_a_step_that_lacks_what_it_needs_is_refused_before_anything_runs(pipeline, message):
+    with pytest.raises(PipelineError, match=message):
+        pipeline.check()
+
+
+def test_a_step_that_does_not_tell_what_it_gives_may_give_anything():
+    Pipeline(Directory("photos")).apply("own", FindBlocks()).apply("track", Track()).check()
+
+
+def test_a_source_may_give_what_a_step_needs():
+    Pipeline(MotDetections("det.txt")).apply("track", Track()).check()

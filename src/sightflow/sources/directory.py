@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Read
@@ -26,6 +27,8 @@ class Directory:
     in their names; None: the time of a picture is that of its file."""
     start_time_ms: int = 0
     """With `fps`: when the first picture was taken, milliseconds since 1970."""
+
+    gives: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Refuse a rate that cannot be."""

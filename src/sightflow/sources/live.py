@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context
@@ -48,6 +49,8 @@ class Live:
     """Of the JPEGs that are handed out, 1 to 100; those of MJPEG cameras stay as they are."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of FFmpeg, such as `{"video_size": "1280x720"}` for a camera of this machine."""
+
+    gives: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Refuse times and rates that cannot be."""

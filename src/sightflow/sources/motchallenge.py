@@ -4,6 +4,7 @@ import configparser
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,6 +60,8 @@ class MotDetections:
     """Detections that score less are left out, in [0, 1]."""
     segment_frames: int = 64
     """Frames in one piece of work."""
+
+    gives: ClassVar[tuple[str, ...]] = ("detections",)
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import av
 
@@ -31,6 +32,8 @@ class Video:
     """Frames in one piece of work."""
     start_time_ms: int = 0
     """When the first frame was taken, milliseconds since 1970; files rarely know."""
+
+    gives: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Refuse rates that cannot be."""

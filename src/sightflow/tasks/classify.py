@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ class Classify:
     """Classes that score less are left out, in [0, 1]."""
     scenes: bool = False
     """Also name the scene, by the model card's map from classes to scenes."""
+
+    gives: ClassVar[tuple[str, ...]] = ("classification", "scene")
 
     def check(self) -> None:
         """Refuse a model for another task, and scenes where the card has none."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Detect:
     """Of two objects of one class that overlap more than this, the better one stays."""
     max_objects: int = 100
     """The best so many objects of an image are kept."""
+
+    gives: ClassVar[tuple[str, ...]] = ("detections",)
 
     def check(self) -> None:
         """Refuse a model for another task and thresholds that cannot be."""

@@ -1,6 +1,7 @@
 """Prepare images: scale, crop, normalise, for training data or another program."""
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sightflow.ops.decode import MAX_PIXELS
 from sightflow.ops.preprocess import Preprocess
@@ -15,6 +16,8 @@ class Prepare:
     """Scale, crop and normalise each image; `ImageFolder` writes the result."""
 
     preprocess: Preprocess = field(default_factory=Preprocess)
+
+    gives: ClassVar[tuple[str, ...]] = ("prepared",)
 
     def check(self) -> None:
         """Accept any preprocessing: it has checked itself."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Fold
@@ -22,6 +23,9 @@ class Track(Tracking):
     """Only objects of these classes are followed; empty: all are."""
     max_out_of_order_ms: int = 0
     """An image may come so much later than a younger one of its stream; it is put in order."""
+
+    needs: ClassVar[tuple[str, ...]] = ("detections",)
+    gives: ClassVar[tuple[str, ...]] = ("tracks",)
 
     def check(self) -> None:
         """Refuse a method that is none, and numbers that cannot be."""

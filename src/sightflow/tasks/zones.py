@@ -68,6 +68,9 @@ class _Counting:
     max_out_of_order_ms: int = 0
     """As in `Track`; the largest among the steps holds for all."""
 
+    needs: ClassVar[tuple[str, ...]] = ("tracks",)
+    gives: ClassVar[tuple[str, ...]] = ()
+
     def check(self) -> None:
         """Refuse numbers that cannot be."""
         if self.anchor not in ("bottom", "center"):
