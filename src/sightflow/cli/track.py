@@ -97,7 +97,7 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 @reading_options(fps="Of pictures and detections: their rate; of video and live: at most so many.")
 @run_options
 def track(**options: Any) -> None:
-    r"""Follow objects through videos: each keeps its id.
+    """Follow objects through videos: each keeps its id.
 
     PATH is a video, a folder of pictures with --fps, a live stream (rtsp://, http://...m3u8) or
     the number of a camera. Ctrl-C ends a live stream, and the results appear.
@@ -106,7 +106,7 @@ def track(**options: Any) -> None:
     sightflow track street.mp4 --out tracks.jsonl --annotate tracked.mp4
     sightflow track street.mp4 --labels car --line gate=0,300,640,300 --events events.jsonl
     sightflow track --detections det.txt --fps 30 --out tracks.txt
-    """
+    """  # noqa: D301 - click wants a backspace before lines to leave as they are
     options["counting"] = (*options["lines"], *options["zones"])
     _check(options)
     get_ready(options)
