@@ -13,6 +13,7 @@ from pyflink.java_gateway import get_gateway
 from sightflow.chunks import chunked
 from sightflow.flink.functions import Deliver, Manifest, RecogniseChunk, RecogniseFrame
 from sightflow.flink.memory import Remember, stream_of
+from sightflow.flink.rundir import PROGRESS, STOP
 from sightflow.flink.streams import TICK_S, ReadStream
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Inference, StreamSource
@@ -38,12 +39,12 @@ class Job:
     @property
     def progress(self) -> Path:
         """The file that says where the delivery stands."""
-        return self.directory / "progress.json"
+        return self.directory / PROGRESS
 
     @property
     def stop_mark(self) -> Path:
         """The file whose existence ends a stream."""
-        return self.directory / "stop"
+        return self.directory / STOP
 
     @property
     def manifest(self) -> Manifest:

@@ -18,7 +18,7 @@ from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
 from sightflow.flink.notes import Notes
-from sightflow.flink.rundir import RunDirectory, run_directory
+from sightflow.flink.rundir import NOTES, RunDirectory, run_directory
 from sightflow.flink.start import start
 from sightflow.interrupts import noticing_interrupts
 from sightflow.ledger import Ledger, Summary
@@ -114,7 +114,7 @@ def _execute(
     client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
-    notes = Notes(directory.path / "notes.log")
+    notes = Notes(directory.path / NOTES)
     try:
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not result.done() and not place.is_complete(n_chunks):

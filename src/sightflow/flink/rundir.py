@@ -17,7 +17,14 @@ from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.sinks.staging import lock, replacing
 
-__all__ = ["RunDirectory", "run_directory"]
+__all__ = ["NOTES", "PROGRESS", "STOP", "RunDirectory", "run_directory"]
+
+PROGRESS = "progress.json"
+"""Where the delivery stands."""
+STOP = "stop"
+"""A file whose existence ends a stream."""
+NOTES = "notes.log"
+"""What the reader of a stream logs."""
 
 _MARK = "sightflow-run.lock"
 """Says that a folder holds the state of a run, and whether one is using it."""
@@ -81,7 +88,7 @@ class RunDirectory:
     @property
     def place(self) -> Place:
         """Where the delivery stands, or stood when an earlier run ended."""
-        progress = self.path / "progress.json"
+        progress = self.path / PROGRESS
         return Place.decode(progress.read_bytes()) if progress.exists() else Place()
 
     @property
@@ -103,8 +110,8 @@ class RunDirectory:
                 "it, or choose another folder"
             )
         if not self.can_go_on:
-            (self.path / "progress.json").unlink(missing_ok=True)
-        (self.path / "stop").unlink(missing_ok=True)
+            (self.path / PROGRESS).unlink(missing_ok=True)
+        (self.path / STOP).unlink(missing_ok=True)
         shutil.rmtree(self.path / "tmp", ignore_errors=True)
         (self.path / "tmp").mkdir()
 

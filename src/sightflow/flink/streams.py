@@ -13,6 +13,7 @@ from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.notes import keep_notes
+from sightflow.flink.rundir import NOTES, STOP
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
 
@@ -54,7 +55,7 @@ class ReadStream(KeyedProcessFunction):
         self._credits.reset()
         self._metrics = FlinkMetrics(runtime_context)
         self._resources = ExitStack()
-        keep_notes(self._directory / "notes.log", self._resources)
+        keep_notes(self._directory / NOTES, self._resources)
         self._streams: list[Stream] = []
         self._last: StreamState | None = None
 
@@ -71,7 +72,7 @@ class ReadStream(KeyedProcessFunction):
             if not first.has_ended:
                 if not self._streams:
                     self._streams.append(self._opened(first.position))
-                stop, for_s = (self._directory / "stop").exists(), TICK_S * _LISTENING
+                stop, for_s = (self._directory / STOP).exists(), TICK_S * _LISTENING
                 for state, frame in listen(self._streams[0], first, for_s, stop=stop):
                     self._credits.take()
                     yield frame.encode()

@@ -1,6 +1,7 @@
 """Objects found in one image."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,3 +33,12 @@ class Detections:
     def __len__(self) -> int:
         """Return the number of objects."""
         return len(self.labels)
+
+    def take(self, rows: Any) -> "Detections":
+        """Return the objects of these rows: numbers, or bool [N]."""
+        return Detections(
+            self.boxes_xyxy[rows],
+            self.scores[rows],
+            self.class_ids[rows],
+            tuple(self.labels[row] for row in np.arange(len(self))[rows]),
+        )

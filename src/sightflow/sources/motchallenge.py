@@ -174,13 +174,7 @@ class _Sequence:
     def record(self, origin: Origin, min_score: float) -> ImageRecord:
         """Return the record of a frame."""
         found = self.detections.get(origin.sequence + 1, _NOTHING)
-        n_kept = int((found.scores >= min_score).sum())
-        kept = Detections(
-            found.boxes_xyxy[:n_kept],
-            found.scores[:n_kept],
-            found.class_ids[:n_kept],
-            found.labels[:n_kept],
-        )
+        kept = found.take(found.scores >= min_score)
         return ImageRecord(origin, self.width, self.height, _NO_PIXELS, detections=kept)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Fold
 from sightflow.records import Detections, Event, ImageRecord, Tracks
@@ -78,13 +80,7 @@ class Track(Tracking):
             )
         if not self.labels:
             return found
-        rows = [i for i, label in enumerate(found.labels) if label in self.labels]
-        return Detections(
-            found.boxes_xyxy[rows],
-            found.scores[rows],
-            found.class_ids[rows],
-            tuple(found.labels[i] for i in rows),
-        )
+        return found.take(np.isin(found.labels, self.labels))
 
 
 def _tracks(news: Update, found: Detections, labels: Mapping[int, str]) -> Tracks:
@@ -106,8 +102,9 @@ def _tracks(news: Update, found: Detections, labels: Mapping[int, str]) -> Track
 
 def _events(kind: str, objects: Objects, state: TrackedStream, step: str) -> Iterator[Event]:
     """Yield an event of this kind for each object."""
+    class_ids = objects.class_ids
     for i in objects.track_ids.argsort(kind="stable"):
-        class_id = int(objects.class_ids[i])
+        class_id = int(class_ids[i])
         x1, y1, x2, y2 = plain_floats(objects.last_boxes_xyxy[i])
         seen_ms = int(objects.last_ms[i] - objects.first_ms[i])
         yield Event(

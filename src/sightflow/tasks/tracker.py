@@ -169,7 +169,7 @@ def update(
     new = np.flatnonzero(good & ~_mask(len(detections), columns))
 
     seen = _hit(known.take(rows), detections, columns, time_ms, how.noise)
-    seen = seen.join(_born(_rows(detections, new), time_ms, how.noise))
+    seen = seen.join(_born(detections.take(new), time_ms, how.noise))
     seen, appeared = _with_ids(seen, state.next_id, how.min_hits)
     lost = (known.track_ids > 0) & ~_mask(len(known), rows)
     next_id = state.next_id + int(appeared.sum())
@@ -276,12 +276,3 @@ def _mask(n: int, rows: Rows) -> Mask:
     mask = np.zeros(n, bool)
     mask[rows] = True
     return mask
-
-
-def _rows(detections: Detections, rows: Rows) -> Detections:
-    return Detections(
-        detections.boxes_xyxy[rows],
-        detections.scores[rows],
-        detections.class_ids[rows],
-        tuple(detections.labels[row] for row in rows),
-    )

@@ -43,3 +43,18 @@ def test_nothing_found_is_a_length_of_zero():
 def test_columns_that_are_not_parallel_are_refused(changes, message):
     with pytest.raises(ShapeError, match=message):
         detections(**changes)
+
+
+def test_some_rows_are_taken_by_number_or_by_a_mask():
+    found = Detections(
+        np.arange(12, dtype=np.float32).reshape(3, 4),
+        np.array([0.9, 0.8, 0.7], np.float32),
+        np.array([5, 6, 7], np.int32),
+        ("a", "b", "c"),
+    )
+    for rows in (np.array([0, 2]), np.array([True, False, True])):
+        taken = found.take(rows)
+        assert taken.labels == ("a", "c")
+        assert taken.class_ids.tolist() == [5, 7]
+        assert taken.boxes_xyxy[1].tolist() == [8, 9, 10, 11]
+    assert len(found.take(np.zeros(3, bool))) == 0
