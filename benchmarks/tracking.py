@@ -140,7 +140,7 @@ VARIANTS: dict[str, Callable[[Clip], Clip]] = {
     "as it is": lambda sequence: sequence,
     "every 2nd frame": lambda sequence: thinned(sequence, 2),
     "every 3rd frame": lambda sequence: thinned(sequence, 3),
-    "20 % dropped": dropped,
+    "a fifth dropped": dropped,
     "shaken": shaken,
     "panned": panned,
 }

@@ -23,15 +23,15 @@ Floats = npt.NDArray[np.float64]
 class Noise:
     """How boxes move, and how exactly they are measured; everything in heights of the box."""
 
-    acceleration: float = 0.2
+    acceleration: float = 0.15
     """Change of the centre's velocity in one second, standard deviation."""
-    growth: float = 0.01
+    growth: float = 0.02
     """Change in one second of how fast the size changes."""
-    position: float = 0.05
+    position: float = 0.04
     """Error of a measured centre."""
     size: float = 0.15
     """Error of a measured width or height."""
-    first_velocity: float = 1.0
+    first_velocity: float = 2.0
     """Velocity of the centre, a second, of an object that was seen once."""
     first_growth: float = 0.05
     """The same for its size."""

@@ -36,21 +36,21 @@ class Tracking:
     detections only, and boxes are not grown."""
     high_score: float = 0.5
     """Detections from this score on are good: they start tracks, and find lost objects again."""
-    relative_score: float = 0.65
+    relative_score: float = 0.7
     """A good one also has at least this part of the best score of the last minutes: some detectors
     give everything that is there almost 1."""
     low_score: float = 0.2
     """Detections below are left out; those between only continue objects that were just seen."""
-    min_iou: float = 0.2
+    min_iou: float = 0.1
     """Least overlap (intersection over union) of an object's expected box and a good detection."""
     min_low_iou: float = 0.4
     """The same for a poor one, without growing."""
-    grown_by: float = 1.0
+    grown_by: float = 0.4
     """Before boxes are compared with good detections, both grow by this part of themselves, so that
     near ones overlap and nearer ones overlap more."""
     max_age_ms: int = 2_000
     """An object that was not seen for longer is given up."""
-    min_hits: int = 3
+    min_hits: int = 2
     """So many detections in a row make an object; it gets its id with the last of them."""
     noise: Noise = field(default_factory=Noise)
     """How objects move."""

@@ -51,7 +51,7 @@ def test_what_is_twice_as_large_moves_twice_as_far() -> None:
 def test_a_measurement_of_a_belief_as_good_as_itself_counts_for_half() -> None:
     motion = correct(motion_of(box(100, 50), NOISE), box(110, 50), NOISE)
     assert motion.means[0, 0, 0] == pytest.approx(105)
-    assert motion.covariances[0, 0, 0] == pytest.approx((0.05 * 40) ** 2 / 2)
+    assert motion.covariances[0, 0, 0] == pytest.approx((NOISE.position * 40) ** 2 / 2)
 
 
 def test_with_time_a_belief_gets_uncertain_and_with_measurements_certain() -> None:
