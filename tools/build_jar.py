@@ -142,7 +142,8 @@ def _flink_jars() -> list[Path]:
             f"apache-flink must be {FLINK_VERSION}; got {installed}; install it, or raise "
             "FLINK_VERSION in tools/build_jar.py and build again"
         )
-    return sorted(Path(spec.submodule_search_locations[0], "lib").glob("*.jar"))
+    home = Path(spec.submodule_search_locations[0])
+    return sorted([*home.glob("lib/*.jar"), *home.glob("opt/flink-python-*.jar")])
 
 
 def _zip(entries: Mapping[str, bytes]) -> bytes:

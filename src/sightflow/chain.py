@@ -48,7 +48,9 @@ def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context)
     keep_freed_memory()
     metrics = context.metrics
     to_record = _decoder(pipeline, settings, metrics)
-    steps = [(step.name, step.operator.open(context.at(step.name))) for step in pipeline.steps]
+    steps = [
+        (step.name, step.operator.open(context.at(step.name))) for step in pipeline.pixel_steps
+    ]
     writers = [sink.open_images(context.at(name)) for name, sink in pipeline.image_sinks]
 
     def recognise(images: Iterable[Image]) -> Iterator[Outcome]:
@@ -74,17 +76,19 @@ def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recogn
     return Recognised(number, outcomes, chunk.source_id, chunk.index, has_ended=chunk.is_last)
 
 
-def recognise_frame(frame: Frame, recognise: Recognise) -> Recognised:
-    """Return what becomes of a frame."""
-    content = frame.content
+def recognise_frame(frame: Frame, recognise: Recognise, *, by_source: bool) -> Recognised:
+    """Return what becomes of a frame, as one of its stream or of the stream of all images."""
+    content, number = frame.content, frame.number
+    index = frame.index if by_source else number
     if isinstance(content, StreamEnd):
-        return Recognised(frame.number, n_images=content.n_images)
+        return Recognised(number, (), "", index, has_ended=not by_source, n_images=content.n_images)
     if isinstance(content, SourceEnd):
-        return Recognised(frame.number, (), content.source_id, frame.index, has_ended=True)
-    source_id = content.origin.source_id
+        source_id = content.source_id if by_source else ""
+        return Recognised(number, (), source_id, index, has_ended=by_source)
+    source_id = content.origin.source_id if by_source else ""
     if isinstance(content, Skipped):
-        return Recognised(frame.number, (), source_id, frame.index, content.n_images)
-    return Recognised(frame.number, recognise([content]), source_id, frame.index)
+        return Recognised(number, (), source_id, index, content.n_images)
+    return Recognised(number, recognise([content]), source_id, index)
 
 
 def _redeem(read: Read, claim: Claim) -> Iterator[Image]:
@@ -104,7 +108,7 @@ def _decoder(
     pipeline: Pipeline, settings: RunSettings, metrics: Metrics
 ) -> Callable[[Image], Outcome]:
     """Return the function that makes bytes into pixels, at a scale that is enough for all."""
-    parts = [step.operator for step in pipeline.steps]
+    parts = [step.operator for step in pipeline.pixel_steps]
     scales = [part.scale_for for part in parts] + [s.scale_for for _, s in pipeline.image_sinks]
 
     def scale_for(width: int, height: int) -> float:

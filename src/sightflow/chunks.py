@@ -3,7 +3,7 @@
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -43,7 +43,7 @@ class Chunk:
 
     claims: tuple[Claim, ...]
     source_id: str = ""
-    """The stream of all its images, where keyed steps need to know."""
+    """The stream of all its images, where keyed steps need to know; empty: the stream of all."""
     index: int = 0
     """Position among the chunks of this stream, from 0."""
     is_last: bool = False
@@ -112,7 +112,7 @@ def chunked(
     for group in _grouped(claims, batch_size, by_source=by_source):
         source_id = group[0].origin.source_id if by_source else ""
         yield Chunk(tuple(group), source_id, counts[source_id])
-        counts[source_id] += by_source
+        counts[source_id] += 1
 
 
 def _grouped(claims: Iterable[Claim], batch_size: int, *, by_source: bool) -> Iterator[list[Claim]]:
@@ -200,12 +200,12 @@ class Recognised:
     n_images: int | None = None
     """Of the whole run; given by what follows the last chunk of all."""
 
-    def encode(self) -> bytes:
-        """Return it as bytes: numbers, length of the head, head, outcomes without their pixels."""
+    def encode(self, arrays: Collection[str] = ()) -> bytes:
+        """Return it as bytes: numbers, length of the head, head, outcomes with these arrays."""
         head = self.source_id.encode("utf-8", "surrogateescape")
         n_images = -1 if self.n_images is None else self.n_images
         numbers = self.number, self.index, self.n_skipped, self.has_ended, n_images, len(head)
-        return b"".join((_RECOGNISED.pack(*numbers), head, encode_outcomes(self.outcomes)))
+        return b"".join((_RECOGNISED.pack(*numbers), head, encode_outcomes(self.outcomes, arrays)))
 
     @classmethod
     def decode(cls, data: bytes) -> "Recognised":

@@ -1,6 +1,7 @@
 """A pipeline as YAML, and back. Plug-ins are named by kind; each option is checked by its type."""
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 
 from sightflow.errors import PipelineError, SightflowError
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.network import Network
 from sightflow.models import ModelFile, find_model
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Source
@@ -132,20 +134,41 @@ def _value(hint: Any, place: str, value: Any) -> Any:
             return find_model(msgspec.convert(value, str))
         except (SightflowError, msgspec.ValidationError) as error:
             raise PipelineError(f"{place}: {error}") from error
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, place, value)
+    hint = _unless_none(hint, value)
+    if _is_part(hint):
+        return _nested(hint, place, value)
     item = _item_of(hint)
-    if item is Source or dataclasses.is_dataclass(item):
+    if _is_part(item):
         if not isinstance(value, list):
             raise PipelineError(f"{place}: must be a list; got {value!r}")
-        places = [(f"{place}[{i}]", entry) for i, entry in enumerate(value)]
-        if item is Source:
-            return tuple(_part("sources", where, entry) for where, entry in places)
-        return tuple(_build(item, where, entry) for where, entry in places)
+        return tuple(_nested(item, f"{place}[{i}]", entry) for i, entry in enumerate(value))
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
         raise PipelineError(f"{place}: {error}; got {value!r}") from error
+
+
+_GROUPS: Mapping[Any, str] = {Source: "sources", Network: "networks"}
+"""Options that are parts of a kind of their own."""
+
+
+def _is_part(hint: Any) -> bool:
+    return hint in _GROUPS or dataclasses.is_dataclass(hint)
+
+
+def _nested(hint: Any, place: str, value: Any) -> Any:
+    """Return an option that has options itself."""
+    if hint in _GROUPS:
+        return _part(_GROUPS[hint], place, value)
+    return _build(hint, place, value)
+
+
+def _unless_none(hint: Any, value: Any) -> Any:
+    """Return X for `X | None` where there is a value and X is a part."""
+    choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+    if value is not None and len(choices) == 1 and _is_part(choices[0]):
+        return choices[0] if typing.get_origin(hint) in (typing.Union, types.UnionType) else hint
+    return hint
 
 
 def _item_of(hint: Any) -> Any:
@@ -182,7 +205,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ModelFile):
         return value.reference
     if dataclasses.is_dataclass(value):
-        return _options(value) if not hasattr(value, "claims") else _describe("sources", value)
+        groups = {"claims": "sources", "preparation": "networks"}
+        for method, group in groups.items():
+            if hasattr(value, method):
+                return _describe(group, value)
+        return _options(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

@@ -78,16 +78,21 @@ class Delivery:
         place = self.place
         if not self.takes(result.number):
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
-        if result.n_images is not None:
-            self.place = replace(place, n_chunks=result.number, n_images=result.n_images)
-            return self.place
         for writer in self._writers:
             writer.append(result.rows, result.rejected, result.events)
+        if result.n_images is not None:
+            self.place = replace(
+                place,
+                positions=self._positions(),
+                n_chunks=result.number,
+                n_images=result.n_images,
+            )
+            return self.place
         now = time.time()
         self.place = replace(
             place,
             next_chunk=place.next_chunk + 1,
-            positions=tuple(writer.position() for writer in self._writers),
+            positions=self._positions(),
             ledger=place.ledger.add(
                 read=result.n_read,
                 recognised=len(result.rows),
@@ -98,6 +103,9 @@ class Delivery:
             last_result_at=now,
         )
         return self.place
+
+    def _positions(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(writer.position() for writer in self._writers)
 
     def close(self) -> None:
         """Close the writers; the output stays unfinished until the sinks commit."""

@@ -4,16 +4,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
 from sightflow.chunks import ChunkResult, Frame, Recognised, chunked
 from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.interrupts import noticing_interrupts
-from sightflow.keyed import Memory, open_keyed
+from sightflow.keyed import open_stateful
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
+from sightflow.recall import open_recall
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]
@@ -54,7 +56,9 @@ def run(
         context = Context("chain", settings.inference(n_workers=1), resources=resources)
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
-        n_images, work = _work(pipeline, settings, context, lambda: interrupts.came or stop())
+        context, n_images, work = _work(
+            pipeline, settings, context, lambda: interrupts.came or stop()
+        )
         delivery = Delivery(sinks, Place())
         resources.callback(delivery.close)
         for result in _results(pipeline, work, context):
@@ -66,12 +70,20 @@ def run(
 
 def _work(
     pipeline: Pipeline, settings: RunSettings, context: Context, stop: Callable[[], bool]
-) -> tuple[int | None, Iterator[Recognised]]:
-    """Open the chain; return how many images there are and what becomes of them, by chunk."""
+) -> tuple[Context, int | None, Iterator[Recognised]]:
+    """Open the chain.
+
+    Returns:
+        The context of the steps with a state, how many images there are, and what becomes of them,
+        by chunk.
+    """
     recognise = open_recogniser(pipeline, settings, context)
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
-        return None, (recognise_frame(frame, recognise) for frame in _frames(stream, stop))
+        by_source = not pipeline.learning
+        frames = _frames(stream, stop)
+        work = (recognise_frame(frame, recognise, by_source=by_source) for frame in frames)
+        return context, None, work
     chunks = list(
         chunked(pipeline.source.claims(), settings.batch_size, by_source=bool(pipeline.keyed))
     )
@@ -83,7 +95,8 @@ def _work(
         )
         for number, chunk in enumerate(chunks)
     )
-    return sum(chunk.n_images for chunk in chunks), work
+    recall = open_recall(pipeline, settings, context, chunks.__getitem__)
+    return replace(context, recall=recall), sum(chunk.n_images for chunk in chunks), work
 
 
 def _frames(stream: Stream, stop: Callable[[], bool]) -> Iterator[Frame]:
@@ -98,14 +111,14 @@ def _frames(stream: Stream, stop: Callable[[], bool]) -> Iterator[Frame]:
 def _results(
     pipeline: Pipeline, work: Iterable[Recognised], context: Context
 ) -> Iterator[ChunkResult]:
-    """Yield the result of each chunk, after the keyed steps if there are any."""
-    if not pipeline.keyed:
+    """Yield the result of each chunk, after the steps with a state if there are any."""
+    if not pipeline.has_state:
         yield from map(ChunkResult.of, work)
         return
-    chain = open_keyed(pipeline, context)
-    memories: dict[str, Memory] = {}
+    chain = open_stateful(pipeline, context)
+    memories: dict[str, Any] = {}
     for chunk in work:
-        if chunk.n_images is not None:
+        if chunk.n_images is not None and not chunk.has_ended:
             yield ChunkResult.of(chunk)
             continue
         memory = memories.pop(chunk.source_id, None) or chain.initial()

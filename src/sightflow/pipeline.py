@@ -9,18 +9,20 @@ from sightflow.models import ModelFile
 from sightflow.protocols import (
     ImageSink,
     KeyedOperator,
+    LearningOperator,
     Operator,
     ResultSink,
     Source,
     StreamSource,
 )
 
-__all__ = ["KeyedStep", "NamedSink", "Pipeline", "Step"]
+__all__ = ["KeyedStep", "LearningStep", "NamedSink", "Pipeline", "Step"]
 
 _SHAPES = {
     "source": ("claims", "open"),
     "step": ("check", "scale_for", "open"),
     "keyed step": ("check", "open_fold"),
+    "learning step": ("check", "open_learner"),
 }
 
 
@@ -40,6 +42,15 @@ class KeyedStep:
     name: str
     """Unique in the pipeline; it names the state in checkpoints."""
     operator: KeyedOperator
+
+
+@dataclass(frozen=True)
+class LearningStep:
+    """A learning operator with its place in a pipeline."""
+
+    name: str
+    """Unique in the pipeline; it names the state in checkpoints."""
+    operator: LearningOperator
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class Pipeline:
     steps: tuple[Step, ...] = ()
     keyed: tuple[KeyedStep, ...] = ()
     """Steps with a state for each stream; they come after those without."""
+    learning: tuple[LearningStep, ...] = ()
+    """Steps with one state for all images, in place of `keyed`."""
     sinks: tuple[NamedSink, ...] = ()
     """Every sink gets what comes out of the last step."""
     name: str = "sightflow"
@@ -84,24 +97,35 @@ class Pipeline:
                 f"got {self.source!r}"
             )
 
-    def apply(self, name: str, operator: Operator | KeyedOperator) -> "Pipeline":
+    def apply(self, name: str, operator: Operator | KeyedOperator | LearningOperator) -> "Pipeline":
         """Add a step at the end.
 
         Raises:
-            PipelineError: the name is taken or empty, `operator` is no operator, or it is a
-                stateless one behind a keyed one.
+            PipelineError: the name is taken or empty, `operator` is no operator, it is a stateless
+                one behind one with a state, or there are keyed and learning ones.
         """
         self._check_name("step", name)
-        if isinstance(operator, KeyedOperator):
+        stateful: list[KeyedStep | LearningStep] = [*self.keyed, *self.learning]
+        if isinstance(operator, LearningOperator):
+            _check_shape("learning step", f"step {name!r}", operator)
+            added = replace(self, learning=(*self.learning, LearningStep(name, operator)))
+        elif isinstance(operator, KeyedOperator):
             _check_shape("keyed step", f"step {name!r}", operator)
-            return replace(self, keyed=(*self.keyed, KeyedStep(name, operator)))
-        _check_shape("step", f"step {name!r}", operator)
-        if self.keyed:
+            added = replace(self, keyed=(*self.keyed, KeyedStep(name, operator)))
+        else:
+            _check_shape("step", f"step {name!r}", operator)
+            if stateful:
+                raise PipelineError(
+                    f"step {name!r} needs the pixels, which do not travel to where steps with a "
+                    f"state work; apply it before {stateful[0].name!r}"
+                )
+            return replace(self, steps=(*self.steps, Step(name, operator)))
+        if added.keyed and added.learning:
             raise PipelineError(
-                f"step {name!r} needs the pixels, which do not travel to where keyed steps work; "
-                f"apply it before {self.keyed[0].name!r}"
+                f"step {name!r} and {stateful[0].name!r}: one takes each stream on its own and the "
+                "other all images in one place; run them as two pipelines"
             )
-        return replace(self, steps=(*self.steps, Step(name, operator)))
+        return added
 
     def write(self, name: str, sink: ResultSink | ImageSink) -> "Pipeline":
         """Add a sink for what comes out of the last step.
@@ -131,10 +155,11 @@ class Pipeline:
             step.operator.check()
         self._check_needs()
         for name, sink in self.image_sinks:
-            if self.keyed:
+            if self.has_state:
                 raise PipelineError(
-                    f"sink {name!r}: {type(sink).__name__} writes beside the pixels, before keyed "
-                    f"steps such as {self.keyed[-1].name!r}; use AnnotatedVideo, or leave one out"
+                    f"sink {name!r}: {type(sink).__name__} writes beside the pixels, before steps "
+                    f"with a state such as {self.all_steps[-1].name!r}; use AnnotatedVideo, or "
+                    "leave one out"
                 )
         outputs: dict[str, str] = {}
         for named in self.sinks:
@@ -151,14 +176,34 @@ class Pipeline:
                 outputs[place] = named.name
 
     @property
-    def all_steps(self) -> "tuple[Step | KeyedStep, ...]":
+    def all_steps(self) -> "tuple[Step | KeyedStep | LearningStep, ...]":
         """The steps in the order of the pipeline."""
-        return (*self.steps, *self.keyed)
+        return (*self.steps, *self.keyed, *self.learning)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether steps remember what they have seen."""
+        return bool(self.keyed or self.learning)
+
+    @property
+    def travelling(self) -> tuple[str, ...]:
+        """Arrays of a record that go with it to the learning steps."""
+        return tuple(sorted({name for step in self.learning for name in step.operator.takes}))
+
+    @property
+    def pixel_steps(self) -> tuple[Step, ...]:
+        """The steps that see pixels: the stateless ones, and what prepares for learning ones."""
+        prepared = (
+            Step(step.name, preparation)
+            for step in self.learning
+            if (preparation := step.operator.preparation) is not None
+        )
+        return (*self.steps, *prepared)
 
     @property
     def models(self) -> Iterator[ModelFile]:
         """Yield the models of the steps."""
-        operators = (step.operator for step in self.steps)
+        operators = (step.operator for step in self.pixel_steps)
         parts = (part for o in operators for part in getattr(o, "__dict__", {}).values())
         return (part for part in parts if isinstance(part, ModelFile))
 
@@ -180,7 +225,7 @@ class Pipeline:
             if missing:
                 raise PipelineError(
                     f"{type(part).__name__} needs {', '.join(missing)}, which no step before it "
-                    "gives; Detect gives detections, and Track gives tracks"
+                    "gives; Detect gives detections, Track tracks, and Classify classification"
                 )
             if not hasattr(part, "gives"):
                 return  # it may give anything

@@ -29,12 +29,16 @@ __all__ = [
     "ImageSink",
     "Inference",
     "KeyedOperator",
+    "Learner",
+    "LearningOperator",
     "Metrics",
     "Model",
     "Operator",
     "Outcome",
+    "Place",
     "Process",
     "Read",
+    "Recall",
     "ResultSink",
     "ResultWriter",
     "Source",
@@ -47,6 +51,13 @@ Read: TypeAlias = Callable[[Claim], Iterator[EncodedImage | ImageRecord | Reject
 
 Process: TypeAlias = Callable[[Sequence[ImageRecord]], Sequence[Outcome]]
 """One outcome for each record, in the same order."""
+
+
+Place: TypeAlias = tuple[int, int]
+"""Where an image was listed: number of its chunk, and row in it."""
+
+Recall: TypeAlias = Callable[[Sequence[Place]], Sequence[Outcome]]
+"""Reads images again and passes them through the stateless steps."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,8 @@ class Context:
     metrics: Metrics = field(default_factory=NoMetrics)
     resources: ExitStack = field(default_factory=ExitStack)
     """Closed when the worker stops."""
+    recall: Recall | None = None
+    """For steps that learn; None where the source gives its images only once."""
 
     def at(self, step: str) -> "Context":
         """Return the same context for another step."""
@@ -199,6 +212,50 @@ class KeyedOperator(Protocol):
 
     def open_fold(self, context: Context) -> Fold[Any]:
         """Return the functions that do the work in this worker."""
+
+
+class Learner(Protocol):
+    """The work of a step that learns from all images; it changes in place.
+
+    The same images in the same order give the same state and results, to the last bit.
+    """
+
+    def take(
+        self, records: Sequence[ImageRecord], places: Sequence[Place]
+    ) -> tuple[Sequence[Outcome], Sequence[tuple[int, Event]]]:
+        """Take the next images; return an outcome for each, and events with their image's index."""
+
+    def end(self) -> Sequence[Event]:
+        """Called when there are no more images."""
+
+    def snapshot(self) -> bytes:
+        """Return all that it needs to go on, with the version of its form."""
+
+
+@runtime_checkable
+class LearningOperator(Protocol):
+    """A step that takes all images in one place, in the order in which the source lists them.
+
+    Its state is in checkpoints. It sees what was recognised and not the pixels.
+    """
+
+    @property
+    def preparation(self) -> Operator | None:
+        """A stateless step that works before it, beside the pixels."""
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Arrays of a record that it gets: `prepared`, `features`."""
+
+    def check(self) -> None:
+        """Raise an error if this configuration cannot work; called while the job is built."""
+
+    def open_learner(self, context: Context, snapshot: bytes | None) -> Learner:
+        """Return what does the work, from its beginning or from a snapshot of it.
+
+        Raises:
+            JobError: the snapshot is of another version or configuration.
+        """
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from sightflow.errors import DecodeError, ModelError, OutputError, SourceError
 from sightflow.models import Card, ModelFile, write_card
-from sightflow.models.quantization import require_quantization, write_int8
+from sightflow.models.quantization import write_int8
 from sightflow.ops.decode import decode
 from sightflow.protocols import Context, Inference, Model
 from sightflow.records import Claim, EncodedImage
@@ -110,13 +110,11 @@ def quantize(
         on_progress: told now and then how far it is.
 
     Raises:
-        SetupError: the extra `quantize` is not installed.
         ModelError: the model is no classifier, or cannot be quantised.
         SourceError: `data` has too few pictures.
         OutputError: `out` cannot be written, or is no `.onnx` or the model itself.
         OutputExistsError: `out` or its card exists.
     """
-    require_quantization()
     _check(model, out, overwrite=overwrite)
     calibration, kept = _split(tuple(Directory(data).claims()), n_images, data)
     pictures = _Pictures(model, data, on_progress)

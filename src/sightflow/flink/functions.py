@@ -2,72 +2,32 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, MapFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
-from sightflow.chunks import Chunk, ChunkResult, Frame, Recognised
+from sightflow.chunks import ChunkResult, Frame, Recognised
 from sightflow.delivery import Delivery, Place
 from sightflow.flink.credits import credits_of
 from sightflow.flink.failures import reporting
+from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
 from sightflow.settings import RunSettings
 from sightflow.sinks.staging import replacing
 
-__all__ = ["Deliver", "Manifest", "RecogniseChunk", "RecogniseFrame", "preload"]
+__all__ = ["Deliver", "RecogniseChunk", "RecogniseFrame", "preload"]
 
 _PROGRESS_EVERY_S = 0.2
 
 _OPENING = threading.Lock()
 _PRELOADED: list[Model] = []
 """Models that no worker holds yet."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The claims of a run in a file, a chunk a line, with the place of each line beside it."""
-
-    path: Path
-
-    def write(self, chunks: Iterator[Chunk]) -> tuple[int, int]:
-        """Write all chunks; return how many chunks and how many images there are."""
-        n_images = 0
-        ends = [0]
-        last: dict[str, int] = {}
-        with open(self.path, "wb") as file:
-            for number, chunk in enumerate(chunks):
-                n_images += chunk.n_images
-                ends.append(ends[-1] + file.write(chunk.encode()))
-                last[chunk.source_id] = number
-        np.save(self._beside("ends"), np.array(ends, np.int64))
-        np.save(self._beside("last"), np.array(sorted(last.values()), np.int64))
-        return len(ends) - 1, n_images
-
-    def open(self, resources: ExitStack) -> Any:
-        """Return a function that gives a chunk by its number."""
-        file = resources.enter_context(self.path.open("rb"))
-        ends = np.load(self._beside("ends"), mmap_mode="r")
-        last = set(np.load(self._beside("last")).tolist())
-
-        def chunk_of(number: int) -> Chunk:
-            start, end = int(ends[number]), int(ends[number + 1])
-            file.seek(start)
-            return replace(Chunk.decode(file.read(end - start)), is_last=number in last)
-
-        return chunk_of
-
-    def _beside(self, name: str) -> Path:
-        return self.path.with_suffix(f".{name}.npy")
 
 
 class _Worker(MapFunction):
@@ -98,9 +58,9 @@ class _Worker(MapFunction):
         """Open what the images come from."""
 
     def _encode(self, recognised: Recognised) -> bytes:
-        """Return the records for keyed steps, or the rows for the delivery."""
-        if self._pipeline.keyed:
-            return recognised.encode()
+        """Return the records for steps with a state, or the rows for the delivery."""
+        if self._pipeline.has_state:
+            return recognised.encode(self._pipeline.travelling)
         return ChunkResult.of(recognised).encode()
 
     def close(self) -> None:
@@ -142,13 +102,16 @@ class RecogniseFrame(_Worker):
     def _open_source(self, context: Context) -> None:
         self._credits = credits_of(self._directory)
 
+    def _recognise_frame(self, frame: Frame) -> Recognised:
+        return recognise_frame(frame, self._recognise, by_source=not self._pipeline.learning)
+
     def map(self, value: bytes) -> bytes:
         """Recognise one image."""
         with reporting():
             frame = Frame.decode(value)
             waited_s = max(0.0, time.time() - frame.read_at)  # a clock may be set back
             self._metrics.observe("queue_ms", waited_s * 1e3)
-            result = self._encode(recognise_frame(frame, self._recognise))
+            result = self._encode(self._recognise_frame(frame))
             self._credits.give()
             return result
 

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from pyflink.common import Configuration, TypeInformation, Types, WatermarkStrategy
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import Source
+from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
+from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
 from pyflink.java_gateway import get_gateway
+from pyflink.util.java_utils import get_j_env_configuration
 
 from sightflow.chunks import chunked
-from sightflow.flink.functions import Deliver, Manifest, RecogniseChunk, RecogniseFrame
+from sightflow.flink.functions import Deliver, RecogniseChunk, RecogniseFrame
+from sightflow.flink.manifest import Manifest
 from sightflow.flink.memory import Remember, stream_of
 from sightflow.flink.rundir import PROGRESS, STOP
 from sightflow.flink.streams import TICK_S, ReadStream
@@ -79,10 +83,10 @@ class Job:
             chunks = self._chunks(env, n_chunks or 0)
             results = chunks.map(RecogniseChunk(*description, self.manifest), _bytes())
         results.name("recognise").uid("recognise")
-        if self.pipeline.keyed:
+        if self.pipeline.has_state:
             by_stream = results.key_by(stream_of, Types.STRING())
-            results = by_stream.process(Remember(self.pipeline), _bytes())
-            results.name("remember").uid("remember")
+            manifest = None if n_chunks is None else self.manifest
+            results = _remember(by_stream, Remember(*description, manifest))
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
         delivered.name("deliver").uid("deliver").set_parallelism(1)
@@ -150,6 +154,21 @@ def _from(env: StreamExecutionEnvironment, numbers: Any, name: str) -> DataStrea
     """Return the numbers of one of our sources."""
     never = WatermarkStrategy.no_watermarks()
     return env.from_source(Source(numbers), never, name, Types.LONG()).uid(name)
+
+
+def _remember(by_stream: KeyedStream, function: Remember) -> DataStream:
+    """Return what a function makes of a stream; it is told of barriers, as PyFlink tells none."""
+    stream, result = by_stream._j_data_stream, _bytes().get_java_type_info()
+    operator = _companion().RememberingOperator(
+        get_j_env_configuration(stream.getExecutionEnvironment()),
+        _create_j_data_stream_python_function_info(
+            function, UserDefinedDataStreamFunction.KEYED_PROCESS
+        ),
+        stream.getTransformation().getOutputType(),
+        result,
+    )
+    results = DataStream(stream.transform("remember", result, operator))
+    return results.name("remember").uid("remember")
 
 
 def _one_key(value: object) -> int:

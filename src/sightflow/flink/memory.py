@@ -1,7 +1,9 @@
-"""Keyed steps on Flink: a memory for each stream, as keyed state."""
+"""Steps with a state on Flink: a memory for each stream, as keyed state."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -9,10 +11,13 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.chunks import ChunkResult, Recognised
 from sightflow.flink.failures import reporting
+from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
-from sightflow.keyed import Memory, open_keyed
+from sightflow.keyed import open_stateful
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context
+from sightflow.protocols import Context, Inference
+from sightflow.recall import open_recall
+from sightflow.settings import RunSettings
 
 __all__ = ["Remember", "stream_of"]
 
@@ -23,15 +28,25 @@ def stream_of(value: bytes) -> str:
 
 
 class Remember(KeyedProcessFunction):
-    """The keyed steps: they take the chunks of each stream in order, whoever recognised them.
+    """The steps with a state: they take the chunks of a stream in order, whoever recognised them.
 
-    The memory of a stream and the chunks that came early are keyed state, so they are written in
-    each checkpoint and move with their key when the parallelism changes.
+    The memory of a stream and the chunks that came early are keyed state, so they are in each
+    checkpoint and move with their key when the parallelism changes. Memories may be large: they
+    are written before a barrier and not with each chunk; see `RememberingOperator`.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        """Take the description; work begins in `open`."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        settings: RunSettings,
+        inference: Inference,
+        manifest: Manifest | None,
+    ) -> None:
+        """Take the description, and where the claims are; work begins in `open`."""
         self._pipeline = pipeline
+        self._settings = settings
+        self._inference = inference
+        self._manifest = manifest
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
@@ -41,17 +56,22 @@ class Remember(KeyedProcessFunction):
             MapStateDescriptor("early", Types.LONG(), state_type)
         )
         self._resources = ExitStack()
-        self._memories: dict[str, Memory] = {}
-        metrics = FlinkMetrics(runtime_context)
+        self._memories: dict[str, Any] = {}
+        context = Context(
+            "stateful", self._inference, FlinkMetrics(runtime_context), self._resources
+        )
         with reporting():
-            context = Context("keyed", metrics=metrics, resources=self._resources)
-            self._chain = open_keyed(self._pipeline, context)
+            if self._manifest is not None and self._pipeline.learning:
+                chunk_of = self._manifest.open(self._resources)
+                recall = open_recall(self._pipeline, self._settings, context, chunk_of)
+                context = replace(context, recall=recall)
+            self._chain = open_stateful(self._pipeline, context)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take a chunk and those that waited for it, or keep it until its turn."""
         with reporting():
             chunk = Recognised.decode(value)
-            if chunk.n_images is not None:
+            if chunk.n_images is not None and not chunk.has_ended:
                 yield ChunkResult.of(chunk).encode()
                 return
             key = ctx.get_current_key()
@@ -66,13 +86,25 @@ class Remember(KeyedProcessFunction):
                 self._early.remove(memory.next_index)
                 memory, result = self._chain.take(memory, chunk)
                 yield result.encode()
-            self._keep(key, memory, has_ended=chunk.has_ended)
+            if chunk.has_ended:  # its memory is needed no more
+                del self._memories[key]
+                self._kept.clear()
+            else:
+                self._memories[key] = memory
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[bytes]:
+        """Write the memory of a stream: a barrier follows."""
+        with reporting():
+            memory = self._memories.get(ctx.get_current_key())
+            if memory is not None:
+                self._kept.update(self._chain.encode(memory))
+        return iter(())
 
     def close(self) -> None:
         """Release what the steps hold."""
         self._resources.close()
 
-    def _memory(self, key: str) -> Memory:
+    def _memory(self, key: str) -> Any:
         """Return the memory of the stream, from the checkpoint at its first chunk."""
         if key not in self._memories:
             kept = self._kept.value()
@@ -80,12 +112,3 @@ class Remember(KeyedProcessFunction):
                 self._chain.initial() if kept is None else self._chain.decode(kept)
             )
         return self._memories[key]
-
-    def _keep(self, key: str, memory: Memory, *, has_ended: bool) -> None:
-        """Write the memory to the state; that of a stream that has ended is needed no more."""
-        if has_ended:
-            del self._memories[key]
-            self._kept.clear()
-        else:
-            self._memories[key] = memory
-            self._kept.update(self._chain.encode(memory))

@@ -43,6 +43,8 @@ class Card:
     """Where the weights come from, what they were trained on."""
     sha256: str | None = None
     """Of the model file; checked when it is loaded."""
+    features: str | None = None
+    """Name of the output float32 [B, D] that heads can be trained on."""
     backend: str = "onnx"
     """What runs the file: a kind of the group `backends`."""
     fp16: bool = False

@@ -3,15 +3,14 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import ModelError, SetupError, SightflowError
+from sightflow.errors import ModelError, SightflowError
 from sightflow.models.files import ModelFile
 
-__all__ = ["require_quantization", "write_int8"]
+__all__ = ["write_int8"]
 
 _MIN_OPSET = 13
 """The first version of ONNX in which each channel may have a scale of its own."""
@@ -21,23 +20,6 @@ _KEPT_FLOAT = ("Softmax", "LogSoftmax", "Sigmoid")
 
 _FLOAT_OUTPUTS = ("Gemm", "MatMul")
 """Logits stay float: in 256 steps the best two classes would often be equal."""
-
-
-def require_quantization() -> Any:
-    """Return the module `onnxruntime.quantization`.
-
-    Raises:
-        SetupError: the package `onnx`, which it needs, is not installed.
-    """
-    try:
-        import onnx  # noqa: F401 - the package that may be missing
-        from onnxruntime import quantization
-    except ImportError as error:
-        raise SetupError(
-            f"quantisation needs the package `onnx`; got: {error}; "
-            "call: pip install 'sightflow[quantize]'"
-        ) from error
-    return quantization
 
 
 def write_int8(
@@ -62,11 +44,11 @@ def write_int8(
         per_channel: give each output channel of a layer its own scale.
 
     Raises:
-        SetupError: the extra `quantize` is not installed.
         ModelError: the file is quantised already, has nothing to quantise, or is refused by ONNX
             Runtime.
     """
-    quantization = require_quantization()
+    from onnxruntime import quantization  # takes a second to import
+
     with tempfile.TemporaryDirectory(prefix="sightflow-") as folder:
         prepared = Path(folder, "prepared.onnx")
         try:

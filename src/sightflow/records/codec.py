@@ -1,9 +1,10 @@
 """Records as bytes, exactly: what travels from the workers to the keyed steps and into checkpoints.
 
-Pixels stay behind. Everything else comes back as it was, arrays to the last bit.
+Pixels stay behind, and arrays that no step asks for. Everything else comes back as it was, to the
+last bit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -42,6 +43,9 @@ class _Wire(msgspec.Struct, array_like=True):
     models: list[tuple[str, str, str]]
     found: dict[str, dict[str, PackedArray | list[str]]]
     rejected: tuple[str, str, bytes] | None
+    label: bytes | None
+    held_out: bool
+    arrays: dict[str, PackedArray]
 
 
 # Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
@@ -49,9 +53,14 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[_Wire])
 
 
-def encode_outcomes(outcomes: Iterable[Outcome]) -> bytes:
-    """Return outcomes as MessagePack, without pixels and prepared arrays."""
-    return _ENCODER.encode([_to_wire(outcome) for outcome in outcomes])
+def encode_outcomes(outcomes: Iterable[Outcome], arrays: Collection[str] = ()) -> bytes:
+    """Return outcomes as MessagePack.
+
+    Args:
+        outcomes: what is to travel; pixels stay behind.
+        arrays: which of `prepared` and `features` travel as well.
+    """
+    return _ENCODER.encode([_to_wire(outcome, arrays) for outcome in outcomes])
 
 
 def decode_outcomes(data: bytes) -> list[Outcome]:
@@ -59,7 +68,7 @@ def decode_outcomes(data: bytes) -> list[Outcome]:
     return [_from_wire(wire) for wire in _DECODER.decode(data)]
 
 
-def _to_wire(outcome: Outcome) -> _Wire:
+def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
     origin = outcome.origin
     place = (
         _bytes(origin.uri),
@@ -68,14 +77,21 @@ def _to_wire(outcome: Outcome) -> _Wire:
         origin.event_time_ms,
         _bytes(origin.name),
     )
+    label = None if origin.label is None else _bytes(origin.label)
     if isinstance(outcome, Rejected):
         why = outcome.step, outcome.reason, _bytes(outcome.message)
-        return _Wire(*place, (0, 0), [], {}, why)
+        return _Wire(*place, (0, 0), [], {}, why, label, origin.held_out, {})
     uses = [(use.step, use.model, use.version) for use in outcome.models]
     found = {
         name: _columns(value) for name in _FOUND if (value := getattr(outcome, name)) is not None
     }
-    return _Wire(*place, (outcome.width, outcome.height), uses, found, None)
+    packed = {
+        name: PackedArray.of(array)
+        for name in arrays
+        if (array := getattr(outcome, name)) is not None
+    }
+    size = outcome.width, outcome.height
+    return _Wire(*place, size, uses, found, None, label, origin.held_out, packed)
 
 
 def _from_wire(wire: _Wire) -> Outcome:
@@ -85,13 +101,18 @@ def _from_wire(wire: _Wire) -> Outcome:
         wire.sequence,
         wire.event_time_ms,
         _text(wire.name),
+        None if wire.label is None else _text(wire.label),
+        wire.held_out,
     )
     if wire.rejected is not None:
         step, reason, message = wire.rejected
         return Rejected(origin, step, reason, _text(message))
     width, height = wire.size
     uses = tuple(ModelUse(*use) for use in wire.models)
-    found = {name: _FOUND[name](**_arrays(columns)) for name, columns in wire.found.items()}
+    found: dict[str, Any] = {
+        name: _FOUND[name](**_arrays(columns)) for name, columns in wire.found.items()
+    }
+    found.update((name, packed.unpack()) for name, packed in wire.arrays.items())
     return ImageRecord(origin, width, height, _NO_PIXELS, uses, **found)
 
 

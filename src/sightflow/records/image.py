@@ -42,6 +42,10 @@ class Origin:
     """When it was taken: milliseconds since 1970, UTC."""
     name: str
     """Relative path for files derived from this image; unique in a run."""
+    label: str | None = None
+    """What it shows, as told by somebody who knows; None where nobody has."""
+    held_out: bool = False
+    """Whether networks are tested with it and never learn from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class ImageRecord:
     """Present once a step has followed the objects through the stream."""
     prepared: npt.NDArray[Any] | None = None
     """Present once a step has prepared the image: uint8 [H, W, 3] RGB or float32 [3, H, W]."""
+    features: npt.NDArray[np.float32] | None = None
+    """float32 [D]; present once a network has described the image."""
 
     def __post_init__(self) -> None:
         """Check the pixels at the door."""

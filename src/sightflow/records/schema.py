@@ -38,6 +38,7 @@ RESULT_SCHEMA = pa.schema(
         pa.field("source_id", pa.string(), nullable=False),
         pa.field("sequence", pa.int64(), nullable=False),
         pa.field("event_time_ms", pa.int64(), nullable=False),
+        _LABEL,
         *_USE,
         pa.field("steps", pa.list_(pa.struct(_USE))),
         pa.field("width", pa.int32(), nullable=False),
@@ -67,8 +68,9 @@ RESULT_SCHEMA = pa.schema(
         ),
     ]
 )
-"""One row per image. `step`, `model` and `model_version` are those of the last step that used a
-model; `steps` lists them all when there was more than one."""
+"""One row per image. `label` is what it shows, where its source tells. `step`, `model` and
+`model_version` are those of the last step that used a model; `steps` lists them all when there was
+more than one."""
 
 REJECTED_SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("uri", "step", "reason", "message")]
@@ -93,6 +95,9 @@ EVENT_SCHEMA = pa.schema(
         pa.field("n_out", pa.int64()),
         pa.field("n_inside", pa.int64()),
         pa.field("window_start_ms", pa.int64()),
+        pa.field("uri", pa.string()),
+        pa.field("predicted", pa.string()),
+        pa.field("figures", pa.map_(pa.string(), pa.float64())),
     ]
 )
 """One row per event; its fields are those of `records.Event`."""
@@ -180,6 +185,7 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
         "source_id": _text(origin.source_id),
         "sequence": origin.sequence,
         "event_time_ms": origin.event_time_ms,
+        **({} if origin.label is None else {"label": _text(origin.label)}),
         **_uses(record),
         "width": record.width,
         "height": record.height,

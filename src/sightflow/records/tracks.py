@@ -1,5 +1,6 @@
 """Objects followed through a stream, and what happens to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,3 +83,9 @@ class Event:
     n_inside: int | None = None
     """How many are inside at the end of the window."""
     window_start_ms: int | None = None
+    uri: str | None = None
+    """Of the image, or of a model version that was published."""
+    predicted: str | None = None
+    """What a network said where `label` is right."""
+    figures: Mapping[str, float] | None = None
+    """Numbers by name, such as `loss` and `accuracy`."""

@@ -1,12 +1,12 @@
 """Several sources, one after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sightflow.protocols import Context, Read, Source
 from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
 
-__all__ = ["Union"]
+__all__ = ["Union", "open_all"]
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,15 @@ class Union:
 
     def open(self, context: Context) -> Read:
         """Return a function that redeems a claim at the source it came from."""
-        reads = [source.open(context) for source in self.sources]
+        return open_all(self.sources, context)
 
-        def read(claim: Claim) -> Iterator[EncodedImage | ImageRecord | Rejected]:
-            number, *rest = claim.source
-            return reads[number](replace(claim, source=tuple(rest)))
 
-        return read
+def open_all(sources: Sequence[Source], context: Context) -> Read:
+    """Open several sources; the first number of `Claim.source` says which one a claim is of."""
+    reads = [source.open(context) for source in sources]
+
+    def read(claim: Claim) -> Iterator[EncodedImage | ImageRecord | Rejected]:
+        number, *rest = claim.source
+        return reads[number](replace(claim, source=tuple(rest)))
+
+    return read

@@ -1,13 +1,11 @@
 """A quantised file answers as the float one did; what cannot be quantised is refused."""
 
-import sys
-
 import numpy as np
 import onnx
 import pytest
 from tests.classifiers import COLOURS, save_colour_classifier
 
-from sightflow.errors import ModelError, SetupError, SourceError
+from sightflow.errors import ModelError, SourceError
 from sightflow.models import ModelFile, find_model
 from sightflow.models.quantization import write_int8
 from sightflow.protocols import Inference
@@ -111,12 +109,3 @@ def test_an_error_of_the_pictures_stays_what_it_is(colours, tmp_path):
 
     with pytest.raises(SourceError, match=r"^no pictures$"):
         write_int8(colours, tmp_path / "int8.onnx", none(), per_channel=True)
-
-
-def test_without_the_package_onnx_the_error_names_the_extra(colours, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-
-    with pytest.raises(
-        SetupError, match=r"needs the package `onnx`; got: .*; call: pip .*sightflow\[quantize\]"
-    ):
-        write_int8(colours, tmp_path / "int8.onnx", pictures(), per_channel=True)

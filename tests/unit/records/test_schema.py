@@ -51,6 +51,7 @@ TRACKS = Tracks(
 
 def a_full_record():
     return a_record(
+        origin=an_origin(label="cat"),
         models=(ModelUse("classify", "net", "1"), ModelUse("detect", "det", "2")),
         classification=CLASSIFICATION,
         scene=SCENE,

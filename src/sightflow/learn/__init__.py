@@ -1,0 +1,1 @@
+"""Learning: networks that improve on the stream, their test on the stream, and their versions."""

@@ -1,0 +1,227 @@
+"""A head: one or two layers of weights on the features of a network that stays as it is."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sightflow.errors import CardError, JobError, PipelineError
+from sightflow.learn.network import Exported, Tensors
+from sightflow.learn.optimiser import Optimiser
+from sightflow.models import ModelFile, zoo
+from sightflow.models.graft import OUTPUT, with_head
+from sightflow.tasks.features import Features
+
+__all__ = ["Head"]
+
+Floats = npt.NDArray[np.float32]
+
+_EPSILON = 1e-8
+_BETA_1, _BETA_2 = 0.9, 0.999
+
+
+@dataclass(frozen=True)
+class Head:
+    """Layers on the features of a model; in numpy, so that it needs nothing more."""
+
+    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    """Makes the features; it is not trained."""
+    hidden: int | None = None
+    """Units of the hidden layer; None: a linear head."""
+
+    takes: ClassVar[str] = "features"
+
+    @property
+    def preparation(self) -> Features:
+        """The step that makes the features."""
+        return Features(self.model)
+
+    def check(self) -> None:
+        """Refuse a layer without units, and a model without features."""
+        if self.hidden is not None and self.hidden < 1:
+            raise PipelineError(f"Head: `hidden` is a count, from 1; got {self.hidden}")
+        if self.model.card.features is None:
+            raise CardError(f"model {self.model.card.name!r} names no `features` on its card")
+
+    def open(
+        self, n_classes: int, shape: tuple[int, ...], optimiser: Optimiser, seed: int
+    ) -> "TrainableHead":
+        """Return the head with its first weights."""
+        sizes = (*shape, *(() if self.hidden is None else (self.hidden,)), n_classes)
+        return TrainableHead(self, sizes, optimiser, seed)
+
+
+class TrainableHead:
+    """A head in training. Features are standardised by the mean and deviation of those so far."""
+
+    def __init__(self, head: Head, sizes: tuple[int, ...], optimiser: Optimiser, seed: int) -> None:
+        """Draw the first weights, of layers with so many units each, the features first."""
+        rng = np.random.default_rng(seed)
+        self._head = head
+        self._optimiser = optimiser
+        self._weights: dict[str, Floats] = {}
+        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+            is_last = i == len(sizes) - 2
+            drawn = rng.standard_normal((n_in, n_out)) * np.sqrt(2 / n_in)
+            self._weights[f"layer{i}.weight"] = np.float32(0 if is_last else 1) * drawn.astype("f4")
+            self._weights[f"layer{i}.bias"] = np.zeros(n_out, np.float32)
+        self._n_layers = len(sizes) - 1
+        self._average = {name: value.copy() for name, value in self._weights.items()}
+        self._memory = {
+            f"{kind}.{name}": np.zeros_like(value)
+            for kind in ("first", "second")
+            for name, value in self._weights.items()
+        }
+        self._seen = {
+            "features.n": np.zeros(1, np.float64),
+            "features.mean": np.zeros(sizes[0], np.float64),
+            "features.squares": np.zeros(sizes[0], np.float64),
+        }
+
+    def predict(self, inputs: npt.NDArray[np.float32]) -> Floats:
+        """Return float32 [B, classes], the probability of each class, for features [B, D]."""
+        weights = self.weights()
+        return _softmax(self._forward(self._standardised(inputs), weights)[-1])
+
+    def learn(
+        self, inputs: npt.NDArray[np.float32], class_ids: npt.NDArray[np.int64], step: int
+    ) -> float:
+        """Make one step of gradient descent and return the mean loss before it."""
+        self._see(inputs)
+        layers = self._forward(self._standardised(inputs), self._weights)
+        probabilities = _softmax(layers[-1])
+        rows = np.arange(len(class_ids))
+        loss = -float(np.log(probabilities[rows, class_ids] + _EPSILON).mean())
+        error = probabilities
+        error[rows, class_ids] -= 1
+        error /= len(class_ids)
+        gradients: dict[str, Floats] = {}
+        for i in reversed(range(self._n_layers)):
+            gradients[f"layer{i}.weight"] = layers[i].T @ error
+            gradients[f"layer{i}.bias"] = error.sum(axis=0)
+            if i:
+                error = (error @ self._weights[f"layer{i}.weight"].T) * (layers[i] > 0)
+        self._descend(gradients, step)
+        return loss
+
+    def weights(self) -> dict[str, Floats]:
+        """Return the weights that predict."""
+        return self._average if self._optimiser.averaging else self._weights
+
+    def tensors(self) -> Tensors:
+        """Return weights, averages, the optimiser's memory, and what is known of the features."""
+        average = {f"average.{name}": value for name, value in self._average.items()}
+        return {**self._weights, **average, **self._memory, **self._seen}
+
+    def restore(self, tensors: Tensors) -> None:
+        """Go on from what `tensors` gave.
+
+        Raises:
+            JobError: they are of another head.
+        """
+        here = {name: value.shape for name, value in self.tensors().items()}
+        there = {name: value.shape for name, value in tensors.items()}
+        if here != there:
+            raise JobError(f"the checkpoint has a head with {there}; this one has {here}")
+        for part in (self._weights, self._memory, self._seen):
+            for name in part:
+                part[name] = tensors[name].copy()
+        for name in self._average:
+            self._average[name] = tensors[f"average.{name}"].copy()
+
+    def export(self) -> Exported:
+        """Return the model with this head in place of its own, from pictures to probabilities."""
+        mean, deviation = self._scale()
+        weights = dict(self.weights())
+        first = (weights["layer0.weight"] / deviation[:, None]).astype(np.float32)
+        shift = weights["layer0.bias"] - mean.astype(np.float32) @ first
+        layers = [(first, shift.astype(np.float32))]
+        for i in range(1, self._n_layers):
+            layers.append((weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]))
+        return Exported(with_head(self._head.model, layers), self._head.model.card.input, OUTPUT)
+
+    def _forward(self, features: Floats, weights: dict[str, Floats]) -> list[Floats]:
+        """Return the input of each layer, and the output of the last."""
+        layers = [features]
+        for i in range(self._n_layers):
+            out = layers[-1] @ weights[f"layer{i}.weight"] + weights[f"layer{i}.bias"]
+            layers.append(np.maximum(out, 0) if i < self._n_layers - 1 else out)
+        return layers
+
+    def _see(self, inputs: Floats) -> None:
+        """Add a batch to the mean and deviation of the features.
+
+        Source:
+            Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+            Variances", 1979.
+        """
+        n_before, n_new = float(self._seen["features.n"][0]), len(inputs)
+        values = inputs.astype(np.float64)
+        mean = values.mean(axis=0)
+        gap = mean - self._seen["features.mean"]
+        n = n_before + n_new
+        self._seen["features.mean"] = self._seen["features.mean"] + gap * (n_new / n)
+        self._seen["features.squares"] = (
+            self._seen["features.squares"]
+            + ((values - mean) ** 2).sum(axis=0)
+            + gap**2 * (n_before * n_new / n)
+        )
+        self._seen["features.n"] = np.array([n])
+
+    def _scale(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return mean and deviation of each feature; before any was seen, 0 and 1."""
+        n = float(self._seen["features.n"][0])
+        if n < 2:
+            return self._seen["features.mean"], np.ones_like(self._seen["features.mean"])
+        deviation = np.sqrt(self._seen["features.squares"] / n)
+        return self._seen["features.mean"], np.maximum(deviation, 1e-3)
+
+    def _standardised(self, inputs: Floats) -> Floats:
+        mean, deviation = self._scale()
+        return ((inputs - mean) / deviation).astype(np.float32)
+
+    def _descend(self, gradients: dict[str, Floats], step: int) -> None:
+        """Change the weights, and their average."""
+        how = self._optimiser
+        rate = np.float32(how.rate_at(step))
+        change = self._adam if how.rule == "adamw" else self._momentum
+        stays = np.float32(how.averaging_at(step))
+        for name, gradient in gradients.items():
+            weight = self._weights[name]
+            decay = np.float32(how.weight_decay) if name.endswith("weight") else np.float32(0)
+            weight = weight * (1 - rate * decay) - rate * change(name, gradient, step)
+            self._weights[name] = weight
+            self._average[name] = self._average[name] * stays + weight * (1 - stays)
+
+    def _adam(self, name: str, gradient: Floats, step: int) -> Floats:
+        """Return the direction of Adam.
+
+        Source:
+            Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+        """
+        first = self._moved(f"first.{name}", gradient, _BETA_1)
+        second = self._moved(f"second.{name}", gradient**2, _BETA_2)
+        unbiased = np.float32(1 / (1 - _BETA_1 ** (step + 1)))
+        root = np.sqrt(second * np.float32(1 / (1 - _BETA_2 ** (step + 1)))) + np.float32(_EPSILON)
+        direction: Floats = first * unbiased / root
+        return direction
+
+    def _momentum(self, name: str, gradient: Floats, step: int) -> Floats:
+        velocity: Floats = (
+            self._memory[f"first.{name}"] * np.float32(self._optimiser.momentum) + gradient
+        )
+        self._memory[f"first.{name}"] = velocity
+        return velocity
+
+    def _moved(self, name: str, value: Floats, stays: float) -> Floats:
+        moved: Floats = self._memory[name] * np.float32(stays) + value * np.float32(1 - stays)
+        self._memory[name] = moved
+        return moved
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    softmax: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return softmax

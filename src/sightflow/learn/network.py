@@ -1,0 +1,78 @@
+"""The shapes of what is trained: a description of a network, and the network that it opens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from sightflow.learn.optimiser import Optimiser
+from sightflow.models import ModelInput
+from sightflow.protocols import Operator
+
+__all__ = ["Exported", "Network", "Tensors", "Trainable"]
+
+Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+class Trainable(Protocol):
+    """A network that is trained; it changes in place.
+
+    The same steps from the same tensors give the same tensors, to the last bit.
+    """
+
+    def predict(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return float32 [B, classes], the probability of each class, for inputs [B, ...]."""
+
+    def learn(self, inputs: npt.NDArray[Any], class_ids: npt.NDArray[np.int64], step: int) -> float:
+        """Make one step of gradient descent and return the mean loss before it.
+
+        All randomness of a step follows from its number, so that none is in the state.
+        """
+
+    def weights(self) -> Tensors:
+        """Return the weights that predict: their average, where one is kept."""
+
+    def tensors(self) -> Tensors:
+        """Return all that `restore` needs: weights, averages, the optimiser's memory."""
+
+    def restore(self, tensors: Tensors) -> None:
+        """Go on from what `tensors` gave.
+
+        Raises:
+            JobError: they are of another network.
+        """
+
+    def export(self) -> "Exported":
+        """Return the network as a model file for recognition."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A network as an ONNX file, from pictures to probabilities."""
+
+    onnx: bytes
+    input: ModelInput
+    output: str
+    """Name of the output [B, classes] that holds the probabilities."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """The description of a network: a frozen dataclass."""
+
+    takes: ClassVar[str]
+    """The array of a record that is its input: `features` or `prepared`."""
+
+    @property
+    def preparation(self) -> Operator:
+        """The step that makes this input from the pixels."""
+
+    def check(self) -> None:
+        """Raise an error if this configuration cannot work."""
+
+    def open(
+        self, n_classes: int, shape: tuple[int, ...], optimiser: Optimiser, seed: int
+    ) -> Trainable:
+        """Return the network with its first weights, for inputs of this shape."""

@@ -1,0 +1,102 @@
+"""Samples to learn from, and the memory from which they are learned again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sightflow.errors import PipelineError
+from sightflow.protocols import Place
+
+__all__ = ["Replay", "ReplayMemory", "Sample"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """An image to learn from."""
+
+    place: Place
+    class_id: int
+    array: npt.NDArray[Any]
+    """Input of the network."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How much is learned again."""
+
+    batches: int = 4
+    """So many batches from the memory after each new one."""
+    size: int = 2_000
+    """So many samples are remembered, the same number of each class as far as possible."""
+
+    def __post_init__(self) -> None:
+        """Refuse a memory without room."""
+        if self.batches < 1 or self.size < 1:
+            raise PipelineError(
+                f"Replay: `batches` and `size` are counts, from 1; got {self.batches} and "
+                f"{self.size}"
+            )
+
+
+class ReplayMemory:
+    """A memory of bounded size in which the classes have equal shares.
+
+    Source:
+        Chrysakis and Moens, "Online Continual Learning from Imbalanced Data", ICML 2020: class
+        balancing reservoir sampling.
+    """
+
+    def __init__(self, size: int, seed: int) -> None:
+        """Begin with no samples."""
+        self._size = size
+        self._seed = seed
+        self._n_seen: dict[int, int] = {}
+        self._full: set[int] = set()
+        self.samples: list[Sample] = []
+
+    def __len__(self) -> int:
+        """Return how many samples are remembered."""
+        return len(self.samples)
+
+    def add(self, sample: Sample) -> None:
+        """Remember a sample, perhaps in place of another."""
+        class_id = sample.class_id
+        n_seen = self._n_seen[class_id] = self._n_seen.get(class_id, 0) + 1
+        if len(self.samples) < self._size:
+            self.samples.append(sample)
+            return
+        rng = np.random.default_rng([self._seed, sum(self._n_seen.values())])
+        rows: dict[int, list[int]] = {}
+        for row, kept in enumerate(self.samples):
+            rows.setdefault(kept.class_id, []).append(row)
+        most = max(len(of_class) for of_class in rows.values())
+        self._full |= {c for c, of_class in rows.items() if len(of_class) == most}
+        own = rows.get(class_id, [])
+        if class_id not in self._full:
+            largest = [
+                row
+                for c, of_class in sorted(rows.items())
+                for row in of_class
+                if len(of_class) == most
+            ]
+            self.samples[largest[int(rng.integers(len(largest)))]] = sample
+        elif rng.random() <= len(own) / n_seen:
+            self.samples[own[int(rng.integers(len(own)))]] = sample
+
+    def draw(self, n: int, rng: np.random.Generator) -> Sequence[Sample]:
+        """Return n samples, or all where there are fewer, without repetition."""
+        rows = rng.choice(len(self.samples), min(n, len(self.samples)), replace=False)
+        return [self.samples[row] for row in rows.tolist()]
+
+    def state(self) -> tuple[dict[int, int], list[int]]:
+        """Return the counts behind the choice of samples."""
+        return self._n_seen, sorted(self._full)
+
+    def restore(
+        self, samples: Sequence[Sample], n_seen: dict[int, int], full: Sequence[int]
+    ) -> None:
+        """Go on from these samples, and what `state` gave."""
+        self.samples, self._n_seen, self._full = list(samples), dict(n_seen), set(full)

@@ -1,0 +1,74 @@
+"""Train a network on the stream: test it with each image, then learn from it."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from sightflow.errors import PipelineError
+from sightflow.learn.head import Head
+from sightflow.learn.network import Network
+from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.samples import Replay
+from sightflow.learn.training import Training
+from sightflow.ops.augment import Augment
+from sightflow.protocols import Context, Operator
+from sightflow.tasks.options import check_count
+
+__all__ = ["Train"]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Improve a network by gradient descent on the labelled images, in their order.
+
+    Each image is first classified by the network as it is then, which gives its `classification`;
+    afterwards a labelled one is learned from. So the results are an honest test. Images without a
+    label, and those that are held out, are only classified.
+    """
+
+    labels: tuple[str, ...]
+    """The classes, by the labels of the images."""
+    network: Network = field(default_factory=Head)
+    """What is trained."""
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    batch_size: int = 32
+    """Images in one step of gradient descent."""
+    replay: Replay | None = None
+    """What is learned again; None: each image is learned from once."""
+    augment: Augment | None = None
+    """How images are changed before they are learned from."""
+    top_k: int = 5
+    """How many classes a result holds."""
+    seed: int = 0
+    """All that is drawn follows from it and from the number of the step."""
+    report_every: int = 50
+    """Steps between events of the kind `trained`."""
+
+    gives: ClassVar[tuple[str, ...]] = ("classification",)
+
+    @property
+    def preparation(self) -> Operator:
+        """The step that makes the network's input from the pixels."""
+        return self.network.preparation
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The array of a record that is the network's input."""
+        return (self.network.takes,)
+
+    def check(self) -> None:
+        """Refuse a training that cannot work."""
+        check_count(self, "batch_size", "top_k", "report_every", at_least=1)
+        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
+            raise PipelineError(
+                f"Train: `labels` are two or more different words; got {list(self.labels)}"
+            )
+        if self.augment is not None and self.network.takes != "prepared":
+            raise PipelineError(
+                f"Train: `augment` changes pixels; {type(self.network).__name__} learns from "
+                f"{self.network.takes}"
+            )
+        self.network.check()
+
+    def open_learner(self, context: Context, snapshot: bytes | None) -> Training:
+        """Return the training, from its beginning or from a snapshot of it."""
+        return Training(self, context, snapshot)

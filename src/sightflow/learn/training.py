@@ -1,0 +1,289 @@
+"""A training under way: what `Train` does with the images, and what it remembers of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from sightflow.errors import JobError
+from sightflow.learn.network import Trainable
+from sightflow.learn.samples import ReplayMemory, Sample
+from sightflow.protocols import Context, Outcome, Place
+from sightflow.records import Classification, Event, ImageRecord, ModelUse, Origin, Rejected
+from sightflow.records.arrays import PackedArray
+
+if TYPE_CHECKING:
+    from sightflow.learn.train import Train
+
+__all__ = ["Training"]
+
+_MAX_PREDICT = 256
+_DRAW_REPLAY, _DRAW_AUGMENT = 1, 2
+"""Each use of randomness in a step has a stream of its own."""
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A sample in a checkpoint: where it was listed, or, where that is gone, itself."""
+
+    place: Place
+    class_id: int
+    array: PackedArray | None
+
+
+class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """A training in a checkpoint."""
+
+    version: int
+    """Of this form; a change of the fields takes the next number."""
+    labels: tuple[str, ...]
+    shape: tuple[int, ...] | None
+    """Of the network's input; None before the first image."""
+    step: int
+    n_samples: int
+    loss: float
+    tensors: bytes
+    """In the form of safetensors."""
+    waiting: list[_Kept]
+    remembered: list[_Kept]
+    n_seen: dict[int, int]
+    full: list[int]
+    last: tuple[str, int, int]
+    """Source, sequence and time of the last image."""
+
+
+_VERSION = 1
+# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Snapshot)
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """Where and when the last image was."""
+
+    source_id: str = ""
+    sequence: int = 0
+    time_ms: int = 0
+
+
+class Training:
+    """A training under way; see `protocols.Learner`."""
+
+    def __init__(self, how: "Train", context: Context, snapshot: bytes | None) -> None:
+        """Begin, or go on from a snapshot."""
+        self._how = how
+        self._context = context
+        self._class_ids = {label: i for i, label in enumerate(how.labels)}
+        self._network: Trainable | None = None
+        self._shape: tuple[int, ...] | None = None
+        self._step = self._n_samples = 0
+        self._loss = 0.0
+        self._waiting: list[Sample] = []
+        self._memory = None if how.replay is None else ReplayMemory(how.replay.size, how.seed)
+        self._moment = _Moment()
+        if snapshot is not None:
+            self._restore(_DECODER.decode(snapshot))
+
+    def take(
+        self, records: Sequence[ImageRecord], places: Sequence[Place]
+    ) -> tuple[list[Outcome], list[tuple[int, Event]]]:
+        """Classify the next images, then learn from those with a label."""
+        outcomes: list[Outcome] = list(records)
+        rows = []
+        for row, record in enumerate(records):
+            if record.origin.label is None or record.origin.label in self._class_ids:
+                rows.append(row)
+            else:
+                outcomes[row] = self._unknown(record)
+        known = [records[row] for row in rows]
+        for row, found in zip(rows, self._classified(known), strict=True):
+            outcomes[row] = found
+        events = list[tuple[int, Event]]()
+        for row, record in zip(rows, known, strict=True):
+            self._moment = _moment(record.origin)
+            if record.origin.label is not None and not record.origin.held_out:
+                class_id = self._class_ids[record.origin.label]
+                self._waiting.append(Sample(places[row], class_id, self._input(record)))
+                if len(self._waiting) == self._how.batch_size:
+                    events.extend((row, event) for event in self._learn())
+        return outcomes, events
+
+    def end(self) -> list[Event]:
+        """Learn from the last images, which are fewer than a batch, and tell how it went."""
+        events = list(self._learn()) if len(self._waiting) > 1 else []
+        return events or [self._trained()]
+
+    def snapshot(self) -> bytes:
+        """Return all that is needed to go on."""
+        memory = ReplayMemory(1, 0) if self._memory is None else self._memory
+        n_seen, full = memory.state()
+        moment = self._moment
+        return _ENCODER.encode(
+            _Snapshot(
+                _VERSION,
+                self._how.labels,
+                self._shape,
+                self._step,
+                self._n_samples,
+                self._loss,
+                b"" if self._network is None else _packed(self._network),
+                [self._kept(sample) for sample in self._waiting],
+                [self._kept(sample) for sample in memory.samples],
+                n_seen,
+                full,
+                (moment.source_id, moment.sequence, moment.time_ms),
+            )
+        )
+
+    def _restore(self, kept: _Snapshot) -> None:
+        if kept.version != _VERSION or kept.labels != self._how.labels:
+            raise JobError(
+                f"the checkpoint has a training of version {kept.version} for "
+                f"{list(kept.labels)}; this one is of version {_VERSION} for "
+                f"{list(self._how.labels)}; start the run anew"
+            )
+        self._step, self._n_samples, self._loss = kept.step, kept.n_samples, kept.loss
+        self._moment = _Moment(*kept.last)
+        if kept.shape is not None:
+            self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
+        samples = self._samples([*kept.waiting, *kept.remembered])
+        self._waiting = samples[: len(kept.waiting)]
+        if self._memory is not None:
+            self._memory.restore(samples[len(kept.waiting) :], kept.n_seen, kept.full)
+
+    def _unknown(self, record: ImageRecord) -> Rejected:
+        message = f"its label {record.origin.label!r} is none of {list(self._how.labels)}"
+        return Rejected(record.origin, self._context.step, "unknown_label", message)
+
+    def _input(self, record: ImageRecord) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = getattr(record, self._how.network.takes)
+        return array
+
+    def _classified(self, records: Sequence[ImageRecord]) -> Iterator[ImageRecord]:
+        """Yield the records with what the network says now."""
+        use = ModelUse(self._context.step, type(self._how.network).__name__, f"step-{self._step}")
+        for start in range(0, len(records), _MAX_PREDICT):
+            part = records[start : start + _MAX_PREDICT]
+            inputs = self._stacked([self._input(record) for record in part])
+            for record, row in zip(part, self._opened(inputs).predict(inputs), strict=True):
+                best = np.argsort(-row, kind="stable")[: self._how.top_k]
+                labels = tuple(self._how.labels[i] for i in best)
+                found = Classification(labels, best.astype(np.int32), row[best])
+                yield replace(record, models=(*record.models, use), classification=found)
+
+    def _stacked(self, arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Return arrays as a batch.
+
+        Raises:
+            JobError: they differ in shape.
+        """
+        shape = self._shape or arrays[0].shape
+        for array in arrays:
+            if array.shape != shape:
+                raise JobError(
+                    f"step {self._context.step!r} learns from {self._how.network.takes} of one "
+                    f"shape, {list(shape)}; got {list(array.shape)}; give the preprocessing a size"
+                )
+        return np.stack(arrays)
+
+    def _opened(self, inputs: npt.NDArray[Any]) -> Trainable:
+        return self._network or self._open(inputs.shape[1:])
+
+    def _open(self, shape: tuple[int, ...]) -> Trainable:
+        how = self._how
+        self._shape = shape
+        self._network = how.network.open(len(how.labels), shape, how.optimiser, how.seed)
+        return self._network
+
+    def _learn(self) -> Iterator[Event]:
+        """Learn from the batch that waits, then from the memory."""
+        batch, self._waiting = self._waiting, []
+        self._n_samples += len(batch)
+        self._loss = self._descend(batch)
+        if self._step % self._how.report_every == 0:
+            yield self._trained()
+        if self._memory is None or self._how.replay is None:
+            return
+        for sample in batch:
+            self._memory.add(sample)
+        for _ in range(self._how.replay.batches):
+            drawn = self._memory.draw(self._how.batch_size, self._rng(_DRAW_REPLAY))
+            self._descend(drawn)
+            if self._step % self._how.report_every == 0:
+                yield self._trained()
+
+    def _descend(self, samples: Sequence[Sample]) -> float:
+        """Make one step of gradient descent; return the loss before it."""
+        inputs = self._stacked([sample.array for sample in samples])
+        if self._how.augment is not None:
+            inputs = self._how.augment.apply(inputs, self._rng(_DRAW_AUGMENT))
+        class_ids = np.array([sample.class_id for sample in samples], np.int64)
+        loss = self._opened(inputs).learn(inputs, class_ids, self._step)
+        self._step += 1
+        self._context.metrics.observe("loss", loss)
+        return loss
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self._how.seed, self._step, purpose])
+
+    def _trained(self) -> Event:
+        moment = self._moment
+        figures = {
+            "step": self._step,
+            "n_samples": self._n_samples,
+            "loss": self._loss,
+            "rate": self._how.optimiser.rate_at(max(0, self._step - 1)),
+        }
+        where = moment.source_id, moment.sequence, moment.time_ms
+        return Event("trained", self._context.step, *where, figures=figures)
+
+    def _kept(self, sample: Sample) -> _Kept:
+        array = None if self._context.recall else PackedArray.of(sample.array)
+        return _Kept(sample.place, sample.class_id, array)
+
+    def _samples(self, kept: Sequence[_Kept]) -> list[Sample]:
+        """Return samples of a checkpoint; what is not in it is read again."""
+        missing = [one.place for one in kept if one.array is None]
+        found = dict(zip(missing, self._recalled(missing), strict=True))
+        return [
+            Sample(
+                one.place,
+                one.class_id,
+                found[one.place] if one.array is None else one.array.unpack(),
+            )
+            for one in kept
+        ]
+
+    def _recalled(self, places: Sequence[Place]) -> list[npt.NDArray[Any]]:
+        """Return the inputs of images that are read again.
+
+        Raises:
+            JobError: one cannot be read any more.
+        """
+        if not places:
+            return []
+        if self._context.recall is None:
+            raise JobError("the checkpoint has images of a source that can be read again")
+        inputs = []
+        for outcome in self._context.recall(places):
+            if isinstance(outcome, Rejected):
+                raise JobError(
+                    f"{outcome.origin.uri}: was learned from and cannot be read again: "
+                    f"{outcome.message}"
+                )
+            inputs.append(self._input(outcome))
+        return inputs
+
+
+def _packed(network: Trainable) -> bytes:
+    tensors = {name: np.ascontiguousarray(value) for name, value in network.tensors().items()}
+    packed: bytes = safetensors.numpy.save(tensors)
+    return packed
+
+
+def _moment(origin: Origin) -> _Moment:
+    return _Moment(origin.source_id, origin.sequence, origin.event_time_ms)

@@ -1,0 +1,103 @@
+"""The learning steps of a pipeline: they take all images in one place, in the order of reading."""
+
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from sightflow.chunks import ChunkResult, Recognised
+from sightflow.errors import JobError
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Context, Learner, LearningOperator
+from sightflow.records import Event, ImageRecord
+
+__all__ = ["LearningChain", "Lessons"]
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What the learning steps remember."""
+
+    learners: tuple[Learner, ...]
+    """They change in place."""
+    next_index: int = 0
+    """Of the next chunk."""
+
+
+class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """`Lessons` as they are kept in checkpoints."""
+
+    version: int
+    """Of this form; a change of the fields takes the next number."""
+    next_index: int
+    snapshots: dict[str, bytes]
+    """By the name of the step."""
+
+
+_VERSION = 1
+# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Checkpoint)
+
+
+class LearningChain:
+    """Learning steps that can be opened; what they have learned is in the `Lessons`."""
+
+    def __init__(self, pipeline: Pipeline, context: Context) -> None:
+        """Take the learning steps of a pipeline."""
+        self._context = context
+        self._operators: dict[str, LearningOperator] = {
+            step.name: step.operator for step in pipeline.learning
+        }
+
+    def initial(self) -> Lessons:
+        """Return what is remembered before the first image."""
+        return self._opened({}, 0)
+
+    def take(self, lessons: Lessons, chunk: Recognised) -> tuple[Lessons, ChunkResult]:
+        """Take the next chunk; return what to remember, and what comes out."""
+        outcomes, events = list(chunk.outcomes), list[tuple[int, Event]]()
+        for learner in lessons.learners:
+            rows = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, ImageRecord)]
+            records = [outcome for outcome in outcomes if isinstance(outcome, ImageRecord)]
+            found, news = learner.take(records, [(chunk.number, row) for row in rows])
+            for row, outcome in zip(rows, found, strict=True):
+                outcomes[row] = outcome
+            events.extend((rows[i], event) for i, event in news)
+        events.sort(key=lambda pair: pair[0])  # stable: of one image, in the order of the steps
+        told = [event for _, event in events]
+        if chunk.has_ended:
+            told.extend(event for learner in lessons.learners for event in learner.end())
+        result = ChunkResult.of(replace(chunk, outcomes=outcomes), told)
+        return replace(lessons, next_index=chunk.index + 1), result
+
+    def encode(self, lessons: Lessons) -> bytes:
+        """Return all that was learned as bytes."""
+        named = zip(self._operators, lessons.learners, strict=True)
+        snapshots = {name: learner.snapshot() for name, learner in named}
+        return _ENCODER.encode(_Checkpoint(_VERSION, lessons.next_index, snapshots))
+
+    def decode(self, data: bytes) -> Lessons:
+        """Return what `encode` made, as new learners.
+
+        Raises:
+            JobError: another version wrote it, or a pipeline with other learning steps.
+        """
+        kept = _DECODER.decode(data)
+        if kept.version != _VERSION:
+            raise JobError(
+                f"the checkpoint's lessons must be of version {_VERSION}; got {kept.version}; "
+                "start the run anew"
+            )
+        if list(kept.snapshots) != list(self._operators):
+            raise JobError(
+                f"the checkpoint has lessons of the steps {list(kept.snapshots)}; the pipeline has "
+                f"{list(self._operators)}; keep their names and order, or start the run anew"
+            )
+        return self._opened(kept.snapshots, kept.next_index)
+
+    def _opened(self, snapshots: dict[str, bytes], next_index: int) -> Lessons:
+        learners = (
+            operator.open_learner(self._context.at(name), snapshots.get(name))
+            for name, operator in self._operators.items()
+        )
+        return Lessons(tuple(learners), next_index)

@@ -1,0 +1,94 @@
+"""Images with what they show, as somebody told it: by the name of their folder, or in a table."""
+
+import csv
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import fsspec
+
+from sightflow.errors import PipelineError, SourceError
+from sightflow.protocols import Context, Read, Source
+from sightflow.records import Claim
+
+__all__ = ["Labelled"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The images of a source, each with its label where there is one."""
+
+    source: Source
+    table: str | None = None
+    """A CSV file with a heading; None: the label of an image is the name of its folder."""
+    path_column: str = "path"
+    """Column with the path of an image, or its end: `a/1.jpg` is also the end of `s3://b/a/1.jpg`."""
+    label_column: str = "label"
+    """Column with the label of an image."""
+    held_out: bool = False
+    """Whether networks are tested with these images and never learn from them."""
+
+    gives: ClassVar[tuple[str, ...]] = ()
+
+    def claims(self) -> Iterator[Claim]:
+        """List the images.
+
+        Raises:
+            SourceError: the table cannot be read, or lacks a column.
+        """
+        label_of = _folder_of if self.table is None else _Table(self._rows()).label_of
+        for claim in self.source.claims():
+            label = label_of(claim)
+            origin = replace(claim.origin, label=label, held_out=self.held_out)
+            yield replace(claim, origin=origin)
+
+    def open(self, context: Context) -> Read:
+        """Return the function of the source itself."""
+        if not hasattr(self.source, "open"):
+            raise PipelineError(f"Labelled: `source` lists claims; got {self.source!r}")
+        return self.source.open(context)
+
+    def _rows(self) -> dict[str, str]:
+        """Return the labels of the table by path."""
+        try:
+            with fsspec.open(self.table, "rt", newline="", encoding="utf-8-sig") as file:
+                rows = csv.DictReader(file)
+                missing = {self.path_column, self.label_column} - set(rows.fieldnames or ())
+                if missing:
+                    raise SourceError(
+                        f"{self.table}: needs the columns {self.path_column!r} and "
+                        f"{self.label_column!r}; it has {rows.fieldnames}"
+                    )
+                return {row[self.path_column]: row[self.label_column] for row in rows}
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(f"{self.table}: cannot be read as CSV: {error}") from error
+
+
+def _folder_of(claim: Claim) -> str | None:
+    return posixpath.basename(posixpath.dirname(_path(claim))) or None
+
+
+def _path(claim: Claim) -> str:
+    """Return the path of an image; in `zip://a/1.jpg::/photos.zip` it is `a/1.jpg`."""
+    path = claim.origin.uri.partition("::")[0]
+    return path.partition("://")[2] if "://" in path else path
+
+
+class _Table:
+    """Labels by the ends of paths."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        """Take labels by path."""
+        self._labels = {tuple(path.strip("/").split("/")): label for path, label in labels.items()}
+        self._lengths = sorted({len(path) for path in self._labels}, reverse=True)
+
+    def label_of(self, claim: Claim) -> str | None:
+        """Return the label of the longest path that the image's path ends with."""
+        parts = tuple(_path(claim).strip("/").split("/"))
+        for length in self._lengths:
+            if (label := self._labels.get(parts[-length:])) is not None:
+                return label
+        return None
