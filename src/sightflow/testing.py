@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from sightflow.protocols import (
     Context,
     KeyedOperator,
+    LearningOperator,
     Operator,
     Outcome,
     Source,
@@ -20,15 +21,18 @@ from sightflow.protocols import (
 )
 from sightflow.records import (
     Claim,
+    Classification,
     Detections,
     EncodedImage,
     Event,
     ImageRecord,
     Origin,
     Rejected,
+    Row,
     Skipped,
     Tracks,
     event_row,
+    rejected_row,
     result_row,
 )
 
@@ -38,6 +42,7 @@ __all__ = [
     "a_record",
     "an_origin",
     "check_keyed_operator",
+    "check_learning_operator",
     "check_operator",
     "check_source",
     "check_stream",
@@ -207,6 +212,71 @@ def _fold(operator: KeyedOperator, *, restarts: bool) -> tuple[list[Any], list[E
             rows.append((result_row(outcome), fold.encode(state)))
         events.extend(fold.end(state))
     return [*rows, *map(event_row, events)], events
+
+
+def check_learning_operator(operator: LearningOperator) -> list[Event]:
+    """Raise AssertionError unless it keeps the promises of `protocols.LearningOperator`.
+
+    It gets forty images of the classes `a` and `b`, classified at random, a few at a time. Each has
+    `features`, float32 [8], and `prepared`, uint8 [8, 8, 3], that tell the classes apart.
+    """
+    _check_description(operator)
+    operator.check()
+    if operator.preparation is not None:
+        check_operator(operator.preparation)
+    undisturbed, events = _learn(operator, restarts=False)
+    assert _learn(operator, restarts=False)[0] == undisturbed, "the same images, the same results"
+    assert _learn(operator, restarts=True)[0] == undisturbed, "a restart must not change results"
+    return events
+
+
+def _learn(operator: LearningOperator, *, restarts: bool) -> tuple[list[Any], list[Event]]:
+    """Return rows of results and of events, and snapshots; restarts come between all chunks."""
+    context = a_context()
+    with context.resources:
+        learner, rows, events = operator.open_learner(context, None), list[Any](), list[Event]()
+        images = list(_lessons(40))
+        for start in range(0, len(images), _CHUNK):
+            if restarts:
+                learner = operator.open_learner(context, learner.snapshot())
+            chunk = images[start : start + _CHUNK]
+            places = [(start // _CHUNK, row) for row in range(len(chunk))]
+            outcomes, news = learner.take(chunk, places)
+            assert [o.origin for o in outcomes] == [r.origin for r in chunk], "each as itself"
+            assert all(0 <= row < len(chunk) for row, _ in news), "events belong to an image"
+            events.extend(event for _, event in news)
+            rows.append(([_row(outcome) for outcome in outcomes], learner.snapshot()))
+        events.extend(learner.end())
+    return [*rows, *map(event_row, events)], events
+
+
+_CHUNK = 7
+
+
+def _row(outcome: Outcome) -> Row:
+    return rejected_row(outcome) if isinstance(outcome, Rejected) else result_row(outcome)
+
+
+def _lessons(n_images: int) -> Iterable[ImageRecord]:
+    """Yield labelled images, the last ones held out."""
+    rng = np.random.default_rng(0)
+    for i in range(n_images):
+        label = "ab"[i % 2]
+        brightness = 50 if label == "a" else 200
+        right, best = rng.random() < 0.7, np.float32(rng.uniform(0.5, 1))
+        classes = [i % 2, 1 - i % 2] if right else [1 - i % 2, i % 2]
+        yield a_record(
+            origin=an_origin(
+                uri=f"{i}.jpg", sequence=i, event_time_ms=i * 100, label=label, held_out=i >= 35
+            ),
+            features=rng.normal(brightness / 100, 0.2, 8).astype(np.float32),
+            prepared=np.clip(rng.normal(brightness, 20, (8, 8, 3)), 0, 255).astype(np.uint8),
+            classification=Classification(
+                tuple("ab"[c] for c in classes),
+                np.array(classes, np.int32),
+                np.array([best, 1 - best], np.float32),
+            ),
+        )
 
 
 def _walkers(n_images: int) -> Iterable[ImageRecord]:

@@ -7,21 +7,25 @@ import pytest
 
 from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.samples import Replay
+from sightflow.learn.train import Train
 from sightflow.ops.preprocess import Preprocess
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import KeyedOperator, Operator
+from sightflow.protocols import KeyedOperator, LearningOperator, Operator
 from sightflow.records import ImageRecord, result_row, to_json
 from sightflow.sources import Directory
 from sightflow.tasks import Classify, Detect, Prepare
+from sightflow.tasks.features import Features
 from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
-from sightflow.testing import check_keyed_operator, check_operator
+from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED = 3, 3
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 4, 3, 1
 
 EXAMPLES: dict[str, Operator] = {
     "Classify": Classify(top_k=2),
     "Detect": Detect(min_score=0.3),
+    "Features": Features(),
     "Prepare": Prepare(Preprocess(resize=8, crop=(8, 8))),
 }
 
@@ -31,15 +35,21 @@ KEYED_EXAMPLES: dict[str, KeyedOperator] = {
     "Zone": Zone(((200, 0), (400, 0), (300, 480)), anchor="center"),
 }
 
+LEARNING_EXAMPLES: dict[str, LearningOperator] = {
+    "Train": Train(("a", "b"), batch_size=4, replay=Replay(batches=2, size=10), report_every=5),
+}
+
 KINDS = pytest.mark.parametrize("kind", sorted(EXAMPLES))
 KEYED_KINDS = pytest.mark.parametrize("kind", sorted(KEYED_EXAMPLES))
-ALL = {**EXAMPLES, **KEYED_EXAMPLES}
+LEARNING_KINDS = pytest.mark.parametrize("kind", sorted(LEARNING_EXAMPLES))
+ALL = {**EXAMPLES, **KEYED_EXAMPLES, **LEARNING_EXAMPLES}
 ALL_KINDS = pytest.mark.parametrize("kind", known_kinds("operators"))
 
 
 def test_the_operators_were_found_and_each_has_an_example() -> None:
     assert len(EXAMPLES) >= AT_LEAST
     assert len(KEYED_EXAMPLES) >= AT_LEAST_KEYED
+    assert len(LEARNING_EXAMPLES) >= AT_LEAST_LEARNING
     assert set(known_kinds("operators")) == set(ALL)
 
 
@@ -52,6 +62,12 @@ def test_an_example_is_of_its_kind(kind: str) -> None:
 def test_it_keeps_the_promises_of_a_keyed_operator(kind: str) -> None:
     assert isinstance(KEYED_EXAMPLES[kind], KeyedOperator)
     assert len(check_keyed_operator(KEYED_EXAMPLES[kind])) >= 2, "it has events to tell"
+
+
+@LEARNING_KINDS
+def test_it_keeps_the_promises_of_a_learning_operator(kind: str) -> None:
+    assert isinstance(LEARNING_EXAMPLES[kind], LearningOperator)
+    assert len(check_learning_operator(LEARNING_EXAMPLES[kind])) >= 2, "it has events to tell"
 
 
 @KINDS

@@ -15,12 +15,14 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import Source, StreamSource
 from sightflow.records import EncodedImage, ImageRecord, Origin, Rejected
 from sightflow.sources import Directory, Union
+from sightflow.sources.labelled import Labelled
 from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
+from sightflow.sources.passes import Passes
 from sightflow.sources.video import Video
 from sightflow.testing import a_context, check_source, check_stream, draw_scene, encode_image
 
-AT_LEAST, STREAMS_AT_LEAST = 4, 1
+AT_LEAST, STREAMS_AT_LEAST = 6, 1
 
 
 def write_pictures(folder: Path) -> str:
@@ -51,8 +53,15 @@ def write_detections(path: Path) -> str:
 
 EXAMPLES: dict[str, Callable[[Path], Source]] = {
     "Directory": lambda folder: Directory(write_pictures(folder / "photos")),
+    "Labelled": lambda folder: Labelled(Directory(write_pictures(folder / "photos"))),
     "MotDetections": lambda folder: MotDetections(
         write_detections(folder / "det.txt"), fps=10.0, segment_frames=2
+    ),
+    "Passes": lambda folder: Passes(
+        Labelled(Directory(write_pictures(folder / "train"))),
+        Directory(write_pictures(folder / "test")),
+        n_passes=2,
+        test_every=1,
     ),
     "Union": lambda folder: Union(
         (
@@ -137,6 +146,8 @@ def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
 NOWHERE: dict[str, Callable[[str], Source]] = {
     "Directory": Directory,
     "MotDetections": MotDetections,
+    "Labelled": lambda path: Labelled(Directory(path)),
+    "Passes": lambda path: Passes(Directory(path)),
     "Union": lambda path: Union((Directory(path),)),
     "Video": Video,
 }

@@ -1,5 +1,6 @@
 """A folder like that of a reader: drawn pictures, a video, an archive, a model of his own."""
 
+import itertools
 import shutil
 import sys
 import zipfile
@@ -59,6 +60,11 @@ def drawn(tmp_path_factory) -> Path:
     for i in range(3):
         scene = draw_scene(boxes=[(40 + 20 * i, 60, 140 + 20 * i, 200)])
         (folder / "photos" / f"{i:04d}.jpg").write_bytes(encode_image(scene))
+    for part, label, i in itertools.product(("train", "test"), ("ants", "bees"), range(6)):
+        path = folder / "lessons" / part / label / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = 60 if label == "ants" else 200
+        path.write_bytes(encode_image(draw_scene(boxes=[(20 + i, 60, 20 + i + wide, 200)])))
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
         archive.write(folder / "photos" / "0000.jpg", "monday/0000.jpg")
     draw_video(folder / "clip.mp4", 60)

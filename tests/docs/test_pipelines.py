@@ -7,12 +7,14 @@ from sightflow import RunSettings
 from sightflow.configuration import read_pipeline
 from sightflow.errors import PipelineError
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.samples import Replay
+from sightflow.ops.augment import Augment
 from sightflow.ops.motion import Noise
 
 PAGE = "docs/reference/pipelines.md"
-KINDS = [
-    (group, kind) for group in ("sources", "operators", "sinks") for kind in known_kinds(group)
-]
+GROUPS = ("sources", "operators", "networks", "sinks")
+KINDS = [(group, kind) for group in GROUPS for kind in known_kinds(group)]
 SOURCE = "source: {kind: Directory, paths: photos}\n"
 
 
@@ -31,6 +33,11 @@ def test_the_kinds_were_found():
 
 def test_the_table_of_noise_is_that_of_the_motion():
     assert [row[:2] for row in table(PAGE, "Track", number=1)] == options(Noise)
+
+
+@pytest.mark.parametrize(("number", "part"), [(1, Optimiser), (2, Replay), (3, Augment)])
+def test_the_tables_of_train_are_those_of_its_parts(number, part):
+    assert [row[:2] for row in table(PAGE, "Train", number=number)] == options(part)
 
 
 def test_the_table_of_run_is_the_run_settings():

@@ -18,6 +18,7 @@ from sightflow.records import (
     REJECTED_SCHEMA,
     RESULT_SCHEMA,
 )
+from sightflow.sources.labelled import Labelled
 from sightflow.testing import draw_scene, encode_image
 
 PAGE = "docs/reference/records.md"
@@ -87,7 +88,7 @@ def test_the_keys_of_the_summary_are_explained():
 
 def test_a_line_of_three_steps_has_every_field_of_the_table_and_no_other(place):
     pipeline = (
-        Pipeline(Directory("photos/0000.jpg"))
+        Pipeline(Labelled(Directory("photos/0000.jpg")))
         .apply("classify", Classify(scenes=True))
         .apply("detect", Detect(min_score=0.01))
         .apply("track", Track(high_score=0.01, low_score=0.01, min_hits=1))

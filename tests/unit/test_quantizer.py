@@ -1,6 +1,5 @@
 """`quantize` writes an int8 model and a card that claims only what was measured of it."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from sightflow.errors import (
     ModelError,
     OutputError,
     OutputExistsError,
-    SetupError,
     SourceError,
 )
 from sightflow.models import find_model, zoo
@@ -203,10 +201,3 @@ def test_a_folder_with_too_few_readable_pictures_is_refused(colours, tmp_path, b
     with pytest.raises(SourceError, match=r"photos: .*too few of its files are pictures"):
         quantize(colours, data, tmp_path / "int8.onnx")
     assert not (tmp_path / "int8.onnx").exists()
-
-
-def test_without_the_extra_nothing_is_read(colours, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-
-    with pytest.raises(SetupError, match=r"sightflow\[quantize\]"):
-        quantize(colours, "nowhere", tmp_path / "int8.onnx")

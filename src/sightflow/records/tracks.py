@@ -47,9 +47,10 @@ class Tracks:
         return len(self.labels)
 
 
-EVENT_KINDS = ("appeared", "left", "crossed", "entered", "exited", "counted")
+EVENT_KINDS = ("appeared", "left", "crossed", "entered", "exited", "counted", "trained")
 """What happens: an object is followed from now on; it is lost for good; it crosses a line; it
-enters and exits a zone; a window of time ends, with what was counted in it."""
+enters and exits a zone; a window of time ends, with what was counted in it; a network has learned.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from sightflow.errors import PipelineError
+from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context, Read, Source
 from sightflow.records import Claim
 from sightflow.sources.union import open_all
@@ -39,7 +39,11 @@ class Passes:
                 raise PipelineError(f"Passes: `{name}` is a count, from 1; got {value}")
 
     def claims(self) -> Iterator[Claim]:
-        """List the images of all passes."""
+        """List the images of all passes.
+
+        Raises:
+            SourceError: a source lists videos.
+        """
         counts: Counter[str] = Counter()
         to_learn = list(self.train.claims())
         tests = [] if self.test is None else list(self.test.claims())
@@ -63,8 +67,10 @@ class Passes:
 def _as_part(claim: Claim, part: int, folder: str, counts: Counter[str]) -> Claim:
     """Return a claim of a pass; an image is numbered by its position in all passes."""
     origin, source_id = claim.origin, claim.origin.source_id
+    if claim.frames:
+        raise SourceError(f"{origin.uri}: Passes takes pictures; this is a part of a video")
     name, sequence = f"{folder}/{origin.name}", counts[source_id]
-    counts[source_id] += claim.n_images
+    counts[source_id] += 1
     origin = replace(origin, name=name, sequence=sequence)
     return replace(claim, origin=origin, source=(part, *claim.source))
 
