@@ -1,0 +1,178 @@
+"""A network is tested with each image and then learns from it; nothing of it is lost."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sightflow.errors import JobError, PipelineError
+from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.samples import Replay
+from sightflow.learn.train import Train
+from sightflow.learn.training import Training
+from sightflow.ops.augment import Augment
+from sightflow.protocols import Context, Place
+from sightflow.records import Event, ImageRecord, Outcome, Rejected
+from sightflow.testing import a_context, a_record, an_origin
+
+TRAIN = Train(("cat", "dog"), batch_size=4, optimiser=Optimiser(rate=0.05), report_every=1)
+
+
+def image(i: int, label: str | None = "", held_out: bool = False) -> ImageRecord:
+    """Return image i of a stream of cats and dogs; their features tell them apart."""
+    class_id = i % 2
+    features = np.random.default_rng(i).normal(class_id * 2, 1, 6).astype(np.float32)
+    name = TRAIN.labels[class_id] if label == "" else label
+    origin = an_origin(uri=f"{i}", sequence=i, event_time_ms=i, label=name, held_out=held_out)
+    return a_record(origin=origin, features=features)
+
+
+def images(n: int, start: int = 0) -> list[ImageRecord]:
+    return [image(i) for i in range(start, start + n)]
+
+
+def teach(
+    training: Training, records: Sequence[ImageRecord], number: int = 0
+) -> tuple[list[Outcome], list[Event]]:
+    places = [(number, row) for row in range(len(records))]
+    outcomes, events = training.take(records, places)
+    return outcomes, [event for _, event in events]
+
+
+def opened(
+    how: Train = TRAIN, snapshot: bytes | None = None, context: Context | None = None
+) -> Training:
+    return how.open_learner(context or a_context("train"), snapshot)
+
+
+def test_each_image_is_classified_before_anything_is_learned_from_it() -> None:
+    outcomes, _ = teach(opened(), images(8))
+    assert [o.classification.scores.tolist() for o in outcomes] == [[0.5, 0.5]] * 8
+
+
+def test_what_was_learned_shows_in_the_next_images() -> None:
+    training = opened()
+    for number in range(30):
+        outcomes, _ = teach(training, images(8, 8 * number), number)
+    assert sum(o.classification.labels[0] == o.origin.label for o in outcomes) >= 7
+
+
+def test_each_result_says_after_which_step_it_was_made() -> None:
+    training = opened()
+    teach(training, images(9))
+    (outcome,), _ = teach(training, [image(9)])
+    (use,) = outcome.models
+    assert (use.step, use.model, use.version) == ("train", "Head", "step-2")
+
+
+def test_it_learns_batch_by_batch_and_tells_so() -> None:
+    training = opened()
+    _, first = teach(training, images(3))
+    _, second = teach(training, images(6, 3))
+    assert first == []
+    assert [event.figures["step"] for event in second] == [1, 2]
+    assert [event.sequence for event in second] == [3, 7], "the image that filled the batch"
+    assert [event.figures["n_samples"] for event in second] == [4, 8]
+
+
+def test_the_last_images_are_learned_from_though_they_are_fewer() -> None:
+    training = opened()
+    teach(training, images(6))
+    (event,) = training.end()
+    assert (event.figures["step"], event.figures["n_samples"]) == (2, 6)
+
+
+def test_images_that_are_held_out_or_have_no_label_are_classified_only() -> None:
+    training = opened()
+    records = [image(i, held_out=True) for i in range(4)] + [image(i, None) for i in range(4)]
+    outcomes, events = teach(training, records)
+    assert all(outcome.classification is not None for outcome in outcomes)
+    assert events == []
+
+
+def test_an_image_with_a_label_that_is_no_class_is_rejected() -> None:
+    (first, second), _ = teach(opened(), [image(0, "cow"), image(1)])
+    assert isinstance(first, Rejected)
+    assert (first.reason, first.step) == ("unknown_label", "train")
+    assert first.message == "its label 'cow' is none of ['cat', 'dog']"
+    assert isinstance(second, ImageRecord)
+
+
+def test_old_images_are_learned_again_between_new_ones() -> None:
+    training = opened(replace(TRAIN, replay=Replay(batches=3, size=10)))
+    _, events = teach(training, images(8))
+    assert [event.figures["step"] for event in events] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert events[-1].figures["n_samples"] == 8
+
+
+@pytest.mark.parametrize("replay", [None, Replay(batches=2, size=6)])
+@pytest.mark.parametrize("cut", [1, 5, 13])
+def test_it_goes_on_from_a_snapshot_to_the_last_bit(replay: Replay | None, cut: int) -> None:
+    how = replace(TRAIN, replay=replay)
+    undisturbed, stopped = opened(how), opened(how)
+    for number in range(20):
+        teach(undisturbed, images(3, 3 * number), number)
+        if number < cut:
+            teach(stopped, images(3, 3 * number), number)
+    again = opened(how, stopped.snapshot())
+    for number in range(cut, 20):
+        teach(again, images(3, 3 * number), number)
+    assert again.snapshot() == undisturbed.snapshot()
+    assert again.end() == undisturbed.end()
+
+
+def test_a_snapshot_says_where_images_were_listed_and_reads_them_again() -> None:
+    asked = list[Place]()
+
+    def recall(places: Sequence[Place]) -> list[Outcome]:
+        asked.extend(places)
+        return [image(8 * number + row) for number, row in places]
+
+    how = replace(TRAIN, replay=Replay(batches=1, size=100))
+    context = replace(a_context("train"), recall=recall)
+    training = opened(how, context=context)
+    for number in range(5):
+        teach(training, images(8, 8 * number), number)
+    snapshot = training.snapshot()
+    assert len(snapshot) < len(opened(how).snapshot()) + 2_500
+    again = opened(how, snapshot, context)
+    assert sorted(asked) == [(number, row) for number in range(5) for row in range(8)]
+    teach(again, images(8, 40), 5)
+    teach(training, images(8, 40), 5)
+    assert again.snapshot() == training.snapshot()
+
+
+def test_an_image_that_is_gone_when_it_is_read_again_is_an_error() -> None:
+    gone = Rejected(an_origin(uri="7"), "read", "unreadable", "no such file")
+    context = replace(a_context("train"), recall=lambda places: [gone for _ in places])
+    training = opened(context=context)
+    teach(training, images(1))
+    with pytest.raises(JobError, match="7: was learned from and cannot be read again: no such"):
+        opened(snapshot=training.snapshot(), context=context)
+
+
+def test_a_snapshot_of_other_classes_is_refused() -> None:
+    snapshot = opened().snapshot()
+    with pytest.raises(JobError, match=r"for \['cat', 'dog'\]; this one is of version 1 for"):
+        opened(replace(TRAIN, labels=("cat", "cow")), snapshot)
+
+
+def test_inputs_of_two_shapes_are_refused() -> None:
+    other = replace(image(1), features=np.zeros(7, np.float32))
+    with pytest.raises(JobError, match=r"features of one shape, \[6\]; got \[7\]"):
+        teach(opened(), [image(0), other])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ("cat",)}, r"`labels` are two or more different words; got \['cat'\]"),
+        ({"labels": ("a", "a")}, "`labels` are two or more different words"),
+        ({"batch_size": 0}, "`batch_size` is a whole number from 1; got 0"),
+        ({"augment": Augment(flip=True)}, "`augment` changes pixels; Head learns from features"),
+    ],
+)
+def test_what_cannot_work_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(PipelineError, match=f"Train: {message}"):
+        replace(TRAIN, **options).check()

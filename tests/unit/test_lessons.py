@@ -1,0 +1,127 @@
+"""Learning steps take all images in the order of the chunks, and are restored together."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+
+from sightflow import Directory, Pipeline
+from sightflow.chunks import Recognised
+from sightflow.errors import JobError, PipelineError
+from sightflow.learn.train import Train
+from sightflow.lessons import LearningChain
+from sightflow.records import Event, Rejected
+from sightflow.tasks.track import Track
+from sightflow.testing import a_context, a_record, an_origin
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts images, and rejects every n-th."""
+
+    rejects: int = 1_000
+    preparation: ClassVar[None] = None
+    takes: ClassVar[tuple[str, ...]] = ()
+
+    def check(self) -> None:
+        """Accept anything."""
+
+    def open_learner(self, context, snapshot):
+        return _Tally(self, context.step, 0 if snapshot is None else int(snapshot))
+
+
+class _Tally:
+    def __init__(self, how: Tally, step: str, n: int) -> None:
+        self.how, self.step, self.n = how, step, n
+
+    def take(self, records, places):
+        outcomes, events = [], []
+        for row, (record, place) in enumerate(zip(records, places, strict=True)):
+            self.n += 1
+            events.append((row, Event(f"{self.step}-{self.n}", self.step, "", *place)))
+            rejected = self.n % self.how.rejects == 0
+            outcomes.append(Rejected(record.origin, self.step, "tired", "") if rejected else record)
+        return outcomes, events
+
+    def end(self):
+        return [Event("end", self.step, "", self.n, 0)]
+
+    def snapshot(self) -> bytes:
+        return str(self.n).encode()
+
+
+def a_chain(*steps: Tally) -> LearningChain:
+    pipeline = Pipeline(Directory("photos"))
+    for i, step in enumerate(steps):
+        pipeline = pipeline.apply(f"t{i}", step)
+    return LearningChain(pipeline, a_context())
+
+
+def chunk(number: int, n_images: int = 2, *, has_ended: bool = False) -> Recognised:
+    records = [a_record(origin=an_origin(sequence=i)) for i in range(n_images)]
+    return Recognised(number, records, "", number, has_ended=has_ended)
+
+
+def test_events_come_in_the_order_of_the_images_and_then_of_the_steps() -> None:
+    chain = a_chain(Tally(), Tally())
+    _, result = chain.take(chain.initial(), chunk(4))
+    assert [event["kind"] for event in result.events] == ["t0-1", "t1-1", "t0-2", "t1-2"]
+    places = [(event["sequence"], event["event_time_ms"]) for event in result.events]
+    assert places == [(4, 0), (4, 0), (4, 1), (4, 1)]
+
+
+def test_what_a_step_rejects_the_next_does_not_see() -> None:
+    chain = a_chain(Tally(rejects=2), Tally())
+    lessons, result = chain.take(chain.initial(), chunk(0, 4))
+    assert [row["sequence"] for row in result.rows] == [0, 2]
+    assert [row["reason"] for row in result.rejected] == ["tired", "tired"]
+    assert [learner.n for learner in lessons.learners] == [4, 2]
+    seen = [e["event_time_ms"] for e in result.events if e["step"] == "t1"]
+    assert seen == [0, 2], "places are those of the whole chunk"
+
+
+def test_at_the_end_each_step_has_a_last_word() -> None:
+    chain = a_chain(Tally(), Tally())
+    lessons, _ = chain.take(chain.initial(), chunk(0))
+    _, result = chain.take(lessons, chunk(1, has_ended=True))
+    assert [e["step"] for e in result.events if e["kind"] == "end"] == ["t0", "t1"]
+
+
+def test_lessons_are_restored_as_they_were() -> None:
+    chain = a_chain(Tally(), Tally(rejects=2))
+    lessons, _ = chain.take(chain.initial(), chunk(0, 3))
+    again = chain.decode(chain.encode(lessons))
+    assert again.next_index == lessons.next_index == 1
+    assert [learner.n for learner in again.learners] == [3, 3]
+    assert again.learners[0] is not lessons.learners[0]
+
+
+def test_lessons_of_other_steps_are_refused() -> None:
+    chain = a_chain(Tally())
+    data = chain.encode(chain.initial())
+    with pytest.raises(JobError, match=r"lessons of the steps \['t0'\]; the pipeline has \['t0',"):
+        a_chain(Tally(), Tally()).decode(data)
+
+
+def test_lessons_of_another_version_are_refused(monkeypatch) -> None:
+    chain = a_chain(Tally())
+    data = chain.encode(chain.initial())
+    monkeypatch.setattr("sightflow.lessons._VERSION", 9)
+    with pytest.raises(JobError, match="lessons must be of version 9; got 1; start the run anew"):
+        chain.decode(data)
+
+
+def test_steps_for_each_stream_and_for_all_cannot_be_in_one_pipeline() -> None:
+    pipeline = Pipeline(Directory("photos")).apply("track", Track())
+    with pytest.raises(PipelineError, match="'train' and 'track': one takes each stream on its"):
+        pipeline.apply("train", Train(("a", "b")))
+
+
+def test_a_learning_step_brings_what_prepares_its_input() -> None:
+    pipeline = Pipeline(Directory("photos")).apply("train", Train(("a", "b")))
+    assert [(step.name, type(step.operator).__name__) for step in pipeline.pixel_steps] == [
+        ("train", "Features")
+    ]
+    assert pipeline.travelling == ("features",)
+    assert [model.card.name for model in pipeline.models] == ["efficientnet_lite0"]
+    assert replace(pipeline, learning=()).travelling == ()
