@@ -25,6 +25,8 @@ class Offered:
     """Number of the picture at which the camera fails."""
     grain: int = 0
     """Side of the pictures in pixels, when they are to be noise and large as files."""
+    labels: tuple[str, ...] = ()
+    """What the pictures show, by turns."""
     log: str | None = None
     """File for the positions at which the stream was opened."""
 
@@ -59,7 +61,9 @@ class _Stream:
         number, self._number = self._number, self._number + 1
         if number == self._source.failing:
             raise OSError("the cable is cut")
-        origin = an_origin(sequence=number, name=f"{number}.jpg", event_time_ms=number)
+        labels = self._source.labels
+        label = labels[number % len(labels)] if labels else None
+        origin = an_origin(sequence=number, name=f"{number}.jpg", event_time_ms=number, label=label)
         if number in self._source.missing:
             return Rejected(origin, "read", "unreadable", "the camera is covered")
         picture = encode_image(self._source.pixels(number))

@@ -16,6 +16,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
 from sightflow.recall import open_recall
+from sightflow.records import Row
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]
@@ -28,6 +29,7 @@ def run(
     settings: RunSettings | None = None,
     *,
     on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
+    on_event: Callable[[Row], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Run a pipeline to its end in this process.
@@ -37,6 +39,7 @@ def run(
         settings: how; defaults fit a CPU.
         on_progress: told the ledger so far and how many images there are (None: nobody knows, the
             source is a stream), now and then.
+        on_event: told each event soon after it was delivered; after a restart some come again.
         stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
             is, and its output appears. A source of claims has an end of its own.
 
@@ -64,6 +67,9 @@ def run(
         for result in _results(pipeline, work, context):
             delivery.deliver(result)
             on_progress(delivery.place.ledger, n_images)
+            if on_event is not None:
+                for event in result.events:
+                    on_event(event)
         delivery.close()
         return finish(pipeline, delivery.place, n_images, RunTimes(started, "inline", 1))
 

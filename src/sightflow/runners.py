@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sightflow import inline
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
+from sightflow.records import Row
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]
@@ -15,6 +16,7 @@ def run(
     settings: RunSettings | None = None,
     *,
     on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
+    on_event: Callable[[Row], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Run a pipeline to its end.
@@ -24,6 +26,7 @@ def run(
         settings: how, and with which runner; embedded Flink where it says nothing else.
         on_progress: told the ledger so far and how many images there are (None: nobody knows, the
             source is a stream), now and then.
+        on_event: told each event soon after it was delivered; after a restart some come again.
         stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
             is, and its output appears. A source of claims has an end of its own.
 
@@ -35,7 +38,7 @@ def run(
     """
     settings = settings or RunSettings()
     if settings.runner == "inline":
-        return inline.run(pipeline, settings, on_progress=on_progress, stop=stop)
+        return inline.run(pipeline, settings, on_progress=on_progress, on_event=on_event, stop=stop)
     from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
 
-    return run_on_flink(pipeline, settings, on_progress=on_progress, stop=stop)
+    return run_on_flink(pipeline, settings, on_progress=on_progress, on_event=on_event, stop=stop)

@@ -1,18 +1,14 @@
 """Tracks survive what happens to a job: a failure, its death, another parallelism."""
 
 import json
-import os
 import shutil
-import signal
-import threading
-import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from tests.flink.kills import in_the_middle, keeping, kill_java
 from tests.pictures import draw_video, fill_folder
 from tests.steps import Count, FailOnce, FindBlocks, Slow
 from tests.streams import Offered
@@ -84,29 +80,6 @@ def test_after_a_failure_tracks_and_ids_are_those_of_an_undisturbed_run(undistur
     assert output(tmp_path) == expected
 
 
-def in_the_middle(state: Path, act: Any) -> threading.Thread:
-    """Do something once there is a checkpoint and some results are delivered."""
-
-    def wait() -> None:
-        deadline = time.monotonic() + 60
-        progress = state / "progress.json"
-        while time.monotonic() < deadline:
-            done = progress.exists() and json.loads(progress.read_text())["ledger"]["read"]
-            if done and done > 100 and list(state.glob("checkpoints/*/chk-*/_metadata")):
-                act()
-                return
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
-
-
-def kill_java() -> None:
-    (java,) = [p for p in psutil.Process().children(recursive=True) if "java" in p.name()]
-    os.kill(java.pid, signal.SIGKILL)
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_job_that_was_killed_goes_on_with_any_number_of_workers(undisturbed, workers, tmp_path):
     source, expected = undisturbed
@@ -130,10 +103,6 @@ def test_a_job_that_was_killed_goes_on_with_any_number_of_workers(undisturbed, w
     assert summary.ledger.read == 4 * N_FRAMES + 6
     assert output(tmp_path) == expected
     assert not state.exists()
-
-
-def keeping(state: Path) -> dict[str, Any]:
-    return {"checkpoint_interval_ms": 100, "state_dir": str(state)}
 
 
 def test_a_job_goes_on_from_a_savepoint_with_more_workers(undisturbed, tmp_path, free_port):

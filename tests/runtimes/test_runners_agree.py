@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from tests.lessons import lessons, taught
+from tests.networks import Thumbnails
 from tests.pictures import draw_video, fill_folder
 from tests.steps import Bright, Count
 from tests.streams import Offered
@@ -19,6 +21,7 @@ from sightflow import (
     Video,
     run,
 )
+from sightflow.learn.train import Train
 from sightflow.sinks.events import JsonEvents
 
 RUNNERS = [
@@ -169,3 +172,41 @@ def test_a_stream_that_is_stopped_has_its_output(runner, tmp_path):
     lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
     assert len(lines) == summary.ledger.recognised == summary.ledger.read
     assert f'"sequence":{len(lines)}'.encode() in (tmp_path / "events").read_bytes()
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("settings", RUNNERS)
+def test_a_network_learns_the_same_on_flink_as_inline(settings, tmp_path):
+    source = lessons(tmp_path / "pictures", 60)
+    for name, how in {
+        "inline": RunSettings(runner="inline", batch_size=settings.batch_size),
+        "flink": settings,
+    }.items():
+        summary = run(taught(source, tmp_path, name), how)
+        assert (summary.ledger.read, summary.ledger.rejected) == (140, 6)
+
+    for ending in ("jsonl", "rejected.jsonl", "events"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+        assert inline
+
+
+@pytest.mark.flink
+def test_a_network_learns_the_same_from_a_stream_on_flink_as_inline(tmp_path):
+    source = Offered(90, broken=(3, 70), labels=("red", "none"))
+    train = Train(("red", "none"), network=Thumbnails(), batch_size=8, report_every=1)
+    pipeline = Pipeline(source).apply("train", train)
+
+    for name, how in {
+        "inline": RunSettings(runner="inline"),
+        "flink": RunSettings(workers=3, checkpoint_interval_ms=200),
+    }.items():
+        described = pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        described = described.write("events", JsonEvents(str(tmp_path / f"{name}.events")))
+        summary = run(described, how)
+        assert (summary.ledger.read, summary.ledger.rejected) == (90, 2)
+
+    for ending in ("jsonl", "events"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+    assert inline.count(b'"kind":"trained"') == 11

@@ -18,6 +18,7 @@ from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
+from sightflow.records import to_json
 from sightflow.settings import RunSettings
 from sightflow.sinks.staging import replacing
 
@@ -135,13 +136,22 @@ class Deliver(KeyedProcessFunction):
     """
 
     def __init__(
-        self, pipeline: Pipeline, settings: RunSettings, n_chunks: int | None, progress: Path
+        self,
+        pipeline: Pipeline,
+        settings: RunSettings,
+        n_chunks: int | None,
+        progress: Path,
+        told: Path | None,
     ) -> None:
-        """Take the description; work begins in `open`. `n_chunks` is None for a stream."""
+        """Take the description; work begins in `open`.
+
+        `n_chunks` is None for a stream; `told` gets the events, if anybody wants to hear of them.
+        """
         self._pipeline = pipeline
         self._settings = settings
         self._n_chunks = n_chunks
         self._progress = progress
+        self._told = told
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
@@ -161,14 +171,21 @@ class Deliver(KeyedProcessFunction):
             if not delivery.takes(result.number):
                 self._early.put(result.number, value)
                 return
-            delivery.deliver(result)
+            self._deliver(delivery, result)
             while self._settings.ordered and self._early.contains(delivery.place.next_chunk):
                 number = delivery.place.next_chunk
-                delivery.deliver(ChunkResult.decode(self._early.get(number)))
+                self._deliver(delivery, ChunkResult.decode(self._early.get(number)))
                 self._early.remove(number)
             place = delivery.place.encode()
             self._place.update(place)
             self._report(place, last=delivery.place.is_complete(self._n_chunks))
+
+    def _deliver(self, delivery: Delivery, result: ChunkResult) -> None:
+        """Deliver a result, and tell its events."""
+        delivery.deliver(result)
+        if self._told is not None and result.events:
+            with open(self._told, "ab") as file:
+                file.writelines(to_json(event) + b"\n" for event in result.events)
 
     def close(self) -> None:
         """Close the sinks."""

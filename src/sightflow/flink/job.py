@@ -17,7 +17,7 @@ from sightflow.chunks import chunked
 from sightflow.flink.functions import Deliver, RecogniseChunk, RecogniseFrame
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.memory import Remember, stream_of
-from sightflow.flink.rundir import PROGRESS, STOP
+from sightflow.flink.rundir import PROGRESS, STOP, TOLD
 from sightflow.flink.streams import TICK_S, ReadStream
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Inference, StreamSource
@@ -39,11 +39,18 @@ class Job:
     inference: Inference
     workers: int
     directory: Path
+    tells_events: bool = False
+    """Whether the client wants to hear of events as they are delivered."""
 
     @property
     def progress(self) -> Path:
         """The file that says where the delivery stands."""
         return self.directory / PROGRESS
+
+    @property
+    def told(self) -> Path:
+        """The file of events as they are delivered."""
+        return self.directory / TOLD
 
     @property
     def stop_mark(self) -> Path:
@@ -87,7 +94,8 @@ class Job:
             by_stream = results.key_by(stream_of, Types.STRING())
             manifest = None if n_chunks is None else self.manifest
             results = _remember(by_stream, Remember(*description, manifest))
-        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress)
+        told = self.told if self.tells_events else None
+        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress, told)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
         delivered.name("deliver").uid("deliver").set_parallelism(1)
         return env

@@ -1,10 +1,10 @@
-"""What the reader of a stream logs, brought from the Java process to this one."""
+"""What is written in the Java process, brought to this one: logs, and events as they happen."""
 
 import logging
 from contextlib import ExitStack
 from pathlib import Path
 
-__all__ = ["Notes", "keep_notes"]
+__all__ = ["Tail", "keep_notes", "relay"]
 
 _LOGGER = logging.getLogger("sightflow")
 
@@ -17,7 +17,7 @@ def keep_notes(path: Path, resources: ExitStack) -> None:
     resources.callback(_LOGGER.removeHandler, handler)
 
 
-class Notes:
+class Tail:
     """The file of another process, read to its end again and again."""
 
     def __init__(self, path: Path) -> None:
@@ -25,12 +25,18 @@ class Notes:
         self._path = path
         self._position = 0
 
-    def relay(self) -> None:
-        """Log what has come since the last call."""
+    def lines(self) -> list[str]:
+        """Return the lines that were completed since the last call."""
         if not self._path.exists():
-            return
-        with open(self._path, encoding="utf-8") as file:
+            return []
+        with open(self._path, "rb") as file:
             file.seek(self._position)
-            for line in file.read().splitlines():
-                _LOGGER.warning(line)
-            self._position = file.tell()
+            complete, newline, _ = file.read().rpartition(b"\n")
+        self._position += len(complete) + len(newline)
+        return complete.decode("utf-8", "replace").splitlines()
+
+
+def relay(notes: Tail) -> None:
+    """Log what has been logged in the other process."""
+    for line in notes.lines():
+        _LOGGER.warning(line)

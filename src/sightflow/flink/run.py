@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
 from py4j.protocol import Py4JError, Py4JJavaError
 
 from sightflow import errors
@@ -17,12 +18,13 @@ from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import log_directory
 from sightflow.flink.job import Job
-from sightflow.flink.notes import Notes
+from sightflow.flink.notes import Tail, relay
 from sightflow.flink.rundir import NOTES, RunDirectory, run_directory
 from sightflow.flink.start import start
 from sightflow.interrupts import noticing_interrupts
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
+from sightflow.records import Row
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]
@@ -37,6 +39,7 @@ def run(
     settings: RunSettings | None = None,
     *,
     on_progress: Callable[[Ledger, int | None], None] = lambda ledger, n_images: None,
+    on_event: Callable[[Row], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Summary:
     """Run a pipeline to its end on embedded Flink.
@@ -46,6 +49,7 @@ def run(
         settings: how.
         on_progress: told the ledger so far and how many images there are (None: nobody knows, the
             source is a stream), now and then.
+        on_event: told each event soon after it was delivered; after a restart some come again.
         stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
             is, and its output appears. A source of claims has an end of its own.
 
@@ -67,7 +71,8 @@ def run(
         if settings.device not in ("auto", "cpu"):
             for model in pipeline.models:
                 model.load(inference)  # raises where the device is not there
-        job = Job(pipeline, settings, inference, workers, directory.path)
+        tells = on_event is not None
+        job = Job(pipeline, settings, inference, workers, directory.path, tells)
         if not directory.can_go_on:
             directory.note(*job.list_work(), started)
             sinks = [sink for _, sink in pipeline.result_sinks]
@@ -77,7 +82,7 @@ def run(
         if n_chunks != 0 and not place.is_complete(n_chunks):
             java.result()
             with _java_errors():
-                place = _execute(job, directory, on_progress, stop)
+                place = _execute(job, directory, on_progress, on_event, stop)
         return finish(
             pipeline,
             place,
@@ -105,6 +110,7 @@ def _execute(
     job: Job,
     directory: RunDirectory,
     on_progress: Callable[[Ledger, int | None], None],
+    on_event: Callable[[Row], None] | None,
     stop: Callable[[], bool],
 ) -> Place:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
@@ -114,17 +120,18 @@ def _execute(
     client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Place()
-    notes = Notes(directory.path / NOTES)
+    tell = _teller(job, on_event)
     try:
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not result.done() and not place.is_complete(n_chunks):
                 time.sleep(_POLL_S)
                 place = directory.place
                 on_progress(place.ledger, n_images)
-                notes.relay()
+                tell()
                 interrupts.check()
                 if interrupts.came or stop():
                     job.stop_mark.touch()
+        tell()
         if place.is_complete(n_chunks):
             _end(client, result)
         else:
@@ -138,6 +145,19 @@ def _execute(
     if not place.is_complete(n_chunks):
         raise JobError("the job ended before all was delivered; run it again")
     return place
+
+
+def _teller(job: Job, on_event: Callable[[Row], None] | None) -> Callable[[], None]:
+    """Return a function that passes on what has been logged and told in the job."""
+    notes, told = Tail(job.directory / NOTES), Tail(job.told)
+
+    def tell() -> None:
+        relay(notes)
+        if on_event is not None:
+            for line in told.lines():
+                on_event(orjson.loads(line))
+
+    return tell
 
 
 def _end(client: Any, result: Any) -> None:

@@ -17,7 +17,7 @@ from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.sinks.staging import lock, replacing
 
-__all__ = ["NOTES", "PROGRESS", "STOP", "RunDirectory", "run_directory"]
+__all__ = ["NOTES", "PROGRESS", "STOP", "TOLD", "RunDirectory", "run_directory"]
 
 PROGRESS = "progress.json"
 """Where the delivery stands."""
@@ -25,6 +25,8 @@ STOP = "stop"
 """A file whose existence ends a stream."""
 NOTES = "notes.log"
 """What the reader of a stream logs."""
+TOLD = "told.jsonl"
+"""Events as they are delivered; after a restart some come again."""
 
 _MARK = "sightflow-run.lock"
 """Says that a folder holds the state of a run, and whether one is using it."""
@@ -111,7 +113,8 @@ class RunDirectory:
             )
         if not self.can_go_on:
             (self.path / PROGRESS).unlink(missing_ok=True)
-        (self.path / STOP).unlink(missing_ok=True)
+        for name in (STOP, NOTES, TOLD):
+            (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / "tmp", ignore_errors=True)
         (self.path / "tmp").mkdir()
 

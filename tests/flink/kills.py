@@ -1,0 +1,40 @@
+"""What tests do to jobs that keep their state."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+__all__ = ["in_the_middle", "keeping", "kill_java"]
+
+
+def in_the_middle(state: Path, act: Any) -> threading.Thread:
+    """Do something once there is a checkpoint and some results are delivered."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        progress = state / "progress.json"
+        while time.monotonic() < deadline:
+            done = progress.exists() and json.loads(progress.read_text())["ledger"]["read"]
+            if done and done > 100 and list(state.glob("checkpoints/*/chk-*/_metadata")):
+                act()
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def kill_java() -> None:
+    (java,) = [p for p in psutil.Process().children(recursive=True) if "java" in p.name()]
+    os.kill(java.pid, signal.SIGKILL)
+
+
+def keeping(state: Path) -> dict[str, Any]:
+    return {"checkpoint_interval_ms": 100, "state_dir": str(state)}

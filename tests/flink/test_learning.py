@@ -1,0 +1,77 @@
+"""A training survives what happens to its job: to the last bit, as if nothing had happened."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.flink.kills import in_the_middle, keeping, kill_java
+from tests.lessons import lessons, taught
+from tests.steps import FailOnce, Slow
+
+from sightflow import RunSettings, run
+from sightflow.errors import JobError
+from sightflow.sources.passes import Passes
+
+pytestmark = pytest.mark.flink
+
+N_IMAGES = 120
+
+
+def output(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in ("out.jsonl", "out.events")]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> tuple[Passes, list[bytes]]:
+    """Return the source, and what comes of it inline."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    source = lessons(folder / "pictures", N_IMAGES)
+    run(taught(source, folder), RunSettings(runner="inline"))
+    results, events = output(folder)
+    losses = [json.loads(line)["figures"]["loss"] for line in events.splitlines()]
+    assert len(losses) >= 3 * 2 * (N_IMAGES - 3) // 6
+    assert losses[-1] < losses[0] / 2, "it has learned"
+    return source, [results, events]
+
+
+def test_after_a_failure_it_learns_on_as_if_nothing_had_happened(undisturbed, tmp_path):
+    source, expected = undisturbed
+    flag = tmp_path / "failed"
+    failing = FailOnce("pass-1/dark/0050.png", str(flag), delay_s=0.005)
+    settings = RunSettings(workers=2, checkpoint_interval_ms=100, restart_attempts=1)
+
+    run(taught(source, tmp_path, "out", failing), settings)
+
+    assert flag.exists(), "the step has failed"
+    assert output(tmp_path) == expected
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_training_that_was_killed_goes_on_with_any_number_of_workers(
+    undisturbed, workers, tmp_path
+):
+    source, expected = undisturbed
+    state = tmp_path / "state"
+    pipeline = taught(source, tmp_path, "out", Slow(0.01))
+
+    killer = in_the_middle(state, kill_java)
+    with pytest.raises(JobError, match="the Java process that ran the job is gone"):
+        run(pipeline, RunSettings(workers=2, **keeping(state)))
+    killer.join()
+
+    first_ledger = []
+    run(
+        pipeline,
+        RunSettings(workers=workers, **keeping(state)),
+        on_progress=lambda ledger, n_images: first_ledger.append(ledger.read),
+    )
+
+    assert next(n for n in first_ledger if n) >= 50, "it went on from a checkpoint"
+    assert output(tmp_path) == expected
+
+
+def test_events_are_told_while_it_learns(undisturbed, tmp_path):
+    source, (_, expected) = undisturbed
+    told = []
+    run(taught(source, tmp_path), RunSettings(workers=2), on_event=told.append)
+    assert told == [json.loads(line) for line in expected.splitlines()]
