@@ -1,10 +1,11 @@
 """A pipeline as YAML, and back. Plug-ins are named by kind; each option is checked by its type."""
 
 import dataclasses
-import types
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType, UnionType
 from typing import Any
 
 import msgspec
@@ -22,15 +23,21 @@ __all__ = ["read_pipeline", "to_yaml"]
 _SECTIONS = ("name", "source", "steps", "sinks", "run")
 
 
-def read_pipeline(path: Path) -> tuple[Pipeline, RunSettings]:
+def read_pipeline(
+    path: Path, values: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Pipeline, RunSettings]:
     """Read a pipeline and how to run it from a YAML file.
+
+    Args:
+        path: the file.
+        values: what `${NAME}` in its texts stands for, by name.
 
     Raises:
         PipelineError: the message names the file, the place in it and what was expected.
     """
     try:
         fields = msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
-        return _pipeline(fields)
+        return _pipeline({name: _filled(value, values) for name, value in fields.items()})
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
@@ -59,6 +66,28 @@ def to_yaml(pipeline: Pipeline, settings: RunSettings | None = None) -> str:
     if settings is not None:
         fields["run"] = _options(settings)
     return msgspec.yaml.encode(fields).decode()
+
+
+def _filled(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a part of a file with its `${NAME}` filled in."""
+    if isinstance(value, dict):
+        return {key: _filled(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, values) for item in value]
+    if isinstance(value, str):
+        return _BLANK.sub(lambda found: _known(found[1], values), value)
+    return value
+
+
+_BLANK = re.compile(r"\$\{(\w+)\}")
+
+
+def _known(name: str, values: Mapping[str, str]) -> str:
+    if name not in values:
+        raise PipelineError(
+            f"`${{{name}}}` needs a value: --set {name}=VALUE; there are {sorted(values)}"
+        )
+    return values[name]
 
 
 def _pipeline(fields: Mapping[str, Any]) -> tuple[Pipeline, RunSettings]:
@@ -167,7 +196,7 @@ def _unless_none(hint: Any, value: Any) -> Any:
     """Return X for `X | None` where there is a value and X is a part."""
     choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
     if value is not None and len(choices) == 1 and _is_part(choices[0]):
-        return choices[0] if typing.get_origin(hint) in (typing.Union, types.UnionType) else hint
+        return choices[0] if typing.get_origin(hint) in (typing.Union, UnionType) else hint
     return hint
 
 

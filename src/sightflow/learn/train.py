@@ -25,8 +25,8 @@ class Train:
     label, and those that are held out, are only classified.
     """
 
-    labels: tuple[str, ...]
-    """The classes, by the labels of the images."""
+    labels: tuple[str, ...] = ()
+    """The classes, by the labels of the images; empty: those that the source lists."""
     network: Network = field(default_factory=Head)
     """What is trained."""
     optimiser: Optimiser = field(default_factory=Optimiser)

@@ -1,5 +1,6 @@
 """Training data: the same images several times, each time in another order, and tests between."""
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ class Passes:
     train: Source
     test: Source | None = None
     """Its images are held out."""
+    hold_out: float = 0.0
+    """In place of `test`: so much of each class of `train` is held out, in [0, 1); which images
+    follows from their names."""
     n_passes: int = 1
     test_every: int | None = None
     """Passes between tests; None: one test after the last."""
@@ -37,6 +41,10 @@ class Passes:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise PipelineError(f"Passes: `{name}` is a count, from 1; got {value}")
+        if not 0 <= self.hold_out < 1 or (self.hold_out and self.test is not None):
+            raise PipelineError(
+                f"Passes: `hold_out` is in [0, 1), and 0 where there is `test`; got {self.hold_out}"
+            )
 
     def claims(self) -> Iterator[Claim]:
         """List the images of all passes.
@@ -45,8 +53,10 @@ class Passes:
             SourceError: a source lists videos.
         """
         counts: Counter[str] = Counter()
-        to_learn = list(self.train.claims())
-        tests = [] if self.test is None else list(self.test.claims())
+        to_learn, tests = _split(list(self.train.claims()), self.hold_out)
+        if self.test is not None:
+            tests = list(self.test.claims())
+        part_of_tests = _TRAIN if self.test is None else _TEST
         for number in range(self.n_passes):
             order = list(range(len(to_learn)))
             if self.seed is not None:
@@ -57,11 +67,30 @@ class Passes:
             is_turn = self.test_every is not None and done % self.test_every == 0
             if is_turn or done == self.n_passes:
                 for claim in tests:
-                    yield _held_out(_as_part(claim, _TEST, f"test-{number}", counts))
+                    yield _held_out(_as_part(claim, part_of_tests, f"test-{number}", counts))
 
     def open(self, context: Context) -> Read:
         """Return a function that redeems a claim at the source it came from."""
         return open_all((self.train, *(() if self.test is None else (self.test,))), context)
+
+
+def _split(claims: list[Claim], share: float) -> tuple[list[Claim], list[Claim]]:
+    """Return those to learn from and those to test with, of each class `share` of them."""
+    classes: dict[str | None, list[Claim]] = {}
+    for claim in claims:
+        classes.setdefault(claim.origin.label, []).append(claim)
+    tests = set[str]()
+    for members in classes.values():
+        members.sort(key=lambda claim: hashlib.sha256(_bytes(claim.origin.name)).digest())
+        tests.update(claim.origin.name for claim in members[: round(share * len(members))])
+    return (
+        [claim for claim in claims if claim.origin.name not in tests],
+        [claim for claim in claims if claim.origin.name in tests],
+    )
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _as_part(claim: Claim, part: int, folder: str, counts: Counter[str]) -> Claim:
