@@ -5,7 +5,9 @@ import re
 import sys
 
 import click
+import numpy as np
 import pytest
+import safetensors.numpy
 from tests.classifiers import save_colour_classifier
 from tests.docs.pages import ROOT, table
 
@@ -13,7 +15,8 @@ import sightflow.cli
 from sightflow import RunSettings
 from sightflow.cli import cli
 from sightflow.errors import JobError
-from sightflow.models import zoo_names
+from sightflow.models import DataRange, Facts, Registry, find_model, zoo_names
+from sightflow.models.listing import VERSION_COLUMNS
 from sightflow.sources.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
@@ -133,6 +136,13 @@ def test_without_out_results_are_lines_of_json_and_rejected_pictures_are_beside(
         ["models", "quantize", "nanodet", "--data", "photos", "--out", "int8.onnx"],
         ["models", "quantize", "efficientnet_lite0", "--data", "photos", "--out", "int8.bin"],
         ["models", "quantize", "efficientnet_lite0", "--data", "photos"],
+        ["models", "list", "photos"],
+        ["models", "promote", "photos/gates"],
+        ["models", "promote", "photos/gates@1"],
+        ["models", "rollback", "photos/gates@1"],
+        ["models", "rollback", "photos/gates"],
+        ["models", "diff", "photos/gates@1", "photos/gates@2"],
+        ["classify", "photos/0000.jpg", "--model", "photos/gates@1"],
     ],
 )
 def test_a_wrong_call_ends_with_2(words, call):
@@ -194,6 +204,80 @@ def test_a_quantised_model_is_written_with_a_table_and_classifies(call, place, c
     assert "wrote int8.onnx\nwrote int8.yaml\n" in err
     assert call("classify", "photos/0000.jpg", "--model", "int8.onnx") == 0
     assert '"model":"colours-int8"' in capfd.readouterr().out
+
+
+@pytest.fixture
+def published(place):
+    """Return a registry with two versions of a classifier of colours."""
+    save_colour_classifier(place / "colours.onnx")
+    model = find_model("colours.onnx")
+    registry = Registry("models")
+    for step, bias in ((500, 2.0), (1000, 3.0)):
+        registry.publish(
+            "colours",
+            onnx=(place / "colours.onnx").read_bytes(),
+            weights=safetensors.numpy.save({"bias": np.array([bias], np.float32)}),
+            card=model.card,
+            facts=Facts("monday", step, 32 * step, DataRange(0, 9, 5), {"accuracy": step / 2000}),
+        )
+    return registry
+
+
+def versions_of(capfd):
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    return [(row["version"], row["serving"], row["metrics"]) for row in rows]
+
+
+def test_the_versions_in_a_registry_are_listed_with_the_one_that_serves(published, call, capfd):
+    assert call("models", "promote", "models/colours@2", "--reason", "better") == 0
+    assert capfd.readouterr().out == "models/colours: version 2 serves\n"
+    assert published.serving("colours").reason == "better"
+    assert call("models", "list", "models", "--json") == 0
+    assert versions_of(capfd) == [(1, False, {"accuracy": 0.25}), (2, True, {"accuracy": 0.5})]
+    assert call("models", "list", "models") == 0
+    assert "accuracy 0.25" in capfd.readouterr().out
+
+
+def test_the_columns_of_the_versions_are_on_the_page():
+    shown = [name for row in table(PAGE, "models list", number=1) for name in words_of(row[0])]
+    assert sorted(shown) == sorted(VERSION_COLUMNS)
+
+
+def words_of(cell):
+    return re.findall(r"\w+", cell)
+
+
+def test_a_promotion_is_rolled_back(published, call, capfd):
+    for number in (1, 2):
+        call("models", "promote", f"models/colours@{number}")
+    assert call("models", "rollback", "models/colours") == 0
+    assert capfd.readouterr().out.endswith("models/colours: version 1 serves\n")
+    assert call("models", "rollback", "models/colours") == 2
+    assert "there is none" in capfd.readouterr().err
+
+
+def test_two_versions_are_compared(published, call, capfd):
+    words = ["models", "diff", "models/colours@1", "models/colours@2"]
+    assert call(*words) == 0
+    out = capfd.readouterr().out
+    assert "metric accuracy" in out
+    assert "0.5 of its norm" in out
+    assert call(*words, "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["metrics"] == {"accuracy": {"first": 0.25, "second": 0.5}}
+    assert found["weights"] == [{"name": "bias", "first": [1], "second": [1], "relative": 0.5}]
+    rows = re.search(r"^## models diff\n.*?^\| `--json` (.*?)$", page_text(), re.M | re.S)
+    assert [key for key in found if f"`{key}`" not in rows[1]] == []
+
+
+def page_text():
+    return (ROOT / PAGE).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("name", "version"), [("models/colours", "2"), ("models/colours@1", "1")])
+def test_a_published_model_classifies(name, version, published, call, capfd):
+    assert call("classify", "photos/0000.jpg", "--model", name) == 0
+    assert f'"model":"colours","model_version":"{version}"' in capfd.readouterr().out
 
 
 def walk(path, n_frames=8):

@@ -34,7 +34,9 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 @_out_option(parquet=True)
 @click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True)
-@click.option("--model", help="Name (see `sightflow models`), or an .onnx file with its card.")
+@click.option(
+    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
+)
 @click.option("--scenes", is_flag=True, help="Also name the scene: coast, kitchen, street, ...")
 @click.option("--annotate", type=click.Path(), metavar="DIR", help="Folder for labelled pictures.")
 def classify(**options: Any) -> None:
@@ -59,7 +61,9 @@ def classify(**options: Any) -> None:
 @run_options
 @_out_option(parquet=True)
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.4, show_default=True)
-@click.option("--model", help="Name (see `sightflow models`), or an .onnx file with its card.")
+@click.option(
+    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
+)
 @click.option(
     "--annotate", type=click.Path(), metavar="DIR", help="Folder for pictures with boxes."
 )

@@ -73,7 +73,9 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="Seconds after which an object that is not seen is given up.",
 )
-@click.option("--model", help="Name (see `sightflow models`), or an .onnx file with its card.")
+@click.option(
+    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
+)
 @click.option(
     "--line",
     "lines",

@@ -1,12 +1,19 @@
-"""Models: cards, files, back ends, and the packaged zoo."""
+"""Models: cards, files, back ends, the packaged zoo, and registries of versions."""
 
 from sightflow.models.card import Card, ModelInput, read_card, write_card
 from sightflow.models.files import ModelFile, find_model, zoo, zoo_names
+from sightflow.models.registry import Registry
+from sightflow.models.versions import DataRange, Facts, Pointer, Version
 
 __all__ = [
     "Card",
+    "DataRange",
+    "Facts",
     "ModelFile",
     "ModelInput",
+    "Pointer",
+    "Registry",
+    "Version",
     "find_model",
     "read_card",
     "write_card",

@@ -11,7 +11,7 @@ import msgspec
 from sightflow.errors import CardError
 from sightflow.ops.preprocess import Preprocess
 
-__all__ = ["Card", "ModelInput", "read_card", "write_card"]
+__all__ = ["Card", "ModelInput", "encode_card", "read_card", "write_card"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,16 @@ def read_card(path: Path) -> Card:
 
 
 def write_card(card: Card, path: Path) -> None:
-    """Write a card as YAML, with labels and scenes in it, so that it needs no file but its model's.
+    """Write a card as YAML; see `encode_card`."""
+    path.write_bytes(encode_card(card))
+
+
+def encode_card(card: Card) -> bytes:
+    """Return a card as YAML, with labels and scenes in it: it needs no file but its model's.
 
     Fields that have their default are left out.
     """
-    path.write_bytes(msgspec.yaml.encode(msgspec.to_builtins(_chosen(card))))
+    return msgspec.yaml.encode(msgspec.to_builtins(_chosen(card)))
 
 
 def _chosen(value: Any) -> Any:

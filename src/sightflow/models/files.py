@@ -23,6 +23,8 @@ class ModelFile:
 
     path: str
     card: Card
+    address: str | None = None
+    """Of a model from a registry: `REGISTRY/NAME@VERSION`."""
 
     @property
     def version(self) -> str:
@@ -32,6 +34,8 @@ class ModelFile:
     @property
     def reference(self) -> str:
         """What `find_model` finds this model by."""
+        if self.address is not None:
+            return self.address
         path = Path(self.path)
         return path.parent.name if path.parent.parent == _ZOO else self.path
 
@@ -89,12 +93,15 @@ def zoo(name: str) -> ModelFile:
 
 
 def find_model(reference: str | ModelFile) -> ModelFile:
-    """Return the model that a name in the zoo, or the path of a model file, refers to.
+    """Return the model that a name in the zoo, a path, or a place in a registry refers to.
 
-    Beside a model file `NAME.onnx` lies its card, `NAME.yaml`.
+    Beside a model file `NAME.onnx` lies its card, `NAME.yaml`. `REGISTRY/NAME@VERSION` is a
+    published version; `REGISTRY/NAME` is the one that serves, or, before any was promoted, the
+    newest. What is found is of a fixed version, whatever is promoted later.
 
     Raises:
         CardError: there is no such model, or it has no card.
+        ModelError: a published model is not what was published, or cannot be reached.
     """
     if isinstance(reference, ModelFile):
         return reference
@@ -102,10 +109,7 @@ def find_model(reference: str | ModelFile) -> ModelFile:
         return zoo(reference)
     path = Path(reference)
     if not path.is_file():
-        raise CardError(
-            f"model {reference!r}: neither a file nor a model that ships with Sightflow "
-            f"({', '.join(zoo_names())})"
-        )
+        return _find_published(reference)
     card = path.with_suffix(".yaml")
     if not card.is_file():
         raise CardError(
@@ -113,3 +117,15 @@ def find_model(reference: str | ModelFile) -> ModelFile:
             "head; docs/reference/cards.md shows one"
         )
     return ModelFile(str(path), read_card(card))
+
+
+def _find_published(reference: str) -> ModelFile:
+    from sightflow.models.registry import is_published, parse_address  # it needs this file
+
+    if not is_published(reference):
+        raise CardError(
+            f"model {reference!r}: neither a file nor a model that ships with Sightflow "
+            f"({', '.join(zoo_names())}) nor a published one, REGISTRY/NAME or "
+            "REGISTRY/NAME@VERSION"
+        )
+    return parse_address(reference).find()
