@@ -56,7 +56,9 @@ def run(
     with ExitStack() as resources:
         for sink in sinks:
             resources.callback(sink.discard)
-        context = Context("chain", settings.inference(n_workers=1), resources=resources)
+        run_id = f"{round(started * 1000)}-inline"
+        inference = settings.inference(n_workers=1)
+        context = Context("chain", inference, resources=resources, run_id=run_id)
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
         context, n_images, work = _work(

@@ -105,6 +105,8 @@ class Context:
     metrics: Metrics = field(default_factory=NoMetrics)
     resources: ExitStack = field(default_factory=ExitStack)
     """Closed when the worker stops."""
+    run_id: str = "run"
+    """The same after each restart of a run, and another one for each run."""
     recall: Recall | None = None
     """For steps that learn; None where the source gives its images only once."""
 

@@ -13,6 +13,7 @@ from sightflow.cli.evaluate import evaluate
 from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
 from sightflow.cli.track import track
+from sightflow.cli.train import train
 from sightflow.errors import JobError, LedgerError, SightflowError
 
 __all__ = ["cli", "main"]
@@ -52,5 +53,15 @@ def cli() -> None:
     """
 
 
-for command in (classify, detect, track, preprocess, run_file, models, evaluate, doctor):
+for command in (
+    classify,
+    detect,
+    track,
+    train,
+    preprocess,
+    run_file,
+    models,
+    evaluate,
+    doctor,
+):
     cli.add_command(command)

@@ -1,14 +1,12 @@
 """The command that trains a network on labelled images."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sightflow.cli.running import execute
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["train"]
 
@@ -27,10 +25,10 @@ __all__ = ["train"]
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for events.jsonl and report.html [CONFIG-training].",
+    help="Folder for what is told of the training [CONFIG-training].",
 )
-@click.option("--runner", type=click.Choice(["flink", "inline"]), help="[that of CONFIG]")
-@click.option("--workers", type=click.IntRange(1), help="Parallel workers [that of CONFIG].")
+@click.option("--runner", type=click.Choice(["flink", "inline"]), help="[as in CONFIG]")
+@click.option("--workers", type=click.IntRange(1), help="Parallel workers [as in CONFIG].")
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False),
@@ -47,13 +45,22 @@ def train(config: Path, **options: Any) -> None:
     from sightflow.sinks import JsonEvents
 
     pipeline, settings = read_pipeline(config, _values(options))
-    pipeline = with_labels(pipeline)
+    if not pipeline.learning:
+        raise click.UsageError(f"{config}: has no step that learns, such as Train")
     out = options["out"] or Path(f"{config.stem}-training")
-    events = out / "events.jsonl"
-    pipeline = pipeline.write("training", JsonEvents(str(events), overwrite=options["overwrite"]))
     out.mkdir(parents=True, exist_ok=True)
+    events = JsonEvents(str(out / "events.jsonl"), overwrite=options["overwrite"])
     chosen = {name: options[name] for name in ("runner", "workers", "state_dir")}
-    from dataclasses import replace
-
     settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
-    execute(pipeline, settings, quiet=options["quiet"])
+    execute(pipeline.write("training", events), settings, quiet=options["quiet"])
+
+
+def _values(options: dict[str, Any]) -> dict[str, str]:
+    """Return what the blanks of the file stand for."""
+    values = {name: options[name] for name in ("data", "registry") if options[name]}
+    for pair in options["more"]:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise click.UsageError(f"--set {pair!r} must be NAME=VALUE")
+        values[name] = value
+    return values

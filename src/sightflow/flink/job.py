@@ -39,6 +39,8 @@ class Job:
     inference: Inference
     workers: int
     directory: Path
+    run_id: str = ""
+    """The same for all attempts of a run."""
     tells_events: bool = False
     """Whether the client wants to hear of events as they are delivered."""
 
@@ -93,7 +95,7 @@ class Job:
         if self.pipeline.has_state:
             by_stream = results.key_by(stream_of, Types.STRING())
             manifest = None if n_chunks is None else self.manifest
-            results = _remember(by_stream, Remember(*description, manifest))
+            results = _remember(by_stream, Remember(*description, manifest, self.run_id))
         told = self.told if self.tells_events else None
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress, told)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())

@@ -41,12 +41,14 @@ class Remember(KeyedProcessFunction):
         settings: RunSettings,
         inference: Inference,
         manifest: Manifest | None,
+        run_id: str,
     ) -> None:
-        """Take the description, and where the claims are; work begins in `open`."""
+        """Take the description, where the claims are, and which run it is."""
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
         self._manifest = manifest
+        self._run_id = run_id
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
@@ -58,7 +60,11 @@ class Remember(KeyedProcessFunction):
         self._resources = ExitStack()
         self._memories: dict[str, Any] = {}
         context = Context(
-            "stateful", self._inference, FlinkMetrics(runtime_context), self._resources
+            "stateful",
+            self._inference,
+            FlinkMetrics(runtime_context),
+            self._resources,
+            self._run_id,
         )
         with reporting():
             if self._manifest is not None and self._pipeline.learning:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def run(
             for model in pipeline.models:
                 model.load(inference)  # raises where the device is not there
         tells = on_event is not None
-        job = Job(pipeline, settings, inference, workers, directory.path, tells)
+        job = Job(pipeline, settings, inference, workers, directory.path, tells_events=tells)
         if not directory.can_go_on:
             directory.note(*job.list_work(), started)
             sinks = [sink for _, sink in pipeline.result_sinks]
@@ -82,6 +83,7 @@ def run(
         if n_chunks != 0 and not place.is_complete(n_chunks):
             java.result()
             with _java_errors():
+                job = replace(job, run_id=directory.run_id)
                 place = _execute(job, directory, on_progress, on_event, stop)
         return finish(
             pipeline,

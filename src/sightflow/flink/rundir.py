@@ -75,6 +75,12 @@ class RunDirectory:
         return note.n_chunks, note.n_images
 
     @property
+    def run_id(self) -> str:
+        """The same for all attempts of a run."""
+        note = self._read()
+        return f"{round(note.started * 1000)}-{note.pipeline[:8]}"
+
+    @property
     def started(self) -> float:
         """When the first attempt began, in seconds since 1970."""
         return self._read().started

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import CardError, JobError, PipelineError
-from sightflow.learn.network import Exported, Tensors
+from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelFile, zoo
 from sightflow.models.graft import OUTPUT, with_head
@@ -82,8 +82,7 @@ class TrainableHead:
 
     def predict(self, inputs: npt.NDArray[np.float32]) -> Floats:
         """Return float32 [B, classes], the probability of each class, for features [B, D]."""
-        weights = self.weights()
-        return _softmax(self._forward(self._standardised(inputs), weights)[-1])
+        return _softmax(self._forward(self._standardised(inputs), self._predicting())[-1])
 
     def learn(
         self, inputs: npt.NDArray[np.float32], class_ids: npt.NDArray[np.int64], step: int
@@ -106,9 +105,22 @@ class TrainableHead:
         self._descend(gradients, step)
         return loss
 
-    def weights(self) -> dict[str, Floats]:
-        """Return the weights that predict."""
-        return self._average if self._optimiser.averaging else self._weights
+    def weights(self) -> Tensors:
+        """Return the weights that predict, for features as they are."""
+        mean, deviation = self._scale()
+        weights = dict(self._predicting())
+        first = (weights["layer0.weight"] / deviation[:, None]).astype(np.float32)
+        weights["layer0.bias"] = weights["layer0.bias"] - mean.astype(np.float32) @ first
+        weights["layer0.weight"] = first
+        return weights
+
+    def predictor(self, weights: Tensors) -> Predict | None:
+        """Return what predicts with other weights; None where they are of another head."""
+        here = {name: value.shape for name, value in self._weights.items()}
+        if {name: value.shape for name, value in weights.items()} != here:
+            return None
+        frozen = {name: np.array(value) for name, value in weights.items()}
+        return lambda inputs: _softmax(self._forward(inputs, frozen)[-1])
 
     def tensors(self) -> Tensors:
         """Return weights, averages, the optimiser's memory, and what is known of the features."""
@@ -133,14 +145,15 @@ class TrainableHead:
 
     def export(self) -> Exported:
         """Return the model with this head in place of its own, from pictures to probabilities."""
-        mean, deviation = self._scale()
-        weights = dict(self.weights())
-        first = (weights["layer0.weight"] / deviation[:, None]).astype(np.float32)
-        shift = weights["layer0.bias"] - mean.astype(np.float32) @ first
-        layers = [(first, shift.astype(np.float32))]
-        for i in range(1, self._n_layers):
-            layers.append((weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]))
+        weights = self.weights()
+        layers = [
+            (weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]) for i in range(self._n_layers)
+        ]
         return Exported(with_head(self._head.model, layers), self._head.model.card.input, OUTPUT)
+
+    def _predicting(self) -> dict[str, Floats]:
+        """Return the weights that predict, for standardised features."""
+        return self._average if self._optimiser.averaging else self._weights
 
     def _forward(self, features: Floats, weights: dict[str, Floats]) -> list[Floats]:
         """Return the input of each layer, and the output of the last."""

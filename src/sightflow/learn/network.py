@@ -1,6 +1,6 @@
 """The shapes of what is trained: a description of a network, and the network that it opens."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -11,9 +11,12 @@ from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelInput
 from sightflow.protocols import Operator
 
-__all__ = ["Exported", "Network", "Tensors", "Trainable"]
+__all__ = ["Exported", "Network", "Predict", "Tensors", "Trainable"]
 
 Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+Predict: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
+"""Returns float32 [B, classes], the probability of each class, for inputs [B, ...]."""
 
 
 class Trainable(Protocol):
@@ -33,6 +36,9 @@ class Trainable(Protocol):
 
     def weights(self) -> Tensors:
         """Return the weights that predict: their average, where one is kept."""
+
+    def predictor(self, weights: Tensors) -> Predict | None:
+        """Return what predicts with other weights; None where they are of another network."""
 
     def tensors(self) -> Tensors:
         """Return all that `restore` needs: weights, averages, the optimiser's memory."""

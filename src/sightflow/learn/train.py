@@ -7,6 +7,7 @@ from sightflow.errors import PipelineError
 from sightflow.learn.head import Head
 from sightflow.learn.network import Network
 from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
 from sightflow.learn.training import Training
 from sightflow.ops.augment import Augment
@@ -36,6 +37,8 @@ class Train:
     """What is learned again; None: each image is learned from once."""
     augment: Augment | None = None
     """How images are changed before they are learned from."""
+    publish: Publish | None = None
+    """Where versions are published; None: nowhere."""
     top_k: int = 5
     """How many classes a result holds."""
     seed: int = 0
@@ -67,6 +70,8 @@ class Train:
                 f"Train: `augment` changes pixels; {type(self.network).__name__} learns from "
                 f"{self.network.takes}"
             )
+        if self.publish is not None:
+            self.publish.check()
         self.network.check()
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Training:

@@ -1,6 +1,6 @@
 """A training under way: what `Train` does with the images, and what it remembers of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,13 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from sightflow.errors import JobError
+from sightflow.learn.contest import Result
 from sightflow.learn.network import Trainable
+from sightflow.learn.publish import Publisher
 from sightflow.learn.samples import ReplayMemory, Sample
+from sightflow.models import DataRange, Facts
 from sightflow.protocols import Context, Outcome, Place
-from sightflow.records import Classification, Event, ImageRecord, ModelUse, Origin, Rejected
+from sightflow.records import Classification, Event, ImageRecord, ModelUse, Rejected
 from sightflow.records.arrays import PackedArray
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Training"]
 
 _MAX_PREDICT = 256
+_NEVER = 1 << 62
 _DRAW_REPLAY, _DRAW_AUGMENT = 1, 2
 """Each use of randomness in a step has a stream of its own."""
 
@@ -53,6 +57,11 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     full: list[int]
     last: tuple[str, int, int]
     """Source, sequence and time of the last image."""
+    times_ms: tuple[int, int]
+    """Of the first and the last sample, in event time."""
+    serving: int | None
+    """Number of the version that serves."""
+    contest: tuple[list[Result], list[Result], bool]
 
 
 _VERSION = 1
@@ -85,6 +94,10 @@ class Training:
         self._waiting: list[Sample] = []
         self._memory = None if how.replay is None else ReplayMemory(how.replay.size, how.seed)
         self._moment = _Moment()
+        self._times_ms = (_NEVER, -_NEVER)
+        self._publisher: Publisher | None = None
+        if how.publish is not None:
+            self._publisher = Publisher(how.publish, context.run_id)
         if snapshot is not None:
             self._restore(_DECODER.decode(snapshot))
 
@@ -100,13 +113,21 @@ class Training:
             else:
                 outcomes[row] = self._unknown(record)
         known = [records[row] for row in rows]
-        for row, found in zip(rows, self._classified(known), strict=True):
+        classified = list(self._classified(known))
+        for row, found in zip(rows, classified, strict=True):
             outcomes[row] = found
+        if self._publisher is not None:
+            for held_out in (False, True):
+                self._compare(self._publisher, classified, held_out=held_out)
         events = list[tuple[int, Event]]()
         for row, record in zip(rows, known, strict=True):
-            self._moment = _moment(record.origin)
-            if record.origin.label is not None and not record.origin.held_out:
-                class_id = self._class_ids[record.origin.label]
+            origin = record.origin
+            self._moment = _Moment(origin.source_id, origin.sequence, origin.event_time_ms)
+            if origin.label is not None and not origin.held_out:
+                first_ms, last_ms = self._times_ms
+                time_ms = origin.event_time_ms
+                self._times_ms = min(first_ms, time_ms), max(last_ms, time_ms)
+                class_id = self._class_ids[origin.label]
                 self._waiting.append(Sample(places[row], class_id, self._input(record)))
                 if len(self._waiting) == self._how.batch_size:
                     events.extend((row, event) for event in self._learn())
@@ -115,7 +136,10 @@ class Training:
     def end(self) -> list[Event]:
         """Learn from the last images, which are fewer than a batch, and tell how it went."""
         events = list(self._learn()) if len(self._waiting) > 1 else []
-        return events or [self._trained()]
+        if self._step % self._how.report_every:
+            events.append(self._trained())
+        events.extend(self._published(at_the_end=True))
+        return events
 
     def snapshot(self) -> bytes:
         """Return all that is needed to go on."""
@@ -136,6 +160,9 @@ class Training:
                 n_seen,
                 full,
                 (moment.source_id, moment.sequence, moment.time_ms),
+                self._times_ms,
+                None if self._publisher is None else self._publisher.serving,
+                ([], [], False) if self._publisher is None else self._publisher.contest.state(),
             )
         )
 
@@ -147,7 +174,10 @@ class Training:
                 f"{list(self._how.labels)}; start the run anew"
             )
         self._step, self._n_samples, self._loss = kept.step, kept.n_samples, kept.loss
-        self._moment = _Moment(*kept.last)
+        self._moment, self._times_ms = _Moment(*kept.last), kept.times_ms
+        if self._publisher is not None:
+            self._publisher.serving = kept.serving
+            self._publisher.contest.restore(*kept.contest)
         if kept.shape is not None:
             self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
         samples = self._samples([*kept.waiting, *kept.remembered])
@@ -197,6 +227,8 @@ class Training:
         how = self._how
         self._shape = shape
         self._network = how.network.open(len(how.labels), shape, how.optimiser, how.seed)
+        if self._publisher is not None:
+            self._publisher.open(self._network)
         return self._network
 
     def _learn(self) -> Iterator[Event]:
@@ -204,8 +236,7 @@ class Training:
         batch, self._waiting = self._waiting, []
         self._n_samples += len(batch)
         self._loss = self._descend(batch)
-        if self._step % self._how.report_every == 0:
-            yield self._trained()
+        yield from self._after_step()
         if self._memory is None or self._how.replay is None:
             return
         for sample in batch:
@@ -213,8 +244,45 @@ class Training:
         for _ in range(self._how.replay.batches):
             drawn = self._memory.draw(self._how.batch_size, self._rng(_DRAW_REPLAY))
             self._descend(drawn)
-            if self._step % self._how.report_every == 0:
-                yield self._trained()
+            yield from self._after_step()
+
+    def _after_step(self) -> Iterator[Event]:
+        """Tell how it goes, and publish, where it is time."""
+        if self._step % self._how.report_every == 0:
+            yield self._trained()
+        yield from self._published(at_the_end=False)
+
+    def _compare(
+        self, publisher: Publisher, records: Sequence[ImageRecord], *, held_out: bool
+    ) -> None:
+        """Hold the network against the one that serves, on the labelled images among these."""
+        inputs, truths, said = list[npt.NDArray[Any]](), list[int](), list[int]()
+        for record in records:
+            label, found = record.origin.label, record.classification
+            if record.origin.held_out == held_out and label is not None and found is not None:
+                inputs.append(self._input(record))
+                truths.append(self._class_ids[label])
+                said.append(int(found.class_ids[0]))
+        if inputs:
+            right, ours = np.array(truths, np.int64), np.array(said, np.int64)
+            publisher.compare(self._stacked(inputs), right, ours, held_out=held_out)
+
+    def _published(self, *, at_the_end: bool) -> Iterator[Event]:
+        """Publish the network as it is now, where it is time."""
+        publisher, network = self._publisher, self._network
+        if publisher is None or network is None or publisher.is_due(self._step) == at_the_end:
+            return
+        data = DataRange(*self._times_ms, self._n_samples)
+        facts = Facts("", self._step, self._n_samples, data, {"loss": self._loss})
+        found = publisher.publish(network, self._how.labels, facts)
+        figures = {
+            "step": self._step,
+            "version": found.number,
+            "serves": float(found.promoted),
+            **found.verdict.figures(),
+        }
+        event = self._event("published", figures)
+        yield replace(event, uri=found.address, reason=found.reason)
 
     def _descend(self, samples: Sequence[Sample]) -> float:
         """Make one step of gradient descent; return the loss before it."""
@@ -231,15 +299,18 @@ class Training:
         return np.random.default_rng([self._how.seed, self._step, purpose])
 
     def _trained(self) -> Event:
-        moment = self._moment
         figures = {
             "step": self._step,
             "n_samples": self._n_samples,
             "loss": self._loss,
             "rate": self._how.optimiser.rate_at(max(0, self._step - 1)),
         }
+        return self._event("trained", figures)
+
+    def _event(self, kind: str, figures: Mapping[str, float]) -> Event:
+        moment = self._moment
         where = moment.source_id, moment.sequence, moment.time_ms
-        return Event("trained", self._context.step, *where, figures=figures)
+        return Event(kind, self._context.step, *where, figures=figures)
 
     def _kept(self, sample: Sample) -> _Kept:
         array = None if self._context.recall else PackedArray.of(sample.array)
@@ -283,7 +354,3 @@ def _packed(network: Trainable) -> bytes:
     tensors = {name: np.ascontiguousarray(value) for name, value in network.tensors().items()}
     packed: bytes = safetensors.numpy.save(tensors)
     return packed
-
-
-def _moment(origin: Origin) -> _Moment:
-    return _Moment(origin.source_id, origin.sequence, origin.event_time_ms)

@@ -98,6 +98,7 @@ EVENT_SCHEMA = pa.schema(
         pa.field("uri", pa.string()),
         pa.field("predicted", pa.string()),
         pa.field("figures", pa.map_(pa.string(), pa.float64())),
+        pa.field("reason", pa.string()),
     ]
 )
 """One row per event; its fields are those of `records.Event`."""

@@ -47,10 +47,19 @@ class Tracks:
         return len(self.labels)
 
 
-EVENT_KINDS = ("appeared", "left", "crossed", "entered", "exited", "counted", "trained")
+EVENT_KINDS = (
+    "appeared",
+    "left",
+    "crossed",
+    "entered",
+    "exited",
+    "counted",
+    "trained",
+    "published",
+)
 """What happens: an object is followed from now on; it is lost for good; it crosses a line; it
-enters and exits a zone; a window of time ends, with what was counted in it; a network has learned.
-"""
+enters and exits a zone; a window of time ends, with what was counted in it; a network has learned;
+a version of it was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +99,5 @@ class Event:
     """What a network said where `label` is right."""
     figures: Mapping[str, float] | None = None
     """Numbers by name, such as `loss` and `accuracy`."""
+    reason: str | None = None
+    """Why it happened, in words."""

@@ -1,0 +1,156 @@
+"""Versions of a network in training go to a registry; the best one serves."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from sightflow.errors import PipelineError
+from sightflow.learn.contest import Contest, Verdict
+from sightflow.learn.network import Exported, Predict, Trainable
+from sightflow.models import Card, Facts, Registry, Version
+
+__all__ = ["Publication", "Publish", "Publisher"]
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Where versions are published, how often, and when one begins to serve."""
+
+    registry: str
+    """A folder, or a URL of fsspec."""
+    name: str
+    """Of the model."""
+    every_steps: int | None = None
+    """Steps between versions; None: one version, at the end."""
+    promote: Literal["better", "always", "never"] = "better"
+    """`better`: a version serves if it was right more often than the one that serves, on the same
+    images."""
+    margin: float = 0.0
+    """So much more, as a part of 1."""
+    window: int = 1_000
+    """The last so many images count: those of the last test, or where none are held out, those
+    learned from, each before it was."""
+
+    def check(self) -> None:
+        """Refuse counts and parts that cannot be."""
+        for name in ("every_steps", "window"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise PipelineError(f"Publish: `{name}` is a count, from 1; got {value}")
+        if not -1 <= self.margin <= 1:
+            raise PipelineError(f"Publish: `margin` is in [-1, 1]; got {self.margin}")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version that was published."""
+
+    address: str
+    """REGISTRY/NAME@VERSION."""
+    number: int
+    verdict: Verdict
+    reason: str
+    """Why it serves, or does not."""
+    promoted: bool
+
+
+class Publisher:
+    """Publishes the versions of one training; what it knows of the serving one is in its state."""
+
+    def __init__(self, how: Publish, run_id: str) -> None:
+        """Begin with what the registry says."""
+        self._how = how
+        self._run_id = run_id
+        self._registry = Registry(how.registry)
+        pointer = self._registry.serving(how.name)
+        self.serving = None if pointer is None else pointer.number
+        """Number of the version that serves; None before the first promotion."""
+        self.contest = Contest(how.window)
+        self._predict: Predict | None = None
+
+    def is_due(self, step: int) -> bool:
+        """Return whether a version is to be published after so many steps."""
+        return self._how.every_steps is not None and step % self._how.every_steps == 0
+
+    def open(self, network: Trainable) -> None:
+        """Make the version that serves ready for comparison, where it is of such a network."""
+        if self.serving is not None:
+            weights = self._registry.weights(self._how.name, self.serving)
+            self._predict = network.predictor(safetensors.numpy.load(weights))
+
+    def compare(
+        self,
+        inputs: npt.NDArray[Any],
+        truths: npt.NDArray[np.int64],
+        said: npt.NDArray[np.int64],
+        *,
+        held_out: bool,
+    ) -> None:
+        """Note how both networks did.
+
+        Args:
+            inputs: [B, ...] of labelled images.
+            truths: int64 [B], the right classes.
+            said: int64 [B], what the network in training said.
+            held_out: whether they are of a test.
+        """
+        ours = (said == truths).tolist()
+        theirs: list[bool] | list[None] = [None] * len(ours)
+        if self._predict is not None:
+            theirs = (self._predict(inputs).argmax(axis=1) == truths).tolist()
+        self.contest.add(list(zip(ours, theirs, strict=True)), held_out=held_out)
+
+    def publish(self, network: Trainable, labels: tuple[str, ...], facts: Facts) -> Publication:
+        """Publish a network; let it serve if it is to."""
+        exported, verdict = network.export(), self.contest.verdict()
+        metrics = {n: v for n, v in verdict.figures().items() if n != "n_images"}
+        weights = {name: np.ascontiguousarray(w) for name, w in network.weights().items()}
+        version = self._registry.publish(
+            self._how.name,
+            onnx=exported.onnx,
+            weights=safetensors.numpy.save(weights),
+            card=self._card(exported, labels, facts),
+            facts=replace(facts, run_id=self._run_id, metrics={**facts.metrics, **metrics}),
+        )
+        promoted, reason = self._decide(verdict)
+        if promoted:
+            self._predict = network.predictor(network.weights())
+            self._promote(version, reason)
+        address = f"{self._how.registry.rstrip('/')}/{self._how.name}@{version.number}"
+        return Publication(address, version.number, verdict, reason, promoted=promoted)
+
+    def _card(self, exported: Exported, labels: tuple[str, ...], facts: Facts) -> Card:
+        return Card(
+            name=self._how.name,
+            task="classify",
+            input=exported.input,
+            head={"kind": "Probabilities", "output": exported.output},
+            labels=labels,
+            origin=f"trained on the stream, step {facts.step}, {facts.n_samples} samples",
+        )
+
+    def _decide(self, verdict: Verdict) -> tuple[bool, str]:
+        """Return whether a version is to serve, and why."""
+        if self._how.promote != "better":
+            return self._how.promote == "always", f"promote is {self._how.promote!r}"
+        if self.serving is None:
+            return True, "the first to serve"
+        ours, theirs = verdict.accuracy, verdict.serving_accuracy
+        if ours is None or theirs is None:
+            return False, f"version {self.serving} serves and cannot be compared"
+        said = f"{ours:.4f} against {theirs:.4f} of version {self.serving}, on {verdict.n_images}"
+        return ours > theirs + self._how.margin, said
+
+    def _promote(self, version: Version, reason: str) -> None:
+        """Let a version serve, unless this training has come further before it was restarted."""
+        self.serving = version.number
+        self.contest.forget_serving()
+        pointer = self._registry.serving(self._how.name)
+        if pointer is not None:
+            facts = self._registry.version(self._how.name, pointer.number).facts
+            if facts.run_id == self._run_id and facts.step >= version.facts.step:
+                return
+        self._registry.promote(self._how.name, version.number, reason=reason)
