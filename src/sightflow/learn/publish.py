@@ -65,11 +65,18 @@ class Publisher:
         self._how = how
         self._run_id = run_id
         self._registry = Registry(how.registry)
-        pointer = self._registry.serving(how.name)
-        self.serving = None if pointer is None else pointer.number
+        self.serving = self._served_before()
         """Number of the version that serves; None before the first promotion."""
         self.contest = Contest(how.window)
         self._predict: Predict | None = None
+
+    def _served_before(self) -> int | None:
+        """Return which version served before this run, which may have been restarted."""
+        for pointer in reversed(self._registry.history(self._how.name)):
+            version = self._registry.version(self._how.name, pointer.number)
+            if version.facts.run_id != self._run_id:
+                return pointer.number
+        return None
 
     def is_due(self, step: int) -> bool:
         """Return whether a version is to be published after so many steps."""

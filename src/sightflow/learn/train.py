@@ -65,6 +65,9 @@ class Train:
             raise PipelineError(
                 f"Train: `labels` are two or more different words; got {list(self.labels)}"
             )
+        for label in self.labels:
+            if not label.isprintable():  # a name of a folder that is no UTF-8
+                raise PipelineError(f"Train: `labels` are printable; got {label!r}")
         if self.augment is not None and self.network.takes != "prepared":
             raise PipelineError(
                 f"Train: `augment` changes pixels; {type(self.network).__name__} learns from "

@@ -55,8 +55,8 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     remembered: list[_Kept]
     n_seen: dict[int, int]
     full: list[int]
-    last: tuple[str, int, int]
-    """Source, sequence and time of the last image."""
+    last: tuple[bytes, int, int]
+    """Source, sequence and time of the last image; not every name of a source is UTF-8."""
     times_ms: tuple[int, int]
     """Of the first and the last sample, in event time."""
     serving: int | None
@@ -159,7 +159,11 @@ class Training:
                 [self._kept(sample) for sample in memory.samples],
                 n_seen,
                 full,
-                (moment.source_id, moment.sequence, moment.time_ms),
+                (
+                    moment.source_id.encode("utf-8", "surrogateescape"),
+                    moment.sequence,
+                    moment.time_ms,
+                ),
                 self._times_ms,
                 None if self._publisher is None else self._publisher.serving,
                 ([], [], False) if self._publisher is None else self._publisher.contest.state(),
@@ -174,7 +178,9 @@ class Training:
                 f"{list(self._how.labels)}; start the run anew"
             )
         self._step, self._n_samples, self._loss = kept.step, kept.n_samples, kept.loss
-        self._moment, self._times_ms = _Moment(*kept.last), kept.times_ms
+        source_id, sequence, time_ms = kept.last
+        self._moment = _Moment(source_id.decode("utf-8", "surrogateescape"), sequence, time_ms)
+        self._times_ms = kept.times_ms
         if self._publisher is not None:
             self._publisher.serving = kept.serving
             self._publisher.contest.restore(*kept.contest)

@@ -210,8 +210,8 @@ def event_row(event: Event) -> dict[str, Any]:
     """Return the event as one row of `EVENT_SCHEMA`, without the fields that it lacks."""
     values = ((name, getattr(event, name)) for name in EVENT_SCHEMA.names)
     row = {name: value for name, value in values if value is not None}
-    row["source_id"] = _text(event.source_id)
-    return row
+    texts = ("source_id", "label", "predicted", "uri", "reason")
+    return row | {name: _text(row[name]) for name in texts if name in row}
 
 
 def to_json(row: Row) -> bytes:

@@ -36,8 +36,8 @@ def test_the_first_step_of_descent_is_that_of_the_formula() -> None:
     loss = head.learn(features, np.array([0, 1]), 0)
     assert loss == pytest.approx(np.log(2), abs=1e-6)
     # d loss / d weight = mean over rows of feature x (probability - truth); the rate is 0.1
-    assert head.weights()["layer0.weight"][0] == pytest.approx([0.05, -0.05])
-    assert head.weights()["layer0.bias"] == pytest.approx([0, 0])
+    assert head.tensors()["layer0.weight"][0] == pytest.approx([0.05, -0.05])
+    assert head.tensors()["layer0.bias"] == pytest.approx([0, 0])
 
 
 def test_gradients_of_a_hidden_layer_are_those_of_differences() -> None:
@@ -57,11 +57,11 @@ def test_gradients_of_a_hidden_layer_are_those_of_differences() -> None:
     before = prepared()
     moved = prepared()
     moved.learn(features, class_ids, 1)
-    gradient = before.weights()["layer0.weight"] - moved.weights()["layer0.weight"]
+    gradient = before.tensors()["layer0.weight"] - moved.tensors()["layer0.weight"]
     for row, column in [(0, 0), (1, 2), (2, 3)]:
         up, down = prepared(), prepared()
-        up.weights()["layer0.weight"][row, column] += step
-        down.weights()["layer0.weight"][row, column] -= step
+        up.tensors()["layer0.weight"][row, column] += step
+        down.tensors()["layer0.weight"][row, column] -= step
         slope = (loss_of(up) - loss_of(down)) / (2 * step)
         assert gradient[row, column] == pytest.approx(slope, abs=2e-3)
 
@@ -106,6 +106,20 @@ def test_it_goes_on_from_its_tensors_to_the_last_bit(rule: str) -> None:
 def test_tensors_of_another_head_are_refused() -> None:
     with pytest.raises(JobError, match=r"the checkpoint has a head with .*; this one has"):
         a_head(hidden=5).restore(a_head().tensors())
+
+
+@pytest.mark.parametrize("hidden", [None, 6])
+def test_its_weights_predict_the_same_elsewhere(hidden: int | None) -> None:
+    head = a_head(hidden=hidden)
+    for step in range(5):
+        head.learn(*two_clouds(8, seed=step), step)
+    weights = dict(head.weights())
+    predict = a_head(hidden=hidden).predictor(weights)
+    features, _ = two_clouds(20, seed=9)
+    assert predict(features) == pytest.approx(head.predict(features), abs=1e-5)
+    head.learn(*two_clouds(8, seed=7), 5)
+    assert not np.array_equal(head.weights()["layer0.bias"], weights["layer0.bias"])
+    assert a_head(hidden=3).predictor(weights) is None, "another head"
 
 
 @pytest.mark.parametrize("hidden", [None, 6])

@@ -169,6 +169,7 @@ def test_inputs_of_two_shapes_are_refused() -> None:
     [
         ({"labels": ("cat",)}, r"`labels` are two or more different words; got \['cat'\]"),
         ({"labels": ("a", "a")}, "`labels` are two or more different words"),
+        ({"labels": ("a", "\udcff")}, r"`labels` are printable; got '\\udcff'"),
         ({"batch_size": 0}, "`batch_size` is a whole number from 1; got 0"),
         ({"augment": Augment(flip=True)}, "`augment` changes pixels; Head learns from features"),
     ],

@@ -1,0 +1,155 @@
+"""Versions of a network go to a registry; one serves only if it is better on the same images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightflow.errors import PipelineError
+from sightflow.learn.contest import Contest, Verdict
+from sightflow.learn.head import Head
+from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.publish import Publish
+from sightflow.learn.train import Train
+from sightflow.models import Registry, find_model
+from sightflow.records import Event, ImageRecord
+from sightflow.testing import a_context, a_record, an_origin
+
+N_FEATURES = 1_280
+"""As many as the model that ships gives: a published head is the model with that head."""
+
+
+def image(i: int, *, held_out: bool = False, swapped: bool = False) -> ImageRecord:
+    """Return image i of cats and dogs; their features tell them apart."""
+    class_id = i % 2
+    features = np.random.default_rng(i).normal(class_id / 2, 1, N_FEATURES).astype(np.float32)
+    label = ("dog", "cat")[class_id] if swapped else ("cat", "dog")[class_id]
+    origin = an_origin(uri=f"{i}", sequence=i, event_time_ms=1_000 + i, label=label)
+    return a_record(origin=replace(origin, held_out=held_out), features=features)
+
+
+def trained(
+    how: Train, images: list[ImageRecord], run_id: str = "r1", snapshot: bytes | None = None
+) -> list[Event]:
+    training = how.open_learner(replace(a_context("train"), run_id=run_id), snapshot)
+    _, events = training.take(images, [(0, row) for row in range(len(images))])
+    found = [event for _, event in events] + list(training.end())
+    return [event for event in found if event.kind == "published"]
+
+
+def a_train(folder: Path, **options) -> Train:
+    publish = Publish(str(folder), "pets", **options)
+    return Train(("cat", "dog"), batch_size=4, optimiser=Optimiser(rate=0.01), publish=publish)
+
+
+def test_the_network_is_published_at_the_end_and_serves_as_the_first(tmp_path: Path) -> None:
+    (event,) = trained(a_train(tmp_path), [image(i) for i in range(10)])
+    assert event.uri == f"{tmp_path}/pets@1"
+    assert event.reason == "the first to serve"
+    assert event.figures == {
+        "step": 3,
+        "version": 1,
+        "serves": 1,
+        "n_images": 10,
+        "accuracy": 0.5,  # nothing was learned when these were classified
+    }
+    (version,) = Registry(str(tmp_path)).versions("pets")
+    facts = version.facts
+    assert (facts.run_id, facts.step, facts.n_samples) == ("r1", 3, 10)
+    assert (facts.data.first_event_time_ms, facts.data.last_event_time_ms) == (1_000, 1_009)
+    card = find_model(f"{tmp_path}/pets").card
+    assert (card.labels, card.version, card.task) == (("cat", "dog"), "1", "classify")
+
+
+def test_versions_are_published_every_so_many_steps(tmp_path: Path) -> None:
+    events = trained(a_train(tmp_path, every_steps=2), [image(i) for i in range(20)])
+    assert [event.figures["step"] for event in events] == [2, 4, 5]
+
+
+def test_a_step_is_published_once_though_the_training_was_restarted(tmp_path: Path) -> None:
+    how, images = a_train(tmp_path, every_steps=1), [image(i) for i in range(8)]
+    first = trained(how, images)
+    assert trained(how, images) == first
+    assert len(Registry(str(tmp_path)).versions("pets")) == 2
+
+
+def test_a_version_that_is_no_better_does_not_serve(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i) for i in range(100)])
+    images = [image(i, swapped=True) for i in range(8)]  # what is learned here is wrong
+    tests = [image(i, held_out=True) for i in range(200, 220)]
+    training = a_train(tmp_path).open_learner(replace(a_context("train"), run_id="r2"), None)
+    training.take(images, [(0, row) for row in range(8)])
+    training.take(tests, [(1, row) for row in range(20)])
+    (event,) = (e for e in training.end() if e.kind == "published")
+    assert event.figures["serves"] == 0
+    assert event.figures["serving_accuracy"] == 1
+    assert event.figures["accuracy"] < 0.5
+    assert "against 1.0000 of version 1, on 20" in event.reason
+    assert Registry(str(tmp_path)).serving("pets").number == 1
+
+
+def test_a_version_that_is_better_by_the_margin_serves(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i, swapped=True) for i in range(100)])
+    how = a_train(tmp_path, margin=0.5)
+    training = how.open_learner(replace(a_context("train"), run_id="r2"), None)
+    for number in range(20):
+        training.take([image(i) for i in range(8)], [(number, row) for row in range(8)])
+    tests = [image(i, held_out=True) for i in range(200, 220)]
+    training.take(tests, [(99, row) for row in range(20)])
+    (event,) = (e for e in training.end() if e.kind == "published")
+    assert (event.figures["accuracy"], event.figures["serving_accuracy"]) == (1, 0)
+    assert event.figures["serves"] == 1
+    assert Registry(str(tmp_path)).serving("pets").number == 2
+
+
+def test_a_version_of_another_kind_serves_on_until_somebody_decides(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i) for i in range(10)])
+    how = replace(a_train(tmp_path), network=Head(hidden=4))
+    (event,) = trained(how, [image(i) for i in range(10)], "r2")
+    assert event.figures["serves"] == 0
+    assert event.reason == "version 1 serves and cannot be compared"
+
+
+def test_a_restart_does_not_turn_the_pointer_back(tmp_path: Path) -> None:
+    how = a_train(tmp_path, every_steps=1, promote="always")
+    context = replace(a_context("train"), run_id="r1")
+    training = how.open_learner(context, None)
+    training.take([image(0)], [(0, 0)])
+    snapshot = training.snapshot()
+    training.take([image(i) for i in range(1, 16)], [(1, row) for row in range(15)])
+    assert Registry(str(tmp_path)).serving("pets").number == 4
+    again = how.open_learner(context, snapshot)
+    again.take([image(i) for i in range(1, 8)], [(1, row) for row in range(7)])
+    assert Registry(str(tmp_path)).serving("pets").number == 4
+
+
+def test_the_last_test_counts_and_not_the_ones_before() -> None:
+    contest = Contest(10)
+    contest.add([(False, True)] * 4, held_out=True)
+    contest.add([(True, True)], held_out=False)
+    contest.add([(True, False), (True, True)], held_out=True)
+    contest.add([(True, False)], held_out=True)
+    assert contest.verdict() == Verdict(3, 1.0, 1 / 3)
+
+
+def test_without_a_test_the_last_images_of_the_stream_count() -> None:
+    contest = Contest(3)
+    contest.add([(True, None)] * 5, held_out=False)
+    contest.add([(False, True)] * 2, held_out=False)
+    assert contest.verdict() == Verdict(2, 0.0, 1.0), "those that both have seen"
+    contest.forget_serving()
+    assert contest.verdict() == Verdict(3, 1 / 3, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every_steps": 0}, "`every_steps` is a count, from 1; got 0"),
+        ({"window": 0}, "`window` is a count, from 1; got 0"),
+        ({"margin": 2}, r"`margin` is in \[-1, 1\]; got 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(PipelineError, match=f"Publish: {message}"):
+        a_train(tmp_path, **options).check()
