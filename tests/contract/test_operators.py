@@ -7,6 +7,7 @@ import pytest
 
 from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
 from sightflow.ops.preprocess import Preprocess
@@ -20,7 +21,7 @@ from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 4, 3, 1
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 4, 3, 2
 
 EXAMPLES: dict[str, Operator] = {
     "Classify": Classify(top_k=2),
@@ -36,6 +37,7 @@ KEYED_EXAMPLES: dict[str, KeyedOperator] = {
 }
 
 LEARNING_EXAMPLES: dict[str, LearningOperator] = {
+    "Evaluate": Evaluate(("a", "b"), window=5, every=6, n_mistakes=3),
     "Train": Train(("a", "b"), batch_size=4, replay=Replay(batches=2, size=10), report_every=5),
 }
 

@@ -8,7 +8,10 @@ from sightflow.configuration import read_pipeline
 from sightflow.errors import PipelineError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
+from sightflow.learn.watch import Drift
+from sightflow.metrics.drift import Adwin, PageHinkley
 from sightflow.ops.augment import Augment
 from sightflow.ops.motion import Noise
 
@@ -35,9 +38,16 @@ def test_the_table_of_noise_is_that_of_the_motion():
     assert [row[:2] for row in table(PAGE, "Track", number=1)] == options(Noise)
 
 
-@pytest.mark.parametrize(("number", "part"), [(1, Optimiser), (2, Replay), (3, Augment)])
+@pytest.mark.parametrize(
+    ("number", "part"), [(1, Optimiser), (2, Replay), (3, Augment), (4, Publish)]
+)
 def test_the_tables_of_train_are_those_of_its_parts(number, part):
     assert [row[:2] for row in table(PAGE, "Train", number=number)] == options(part)
+
+
+@pytest.mark.parametrize(("number", "part"), [(1, Drift), (2, Adwin), (3, PageHinkley)])
+def test_the_tables_of_evaluate_are_those_of_its_parts(number, part):
+    assert [row[:2] for row in table(PAGE, "Evaluate", number=number)] == options(part)
 
 
 def test_the_table_of_run_is_the_run_settings():

@@ -26,8 +26,9 @@ class Evaluate:
       range of scores, and `mistaken` for each of the worst mistakes.
     """
 
-    labels: tuple[str, ...]
-    """The classes; images with another label are counted and not tested."""
+    labels: tuple[str, ...] = ()
+    """The classes; images with another label are counted and not tested. Empty: those that the
+    source lists."""
     window: int | None = 1_000
     """Images in the sliding window; None: `window_ms` alone bounds it, and 100 000."""
     window_ms: int | None = None

@@ -56,10 +56,19 @@ EVENT_KINDS = (
     "counted",
     "trained",
     "published",
+    "evaluated",
+    "tested",
+    "drifted",
+    "scored",
+    "confused",
+    "calibrated",
+    "mistaken",
 )
 """What happens: an object is followed from now on; it is lost for good; it crosses a line; it
 enters and exits a zone; a window of time ends, with what was counted in it; a network has learned;
-a version of it was published."""
+a version of it was published; it was held against the labels, on the stream and in a test; a
+watched value has changed; and at the end how it did for a class, a pair of classes, a range of
+scores, and an image."""
 
 
 @dataclass(frozen=True, slots=True)
