@@ -1,14 +1,18 @@
 """Pictures to learn from: dark and bright ones, in folders named after what they are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tests.networks import Thumbnails
 
 from sightflow import Directory, Pipeline
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
+from sightflow.models import Registry
 from sightflow.ops.augment import Augment
 from sightflow.protocols import Source
 from sightflow.sinks.events import JsonEvents
@@ -17,7 +21,7 @@ from sightflow.sources.labelled import Labelled
 from sightflow.sources.passes import Passes
 from sightflow.testing import encode_image
 
-__all__ = ["draw_lessons", "lessons", "taught"]
+__all__ = ["draw_lessons", "learned", "lessons", "taught"]
 
 
 def draw_lessons(folder: Path, n_images: int, *, n_broken: int = 0, seed: int = 0) -> Path:
@@ -62,8 +66,18 @@ def taught(source: Source, folder: Path, name: str = "out", *before) -> Pipeline
     pipeline = Pipeline(source)
     for i, step in enumerate(before):
         pipeline = pipeline.apply(f"before{i}", step)
+    publish = Publish(str(folder / "registry"), "light", every_steps=20)
     return (
-        pipeline.apply("train", TRAIN)
+        pipeline.apply("train", replace(TRAIN, publish=publish))
+        .apply("evaluate", Evaluate(TRAIN.labels, window=30, every=40))
         .write("results", JsonLines(str(folder / f"{name}.jsonl")))
         .write("events", JsonEvents(str(folder / f"{name}.events")))
     )
+
+
+def learned(folder: Path, name: str = "out") -> list[bytes]:
+    """Return all that came of it: results, events, and the sums of the published versions."""
+    versions = Registry(str(folder / "registry")).versions("light")
+    files = [(folder / f"{name}.{ending}").read_bytes() for ending in ("jsonl", "events")]
+    sums = [repr((v.number, v.sha256, v.facts.step, v.facts.metrics)).encode() for v in versions]
+    return [data.replace(str(folder / "registry").encode(), b"") for data in (*files, *sums)]

@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from sightflow.learn.head import Head, TrainableHead
+from sightflow.learn.network import Exported
 from sightflow.learn.optimiser import Optimiser
+from sightflow.models import ModelInput
 from sightflow.ops.preprocess import Preprocess
 from sightflow.tasks import Prepare
 
@@ -40,6 +42,15 @@ class _Trainable(TrainableHead):
 
     def learn(self, inputs, class_ids, step):
         return super().learn(_flat(inputs), class_ids, step)
+
+    def predictor(self, weights):
+        predict = super().predictor(weights)
+        return None if predict is None else lambda inputs: predict(_flat(inputs))
+
+    def export(self):
+        """Return something that only looks like a model; nothing recognises with it."""
+        data = b"".join(weight.tobytes() for weight in self.weights().values())
+        return Exported(data, ModelInput(Thumbnails().preparation.preprocess), "p")
 
 
 def _flat(inputs):

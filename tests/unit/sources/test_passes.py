@@ -67,6 +67,23 @@ def test_an_image_is_read_where_it_is(tmp_path: Path) -> None:
     assert found == [Path(claim.origin.uri).read_bytes() for claim in source.claims()]
 
 
+def test_a_part_of_each_class_can_be_held_out(tmp_path: Path) -> None:
+    folder(tmp_path / "cat", 10)
+    folder(tmp_path / "dog", 5)
+    both = Labelled(Directory(str(tmp_path)))
+    listed = list(Passes(both, hold_out=0.2, n_passes=2).claims())
+    held_out = [c.origin.name for c in listed if c.origin.held_out]
+    assert sorted(name.split("/")[1] for name in held_out) == ["cat", "cat", "dog"]
+    assert len(listed) == 2 * 12 + 3
+    learned = {c.origin.uri for c in listed if not c.origin.held_out}
+    assert not learned & {c.origin.uri for c in listed if c.origin.held_out}
+
+
+def test_a_share_beside_a_test_is_refused() -> None:
+    with pytest.raises(PipelineError, match=r"`hold_out` is in \[0, 1\), and 0 where there is"):
+        Passes(Directory("a"), Directory("b"), hold_out=0.5)
+
+
 @pytest.mark.parametrize("options", [{"n_passes": 0}, {"test_every": 0}])
 def test_what_is_no_count_is_refused(options: dict) -> None:
     with pytest.raises(PipelineError, match=r"Passes: `\w+` is a count, from 1; got 0"):
