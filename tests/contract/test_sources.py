@@ -16,13 +16,14 @@ from sightflow.protocols import Source, StreamSource
 from sightflow.records import EncodedImage, ImageRecord, Origin, Rejected
 from sightflow.sources import Directory, Union
 from sightflow.sources.labelled import Labelled
+from sightflow.sources.late import Late
 from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
 from sightflow.sources.passes import Passes
 from sightflow.sources.video import Video
 from sightflow.testing import a_context, check_source, check_stream, draw_scene, encode_image
 
-AT_LEAST, STREAMS_AT_LEAST = 6, 1
+AT_LEAST, STREAMS_AT_LEAST = 7, 1
 
 
 def write_pictures(folder: Path) -> str:
@@ -57,6 +58,7 @@ EXAMPLES: dict[str, Callable[[Path], Source]] = {
     "MotDetections": lambda folder: MotDetections(
         write_detections(folder / "det.txt"), fps=10.0, segment_frames=2
     ),
+    "Late": lambda folder: Late(Labelled(Directory(write_pictures(folder / "photos"))), n_images=1),
     "Passes": lambda folder: Passes(
         Labelled(Directory(write_pictures(folder / "train"))),
         Directory(write_pictures(folder / "test")),
@@ -147,6 +149,7 @@ NOWHERE: dict[str, Callable[[str], Source]] = {
     "Directory": Directory,
     "MotDetections": MotDetections,
     "Labelled": lambda path: Labelled(Directory(path)),
+    "Late": lambda path: Late(Directory(path), n_images=1),
     "Passes": lambda path: Passes(Directory(path)),
     "Union": lambda path: Union((Directory(path),)),
     "Video": Video,

@@ -22,6 +22,16 @@ __all__ = ["classify", "detect", "preprocess", "run_file"]
 _paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
 
+_model_option = click.option(
+    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
+)
+_follow_option = click.option(
+    "--follow",
+    is_flag=True,
+    help="Of a published model: use the version that serves, also when another one begins to.",
+)
+
+
 def _out_option(*, parquet: bool) -> Callable[..., Any]:
     kinds = ".jsonl or .parquet" if parquet else ".jsonl"
     return click.option("--out", type=click.Path(), help=f"File for the results, {kinds}.")
@@ -34,9 +44,8 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 @_out_option(parquet=True)
 @click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True)
-@click.option(
-    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
-)
+@_model_option
+@_follow_option
 @click.option("--scenes", is_flag=True, help="Also name the scene: coast, kitchen, street, ...")
 @click.option("--annotate", type=click.Path(), metavar="DIR", help="Folder for labelled pictures.")
 def classify(**options: Any) -> None:
@@ -51,6 +60,7 @@ def classify(**options: Any) -> None:
         top_k=options["top_k"],
         min_score=options["min_score"],
         scenes=options["scenes"],
+        follow=options["follow"],
     )
     _recognise("classify", step, options)
 
@@ -61,9 +71,8 @@ def classify(**options: Any) -> None:
 @run_options
 @_out_option(parquet=True)
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.4, show_default=True)
-@click.option(
-    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
-)
+@_model_option
+@_follow_option
 @click.option(
     "--annotate", type=click.Path(), metavar="DIR", help="Folder for pictures with boxes."
 )
@@ -74,7 +83,8 @@ def detect(**options: Any) -> None:
     from sightflow.tasks.detect import Detect
 
     model = find_model(options["model"] or "nanodet")
-    _recognise("detect", Detect(model=model, min_score=options["min_score"]), options)
+    step = Detect(model=model, min_score=options["min_score"], follow=options["follow"])
+    _recognise("detect", step, options)
 
 
 def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from sightflow.flink.credits import credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
+from sightflow.flink.notes import keep_notes
+from sightflow.flink.rundir import NOTES
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
 from sightflow.records import to_json
@@ -154,7 +156,9 @@ class Deliver(KeyedProcessFunction):
         self._told = told
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Declare the state."""
+        """Declare the state, and keep what is logged in this process: all workers are in it."""
+        self._resources = ExitStack()
+        keep_notes(self._progress.with_name(NOTES), self._resources)
         state_type = Types.PICKLED_BYTE_ARRAY()
         self._place = runtime_context.get_state(ValueStateDescriptor("place", state_type))
         self._early = runtime_context.get_map_state(
@@ -189,6 +193,7 @@ class Deliver(KeyedProcessFunction):
 
     def close(self) -> None:
         """Close the sinks."""
+        self._resources.close()
         for delivery in self._deliveries.values():
             delivery.close()
 

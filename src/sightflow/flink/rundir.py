@@ -148,6 +148,8 @@ def _described(part: Any) -> Any:
         return [_described(item) for item in part]
     if dataclasses.is_dataclass(part):
         fields = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+        if fields.get("follow"):  # whatever version serves now, it is the same pipeline
+            fields["model"] = str(fields["model"].address).partition("@")[0]
     elif hasattr(part, "__dict__") and not isinstance(part, type):
         fields = vars(part)
     else:

@@ -12,8 +12,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
-from sightflow.flink.notes import keep_notes
-from sightflow.flink.rundir import NOTES, STOP
+from sightflow.flink.rundir import STOP
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
 
@@ -55,7 +54,6 @@ class ReadStream(KeyedProcessFunction):
         self._credits.reset()
         self._metrics = FlinkMetrics(runtime_context)
         self._resources = ExitStack()
-        keep_notes(self._directory / NOTES, self._resources)
         self._streams: list[Stream] = []
         self._last: StreamState | None = None
 

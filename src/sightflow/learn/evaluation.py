@@ -14,6 +14,7 @@ from sightflow.metrics.classification import Verdicts, Window, judge
 from sightflow.protocols import Context, Outcome, Place
 from sightflow.records import Classification, Event, ImageRecord
 from sightflow.records.arrays import PackedArray
+from sightflow.records.codec import decode_outcomes, encode_outcomes
 
 if TYPE_CHECKING:
     from sightflow.learn.evaluate import Evaluate
@@ -40,6 +41,8 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     tested: KeptAccount
     n_tests: int
     is_testing: bool
+    waiting: bytes
+    """Images whose labels are to come, with what was said of them."""
 
 
 _VERSION = 1
@@ -65,6 +68,7 @@ class Evaluation:
         self._watch = None if how.drift is None else how.drift.open()
         self._n_told = self._n_tests = 0
         self._is_testing = False
+        self._waiting: dict[str, ImageRecord] = {}
         if snapshot is not None:
             self._restore(_DECODER.decode(snapshot))
 
@@ -73,8 +77,9 @@ class Evaluation:
     ) -> tuple[list[Outcome], _Told]:
         """Test the next images; they come out as they are."""
         events = _Told()
-        for start, stop in _runs(records):
-            part = records[start:stop]
+        tested = self._as_first_seen(records)
+        for start, stop in _runs(tested):
+            part = tested[start:stop]
             told = self._test(part) if part[0].origin.held_out else self._evaluate(part)
             events.extend((start + row, event) for row, event in told)
         return list(records), events
@@ -102,6 +107,7 @@ class Evaluation:
                 self._tested.state(),
                 self._n_tests,
                 self._is_testing,
+                encode_outcomes(self._waiting.values()),
             )
         )
 
@@ -120,6 +126,25 @@ class Evaluation:
             self._watch = self._how.drift.open(kept.watch)
         self._n_told, self._n_tests = kept.n_told, kept.n_tests
         self._is_testing = kept.is_testing
+        for outcome in decode_outcomes(kept.waiting):
+            if isinstance(outcome, ImageRecord):
+                self._waiting[outcome.origin.uri] = outcome
+
+    def _as_first_seen(self, records: Sequence[ImageRecord]) -> list[ImageRecord]:
+        """Return images with what was said of them before their label came."""
+        found = list[ImageRecord]()
+        for record in records:
+            uri = record.origin.uri
+            if record.origin.awaits_label:
+                self._waiting.pop(uri, None)
+                self._waiting[uri] = _without_arrays(record)
+                if len(self._waiting) > self._how.max_waiting:
+                    del self._waiting[next(iter(self._waiting))]
+            elif record.origin.label is not None and uri in self._waiting:
+                first = self._waiting.pop(uri)
+                record = replace(record, classification=first.classification)
+            found.append(record)
+        return found
 
     def _options(self) -> str:
         return repr(replace(self._how, labels=()))
@@ -244,6 +269,10 @@ class Evaluation:
         labels = [record.origin.label or "" for record in records]
         truths = np.array([self._class_ids[label] for label in labels], np.int64)
         return judge(truths, scores, class_ids, n_classes=len(self._class_ids))
+
+
+def _without_arrays(record: ImageRecord) -> ImageRecord:
+    return replace(record, prepared=None, features=None)
 
 
 def _runs(records: Sequence[ImageRecord]) -> Iterator[tuple[int, int]]:

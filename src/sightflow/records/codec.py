@@ -45,6 +45,7 @@ class _Wire(msgspec.Struct, array_like=True):
     rejected: tuple[str, str, bytes] | None
     label: bytes | None
     held_out: bool
+    awaits_label: bool
     arrays: dict[str, PackedArray]
 
 
@@ -78,9 +79,10 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
         _bytes(origin.name),
     )
     label = None if origin.label is None else _bytes(origin.label)
+    truth = label, origin.held_out, origin.awaits_label
     if isinstance(outcome, Rejected):
         why = outcome.step, outcome.reason, _bytes(outcome.message)
-        return _Wire(*place, (0, 0), [], {}, why, label, origin.held_out, {})
+        return _Wire(*place, (0, 0), [], {}, why, *truth, {})
     uses = [(use.step, use.model, use.version) for use in outcome.models]
     found = {
         name: _columns(value) for name in _FOUND if (value := getattr(outcome, name)) is not None
@@ -91,7 +93,7 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
         if (array := getattr(outcome, name)) is not None
     }
     size = outcome.width, outcome.height
-    return _Wire(*place, size, uses, found, None, label, origin.held_out, packed)
+    return _Wire(*place, size, uses, found, None, *truth, packed)
 
 
 def _from_wire(wire: _Wire) -> Outcome:
@@ -103,6 +105,7 @@ def _from_wire(wire: _Wire) -> Outcome:
         _text(wire.name),
         None if wire.label is None else _text(wire.label),
         wire.held_out,
+        wire.awaits_label,
     )
     if wire.rejected is not None:
         step, reason, message = wire.rejected

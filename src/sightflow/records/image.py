@@ -46,6 +46,8 @@ class Origin:
     """What it shows, as told by somebody who knows; None where nobody has."""
     held_out: bool = False
     """Whether networks are tested with it and never learn from it."""
+    awaits_label: bool = False
+    """Whether it will come once more when its label is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sightflow.errors import CardError, ModelError, PipelineError
 from sightflow.models import Card, ModelFile, zoo
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, Scene
+from sightflow.tasks.following import check_published, follow
 from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
 
 __all__ = ["Classify"]
@@ -27,6 +28,8 @@ class Classify:
     """Classes that score less are left out, in [0, 1]."""
     scenes: bool = False
     """Also name the scene, by the model card's map from classes to scenes."""
+    follow: bool = False
+    """Of a published model: use the version that serves, also when another one begins to."""
 
     gives: ClassVar[tuple[str, ...]] = ("classification", "scene")
 
@@ -39,7 +42,15 @@ class Classify:
         check_model(self.model, task="classify")
         if self.scenes and not self.model.card.scenes:
             raise CardError(f"model {self.model.card.name!r} has no `scenes` on its card")
-        try_out(self.open)
+        if self.follow:
+            check_published(self.model, "Classify")
+        try_out(replace(self, follow=False).open)
+
+    def _opened(self, model: ModelFile, context: Context) -> Process:
+        """Return the step with another version, which has been tried out."""
+        step = replace(self, model=model, follow=False)
+        step.check()
+        return step.open(context)
 
     def scale_for(self, width: int, height: int) -> float:
         """Return the scale at which the model looks at the image."""
@@ -47,6 +58,8 @@ class Classify:
 
     def open(self, context: Context) -> Process:
         """Load the model."""
+        if self.follow:
+            return follow(self.model, context, lambda model: self._opened(model, context))
         call = open_model(self.model, context)
         card = self.model.card
         probabilities_of = make_head(card)

@@ -12,6 +12,7 @@ from sightflow.ops.boxes import clip_boxes, nms
 from sightflow.ops.preprocess import Placement
 from sightflow.protocols import Context, Process
 from sightflow.records import Detections, ImageRecord
+from sightflow.tasks.following import check_published, follow
 from sightflow.tasks.heads import Found
 from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
 
@@ -29,6 +30,8 @@ class Detect:
     """Of two objects of one class that overlap more than this, the better one stays."""
     max_objects: int = 100
     """The best so many objects of an image are kept."""
+    follow: bool = False
+    """Of a published model: use the version that serves, also when another one begins to."""
 
     gives: ClassVar[tuple[str, ...]] = ("detections",)
 
@@ -40,7 +43,15 @@ class Detect:
         if self.max_objects < 1:
             raise PipelineError(f"Detect: `max_objects` is from 1; got {self.max_objects}")
         check_model(self.model, task="detect")
-        try_out(self.open)
+        if self.follow:
+            check_published(self.model, "Detect")
+        try_out(replace(self, follow=False).open)
+
+    def _opened(self, model: ModelFile, context: Context) -> Process:
+        """Return the step with another version, which has been tried out."""
+        step = replace(self, model=model, follow=False)
+        step.check()
+        return step.open(context)
 
     def scale_for(self, width: int, height: int) -> float:
         """Return the scale at which the model looks at the image."""
@@ -48,6 +59,8 @@ class Detect:
 
     def open(self, context: Context) -> Process:
         """Load the model."""
+        if self.follow:
+            return follow(self.model, context, lambda model: self._opened(model, context))
         call = open_model(self.model, context)
         decode = make_head(self.model.card)
 

@@ -1,6 +1,7 @@
 """What was classified is held against the labels: figures, mistakes, drift, tests held out."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -382,3 +383,34 @@ def test_options_that_cannot_be_are_refused(options, message) -> None:
 def test_a_watch_that_cannot_be_is_refused(options, message) -> None:
     with pytest.raises(PipelineError, match=message):
         Drift(**options)
+
+
+def late(number: int, said: str, label: str | None, uri: str) -> ImageRecord:
+    """Return an image whose label is to come, or has come."""
+    record = image(number, label, (said, 0.75))
+    origin = replace(record.origin, uri=uri, awaits_label=label is None)
+    return replace(record, origin=origin)
+
+
+def test_an_image_is_tested_by_what_was_said_before_its_label_came() -> None:
+    how = Evaluate(("cat", "dog"), every=1, drift=None)
+    first, again = late(0, "dog", None, "x"), late(1, "cat", "cat", "x")
+    evaluation = how.open_learner(a_context("test"), None)
+    outcomes, _ = evaluation.take([first], [(0, 0)])
+    assert outcomes == [first]
+    evaluation = how.open_learner(a_context("test"), evaluation.snapshot())
+    (outcome,), ((_, event),) = evaluation.take([again], [(1, 0)])
+    assert outcome is again, "it comes out as it is"
+    assert event.figures["accuracy"] == 0, "`dog` was said when nobody knew"
+
+
+def test_what_waits_for_labels_has_a_bound() -> None:
+    how = Evaluate(("cat", "dog"), every=1, drift=None, max_waiting=2)
+    evaluation = how.open_learner(a_context("test"), None)
+    sizes = []
+    for i in range(50):
+        evaluation.take([late(i, "dog", None, f"{i:02d}")], [(0, i)])
+        sizes.append(len(evaluation.snapshot()))
+    assert max(sizes[2:]) - min(sizes[2:]) <= 4
+    _, ((_, event),) = evaluation.take([late(50, "cat", "cat", "00")], [(1, 0)])
+    assert event.figures["accuracy"] == 1, "it was forgotten; what is said now counts"

@@ -1,0 +1,98 @@
+"""Follow the version of a published model that serves: it takes over between two batches.
+
+The pointer in the registry is what steers a running job. Each worker looks at it once a second, on
+a thread of its own, gets the new version ready there (sha256, loading, a first image), and only
+then lets it take over, so that no image waits for it. A version that cannot be used changes
+nothing but the log.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from sightflow.errors import CardError, SightflowError
+from sightflow.models import ModelFile
+from sightflow.models.registry import Address, parse_address
+from sightflow.protocols import Context, Process
+from sightflow.records import ImageRecord, Outcome
+
+__all__ = ["check_published", "follow"]
+
+_LOGGER = logging.getLogger("sightflow")
+_LOOK_EVERY_S = 1.0
+
+
+def check_published(model: ModelFile, step: str) -> None:
+    """Raise `CardError` unless a model is one of a registry, where there is something to follow."""
+    if model.address is None:
+        raise CardError(
+            f"{step}: `follow` needs a published model, REGISTRY/NAME; got {model.reference}"
+        )
+
+
+def follow(
+    model: ModelFile, context: Context, open_with: Callable[[ModelFile], Process]
+) -> Process:
+    """Return a step whose model is the version that serves, at first this one.
+
+    Args:
+        model: a published one.
+        context: of the step.
+        open_with: returns the step with a model, ready for images.
+    """
+    follower = _Follower(parse_address(str(model.address)), open_with, open_with(model))
+    thread = threading.Thread(target=follower.watch, name="sightflow-follow", daemon=True)
+    thread.start()
+    context.resources.callback(thread.join)
+    context.resources.callback(follower.stop)
+
+    def process(records: Sequence[ImageRecord]) -> Sequence[Outcome]:
+        if follower.has_taken_over():
+            context.metrics.count("model_swaps")
+        return follower.process(records)
+
+    return process
+
+
+class _Follower:
+    """A step and its successor."""
+
+    def __init__(
+        self, address: Address, open_with: Callable[[ModelFile], Process], process: Process
+    ) -> None:
+        self._address = address
+        self._open_with = open_with
+        self._number = address.resolve()
+        self._refused: int | None = None
+        self._stop = threading.Event()
+        self._waiting: list[Process] = []
+        self.process = process
+
+    def has_taken_over(self) -> bool:
+        """Let the step with a new version take over, if one is ready."""
+        if not self._waiting:
+            return False
+        self.process = self._waiting.pop()
+        return True
+
+    def watch(self) -> None:
+        """Look at the pointer again and again until `stop`."""
+        while not self._stop.wait(_LOOK_EVERY_S):
+            try:
+                self._look()
+            except SightflowError as error:
+                _LOGGER.warning("%s: %s", self._address.name, error)
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._stop.set()
+
+    def _look(self) -> None:
+        pointer = self._address.registry.serving(self._address.name)
+        if pointer is None or pointer.number in (self._number, self._refused):
+            return
+        self._refused = pointer.number  # until it is ready
+        model = self._address.registry.fetch(self._address.name, pointer.number)
+        self._waiting[:] = [self._open_with(model)]
+        self._number, self._refused = pointer.number, None
+        _LOGGER.info("%s: version %d takes over", self._address.name, pointer.number)
