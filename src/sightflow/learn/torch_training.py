@@ -171,7 +171,7 @@ class TrainableModule:
     def _logits(self, module: Any, inputs: npt.NDArray[np.uint8]) -> Any:
         """Return what a module says to pictures, uint8 [B, H, W, 3]."""
         torch = pytorch()
-        pictures = torch.tensor(inputs).permute(0, 3, 1, 2)
+        pictures = torch.tensor(np.ascontiguousarray(inputs)).permute(0, 3, 1, 2)
         pictures = pictures.to(torch.float32, memory_format=self._layout)
         logits = module(self._finished(pictures))
         expected = (len(inputs), self._n_classes)
