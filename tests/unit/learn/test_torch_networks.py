@@ -241,7 +241,7 @@ def test_the_exported_file_says_what_the_network_predicts(network: Any) -> None:
     prepared = np.stack([_as_floats(exported.input.preprocess, picture) for picture in pictures])
     (found,) = session.run([exported.output], {exported.input.name: prepared})
     np.testing.assert_allclose(
-        found, trainable.predict(pictures[..., ::_step(network)]), atol=1e-5
+        found, trainable.predict(pictures[..., :: _step(network)]), atol=1e-5
     )
 
 
@@ -350,9 +350,12 @@ def test_first_weights_come_from_a_file_of_torch_that_holds_tensors_only(tmp_pat
     import torch
 
     path = str(tmp_path / "weights.pt")
-    torch.save(two_parts(2).state_dict(), path)
+    saved = two_parts(2).state_dict()
+    torch.save(saved, path)
     network = TorchNetwork(f"{HERE}:two_parts", SMALL, pretrained=Pretrained(path))
-    assert (opened(network).weights()["head.1.bias"] == torch.load(path)["head.1.bias"].numpy()).all()
+    assert (
+        opened(network).weights()["head.1.bias"] == torch.load(path)["head.1.bias"].numpy()
+    ).all()
     torch.save(two_parts(2), path)  # a pickled object: it could run any code
     with pytest.raises(ModelError, match=r"weights.pt: cannot be read as a file of tensors"):
         opened(network)
