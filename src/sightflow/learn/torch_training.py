@@ -114,12 +114,13 @@ class TrainableModule:
         if self._average is not None:
             own |= {f"average/{name}": t for name, t in _tensors_of(self._average).items()}
         memory = f"{self._memory}/"
-        given = {name: value for name, value in tensors.items() if not name.startswith(memory)}
+        kept = {k.removeprefix(memory): v for k, v in tensors.items() if k.startswith(memory)}
+        given = {name: v for name, v in tensors.items() if not name.startswith(memory)}
         _refuse_other(own, given)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.tensor(given[name]).reshape(tensor.shape))
-        self._remember({k.removeprefix(memory): tensors[k] for k in tensors.keys() - given.keys()})
+        self._remember(kept)
 
     def export(self) -> Exported:
         """Return the module that predicts, from float32 [B, 3, H, W] of 0 to 255.
@@ -219,6 +220,8 @@ class TrainableModule:
         for place, array in memory.items():
             kind, _, rest = place.partition("/")
             name, _, key = rest.rpartition("/")
+            if id(parameters.get(name)) not in numbers:
+                raise JobError(f"the checkpoint trains {name!r}, which is frozen here")
             value = torch.tensor(array)
             if kind == "number":
                 value = value.item()

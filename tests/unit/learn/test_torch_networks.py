@@ -414,6 +414,23 @@ def test_what_does_not_fit_a_file_is_refused(
 
 
 @needs_torch
+def test_the_state_of_a_part_that_is_frozen_now_is_refused(weights_file: str) -> None:
+    free, frozen = (
+        opened(
+            TorchNetwork(
+                f"{HERE}:two_parts",
+                SMALL,
+                pretrained=Pretrained(weights_file, head=("head",), frozen=parts),
+            )
+        )
+        for parts in ((), ("body",))
+    )
+    learn(free, range(1))
+    with pytest.raises(JobError, match=r"the checkpoint trains 'body.*', which is frozen here"):
+        frozen.restore(free.tensors())
+
+
+@needs_torch
 def test_a_missing_file_is_refused() -> None:
     network = TorchNetwork(
         f"{HERE}:two_parts", SMALL, pretrained=Pretrained("/no/such.safetensors")
