@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sightflow.errors import ModelError, PipelineError, SetupError
@@ -42,16 +43,16 @@ def conv_net(*, num_classes: int, size: tuple[int, int], width: int, dropout: fl
     """
     nn = pytorch().nn
     layers: list[Any] = []
-    sizes = ((3, width, 5), (width, 2 * width, 3), (2 * width, 4 * width, 3), (4 * width,) * 2)
-    for n_in, n_out, kernel in (*sizes[:3], (*sizes[3], 3)):
-        padding = kernel // 2
-        layers.append(nn.Conv2d(n_in, n_out, kernel, padding=padding, bias=False))
+    channels = (3, width, 2 * width, 4 * width, 4 * width)
+    for i, (n_in, n_out) in enumerate(pairwise(channels)):
+        kernel = 3 if i else 5
+        layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False))
         layers += [nn.BatchNorm2d(n_out), nn.ReLU()]
-        if n_in != n_out:
+        if i < 3:
             layers.append(nn.MaxPool2d(2))
-    height, width_left = (side // 8 for side in size)
-    cell = max(1, min(height, width_left) // _GRID)
-    n_cells = (height // cell) * (width_left // cell)
+    down, across = (side // 8 for side in size)
+    cell = max(1, min(down, across) // _GRID)
+    n_cells = (down // cell) * (across // cell)
     layers += [nn.AvgPool2d(cell)] if cell > 1 else []
     layers += [nn.Flatten(), nn.Dropout(dropout), nn.Linear(n_cells * 4 * width, 128), nn.ReLU()]
     return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(128, num_classes))
