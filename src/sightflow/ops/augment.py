@@ -38,29 +38,53 @@ class Augment:
 
     def apply(self, images: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed images, uint8 [B, H, W, 3]; the draws are those of `rng`."""
-        height, width = images.shape[1:3]
         draws = rng.uniform(-1, 1, (len(images), 6))
         mirrored = rng.random(len(images)) < (0.5 if self.flip else 0.0)
+        tables = self._tables(draws[:, 4], draws[:, 5])
         changed = np.empty_like(images)
-        for i, (turn, x, y, size, light, contrast) in enumerate(draws.tolist()):
-            middle = (width - 1) / 2, (height - 1) / 2
-            angle, zoom = turn * self.rotation_deg, 1 + size * self.scale
-            move = np.array(cv2.getRotationMatrix2D(middle, angle, zoom), np.float64)
-            move[:, 2] += x * self.shift * width, y * self.shift * height
+        for i, (turn, x, y, size, _, _) in enumerate(draws.tolist()):
             image = images[i, :, ::-1] if mirrored[i] else images[i]
-            cv2.warpAffine(
-                np.ascontiguousarray(image),
-                move,
-                (width, height),
-                dst=changed[i],
-                flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            gain = 1 + contrast * self.contrast
-            offset = 255 * light * self.brightness + 127.5 * (1 - gain)
-            if gain != 1 or offset:
-                cv2.convertScaleAbs(
-                    np.maximum(changed[i].astype(np.float32) * gain + offset, 0),
-                    dst=changed[i],
-                )
+            self._move(image, changed[i], turn, x, y, size)
+            if self.brightness or self.contrast:
+                cv2.LUT(changed[i], tables[i], dst=changed[i])
         return changed
+
+    def _move(
+        self, image: Pixels, target: Pixels, turn: float, x: float, y: float, size: float
+    ) -> None:
+        """Write an image into `target`, turned about its middle, scaled and shifted.
+
+        The draws are in [-1, 1]; what comes from outside is what lies at the edge.
+        """
+        if not (self.rotation_deg or self.shift or self.scale):
+            target[:] = image
+            return
+        height, width = image.shape[:2]
+        middle = (width - 1) / 2, (height - 1) / 2
+        angle, zoom = turn * self.rotation_deg, 1 + size * self.scale
+        move = np.array(cv2.getRotationMatrix2D(middle, angle, zoom), np.float64)
+        move[:, 2] += x * self.shift * width, y * self.shift * height
+        cv2.warpAffine(
+            np.ascontiguousarray(image),
+            move,
+            (width, height),
+            dst=target,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    def _tables(
+        self, light: npt.NDArray[np.float64], contrast: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.uint8]:
+        """Return what becomes of each level from 0 to 255: uint8 [B, 256], for draws [B].
+
+        Contrast is changed about the middle grey.
+        """
+        gain = 1 + contrast * self.contrast
+        offset = 255 * light * self.brightness + 127.5 * (1 - gain)
+        levels = _LEVELS * gain.astype(np.float32)[:, None] + offset.astype(np.float32)[:, None]
+        tables: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return tables
+
+
+_LEVELS = np.arange(256, dtype=np.float32)
