@@ -13,7 +13,7 @@ from sightflow.errors import PipelineError
 
 __all__ = ["GROUPS", "known_kinds", "resolve_kind"]
 
-GROUPS = ("sources", "operators", "sinks", "heads", "backends")
+GROUPS = ("sources", "operators", "networks", "sinks", "heads", "backends")
 """Entry point groups are named `sightflow.<group>`."""
 
 

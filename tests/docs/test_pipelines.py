@@ -10,6 +10,7 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
+from sightflow.learn.torch_networks import Pretrained
 from sightflow.learn.watch import Drift
 from sightflow.metrics.drift import Adwin, PageHinkley
 from sightflow.ops.augment import Augment
@@ -48,6 +49,11 @@ def test_the_tables_of_train_are_those_of_its_parts(number, part):
 @pytest.mark.parametrize(("number", "part"), [(1, Drift), (2, Adwin), (3, PageHinkley)])
 def test_the_tables_of_evaluate_are_those_of_its_parts(number, part):
     assert [row[:2] for row in table(PAGE, "Evaluate", number=number)] == options(part)
+
+
+def test_the_table_of_pretrained_is_that_of_its_fields():
+    shown = [row[:2] for row in table(PAGE, "TorchNetwork", number=1)]
+    assert shown == options(Pretrained)
 
 
 def test_the_table_of_run_is_the_run_settings():

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import JobError, ModelError, PipelineError
-from sightflow.learn.network import Exported, Tensors
+from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.torch_modules import (
     build_module,
@@ -65,11 +65,7 @@ class TrainableModule:
 
     def predict(self, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return float32 [B, classes], the probability of each class, for uint8 [B, H, W, 3]."""
-        torch = pytorch()
-        with _alone(self._seed, 0), torch.no_grad():
-            found = torch.softmax(self._logits(self._predicting(), inputs), dim=1)
-        probabilities: npt.NDArray[np.float32] = found.numpy()
-        return probabilities
+        return self._probabilities(self._predicting(), inputs)
 
     def learn(
         self, inputs: npt.NDArray[np.uint8], class_ids: npt.NDArray[np.int64], step: int
@@ -88,6 +84,18 @@ class TrainableModule:
     def weights(self) -> Tensors:
         """Return the tensors of the module that predicts, by their names in its `state_dict`."""
         return {name: _array(value) for name, value in self._predicting().state_dict().items()}
+
+    def predictor(self, weights: Tensors) -> Predict | None:
+        """Return what predicts with other weights; None where they are of another module."""
+        torch = pytorch()
+        module = copy.deepcopy(self._predicting()).eval()
+        own = module.state_dict()
+        if {n: np.size(w) for n, w in weights.items()} != {n: t.numel() for n, t in own.items()}:
+            return None
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(torch.tensor(weights[name]).reshape(tensor.shape))
+        return lambda inputs: self._probabilities(module, inputs)
 
     def tensors(self) -> Tensors:
         """Return parameters, buffers, their averages, and the optimiser's memory."""
@@ -121,6 +129,13 @@ class TrainableModule:
             for name, tensor in own.items():
                 tensor.copy_(torch.tensor(given[name]).reshape(tensor.shape))
         self._remember(kept)
+
+    def _probabilities(self, module: Any, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        torch = pytorch()
+        with _alone(self._seed, 0), torch.no_grad():
+            found = torch.softmax(self._logits(module, inputs), dim=1)
+        probabilities: npt.NDArray[np.float32] = found.numpy()
+        return probabilities
 
     def export(self) -> Exported:
         """Return the module that predicts, from float32 [B, 3, H, W] of 0 to 255.

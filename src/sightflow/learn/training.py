@@ -357,6 +357,6 @@ class Training:
 
 
 def _packed(network: Trainable) -> bytes:
-    tensors = {name: np.ascontiguousarray(value) for name, value in network.tensors().items()}
+    tensors = {name: np.asarray(value, order="C") for name, value in network.tensors().items()}
     packed: bytes = safetensors.numpy.save(tensors)
     return packed

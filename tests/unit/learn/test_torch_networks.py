@@ -160,6 +160,20 @@ def test_to_predict_changes_nothing(optimiser: Optimiser) -> None:
 
 
 @needs_torch
+@pytest.mark.parametrize("optimiser", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_its_weights_predict_the_same_elsewhere(optimiser: Optimiser) -> None:
+    trained, other = (opened(NETWORKS["conv_net"], optimiser) for _ in range(2))
+    learn(trained, range(6))
+    weights = {name: np.atleast_1d(value) for name, value in trained.weights().items()}
+    predict = other.predictor(weights)
+    pictures, _ = pictures_of_two_classes(5)
+    assert np.array_equal(predict(pictures), trained.predict(pictures))
+    learn(other, range(3))
+    assert np.array_equal(predict(pictures), trained.predict(pictures)), "it stays as it is"
+    assert other.predictor({"weight": np.zeros(3, np.float32)}) is None, "of another module"
+
+
+@needs_torch
 def test_other_draws_of_the_process_change_nothing_and_are_not_changed() -> None:
     import torch
 
