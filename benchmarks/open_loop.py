@@ -94,7 +94,9 @@ class _Times:
         self._path.write_text("")
         self._new: list[int] = []
 
-    def append(self, rows: Sequence[Row], rejected: Sequence[Row]) -> None:
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
         self._new += [row["event_time_ms"] for row in rows]
 
     def position(self) -> tuple[int, ...]:
