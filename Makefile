@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	&& echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.set-up
+TRAIN_STAMP := .venv/.set-up-train
 
-.PHONY: setup demo test check lock jar wheel clean help
+.PHONY: setup setup-train demo test check lock jar wheel clean help
 
 help: ## Show the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -23,11 +24,17 @@ endif
 	$(BIN)/python -m sightflow.flink.archive > .venv/java-archive.txt
 	@touch $(STAMP)
 
+setup-train: $(TRAIN_STAMP) ## Add PyTorch, for networks from scratch: several gigabytes on Linux
+
+$(TRAIN_STAMP): requirements-train.txt $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-train.txt
+	@touch $(TRAIN_STAMP)
+
 demo: setup ## Recognise real pictures on embedded Flink and show them on a page
 	$(BIN)/python examples/demo.py --out demo-out
 
-test: check ## Pass the tests, the fast ones first
-	$(BIN)/python -m pytest --randomly-dont-reorganize
+test: check setup-train ## Pass the tests, the fast ones first
+	SIGHTFLOW_REQUIRE=torch $(BIN)/python -m pytest --randomly-dont-reorganize
 
 check: setup ## Lint, types, import rules
 	$(BIN)/ruff check
@@ -43,6 +50,9 @@ lock: setup ## Resolve the dependencies again
 		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --constraint requirements-dev.txt --extra train pyproject.toml \
+		-o requirements-train.txt
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" - -o requirements-uv.txt
 
