@@ -18,6 +18,7 @@ from sightflow.sinks.staging import replacing
 __all__ = ["write_training_report"]
 
 _N_PICTURES = 48
+_N_LABELS = 40
 
 
 def write_training_report(
@@ -58,6 +59,7 @@ def write_training_report(
         tiles=list(_tiles(learning)),
         facts=_facts(learning, facts),
         charts=[chart.as_dict() for chart in curves_of(learning)],
+        learned=learning.last("trained") is not None,
         marks={kind: bool(learning.of(kind)) for kind in ("drifted", "published")},
         parts=_parts(learning, n_pictures),
         **{kind: learning.of(kind) for kind in ("published", "tested", "drifted")},
@@ -90,6 +92,8 @@ def _lead(learning: Learning) -> str:
     elif published := learning.last("published"):
         event = published.event
         said.append(f"{event['uri']} is published and does not serve: {event['reason']}.")
+    if not said and (evaluated := learning.last("evaluated")):
+        said.append(f"Tested on {evaluated.figures['n']:.0f} images.")
     if not learning.course:
         said.append("Nothing was learned or tested.")
     return " ".join(said)
@@ -124,10 +128,12 @@ def _tile(name: str, value: str, note: str) -> dict[str, str]:
 
 
 def _facts(learning: Learning, facts: Mapping[str, str]) -> dict[str, str]:
-    """Return the facts with the classes, where no other tells them."""
+    """Return the facts, and before them the classes."""
     labels = learning.labels
-    classes = {"classes": f"{len(labels)}: {', '.join(labels)}"} if labels else {}
-    return {**classes, **facts}
+    if not labels:
+        return dict(facts)
+    more = ", ..." if len(labels) > _N_LABELS else ""
+    return {"classes": f"{len(labels)}: {', '.join(labels[:_N_LABELS])}{more}", **facts}
 
 
 def _parts(learning: Learning, n_pictures: int) -> list[dict[str, Any]]:
