@@ -42,9 +42,7 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
             help=f"Folder for events.jsonl and report.html [CONFIG-{out}].",
         ),
         click.option("--runner", type=click.Choice(["flink", "inline"]), help="[as in CONFIG]"),
-        click.option(
-            "--workers", type=click.IntRange(1), help="Parallel workers [as in CONFIG]."
-        ),
+        click.option("--workers", type=click.IntRange(1), help="Parallel workers [as in CONFIG]."),
         click.option(
             "--state-dir",
             type=click.Path(file_okay=False),

@@ -53,8 +53,9 @@ class Album:
             if key in cards:
                 cards[key] = replace(cards[key], times=cards[key].times + 1)
             elif len(cards) < at_most:
-                scores = (event["figures"][name] for name in ("score", "score_of_label"))
-                cards[key] = Mistake(*key, *scores, 1, *self._picture(uri))
+                figures, (picture, why) = event["figures"], self._picture(uri)
+                scores = figures["score"], figures["score_of_label"]
+                cards[key] = Mistake(*key, *scores, 1, picture, why)
         return list(cards.values())
 
     def _picture(self, uri: str) -> tuple[str | None, str]:
