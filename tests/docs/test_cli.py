@@ -428,6 +428,13 @@ def test_options_may_come_before_the_file(call, configs, capfd):
     assert call("evaluate", *words) == 0
 
 
+def test_the_example_tests_a_model(call, configs, capfd):
+    train(call, "--quiet")
+    words = ["--set", "model=models/insects", "--data", "lessons/test", "--runner", "inline"]
+    assert call("evaluate", "examples/evaluate.yaml", *words) == 0
+    assert "Tested on 12 images." in (configs / "evaluate-evaluation/report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -40,11 +40,15 @@ _COUNTS = {
 class _Evaluate(click.Group):
     """A group whose command `pipeline` need not be named."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the name before the words of a call that has none."""
-        if args and args[0] not in (*self.commands, *ctx.help_option_names):
-            args = ["pipeline", *args]
-        return super().parse_args(ctx, args)
+    ignore_unknown_options = True
+    """Those before CONFIG are options of `pipeline`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a call, and the words behind its name."""
+        named = args[0] in self.commands
+        return super().resolve_command(ctx, args if named else ["pipeline", *args])
 
 
 @click.group(cls=_Evaluate)
