@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,8 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 from sightflow.ledger import Ledger, Summary
+from sightflow.records import Row
 from sightflow.sources.naming import VIDEO_SUFFIXES
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 OnProgress = Callable[[Ledger, int | None], None]
+OnEvent = Callable[[Row], None]
 
 
 @contextmanager
@@ -70,10 +73,15 @@ def notes(*, stderr: IO[str]) -> Iterator[None]:
 
 
 @contextmanager
-def progress(what: str, *, stderr: IO[str], quiet: bool) -> Iterator[OnProgress]:
-    """Show done / total, speed and rejected images; nothing without a terminal."""
+def progress(
+    what: str, *, stderr: IO[str], quiet: bool
+) -> Iterator[tuple[OnProgress, OnEvent | None]]:
+    """Show done / total, speed, rejected images, and below it what events tell of learning.
+
+    Without a terminal nothing is shown, and no events are asked for.
+    """
     if quiet or not stderr.isatty():
-        yield lambda ledger, n_images: None
+        yield lambda ledger, n_images: None, None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -82,7 +90,7 @@ def progress(what: str, *, stderr: IO[str], quiet: bool) -> Iterator[OnProgress]
         TextColumn("{task.fields[speed]} images/s, {task.fields[rejected]} rejected"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=stderr), transient=True) as bar:
+    with _Learning(*columns, console=Console(file=stderr), transient=True) as bar:
         task = bar.add_task(what, total=None, speed="-", rejected=0)
 
         def show(ledger: Ledger, n_images: int | None) -> None:
@@ -95,7 +103,53 @@ def progress(what: str, *, stderr: IO[str], quiet: bool) -> Iterator[OnProgress]
                 rejected=ledger.rejected,
             )
 
-        yield show
+        yield show, bar.tell
+
+
+class _Learning(Progress):
+    """A bar, and below it a line about what was learned."""
+
+    _last: Mapping[str, Row] = {}
+
+    def tell(self, event: Row) -> None:
+        """Take an event; the next picture of the bar shows it."""
+        self._last = {**self._last, event["kind"]: event}
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return the bar and the line."""
+        yield from super().get_renderables()
+        if said := _learned(self._last):
+            yield Text(said)
+
+
+def _learned(last: Mapping[str, Row]) -> str:
+    """Return in a line what the last event of each kind tells of learning.
+
+    Examples:
+        >>> trained = {"kind": "trained", "figures": {"step": 50, "n_samples": 400, "loss": 0.6}}
+        >>> tested = {"kind": "tested", "figures": {"n": 140, "accuracy": 0.95}}
+        >>> _learned({"trained": trained, "tested": tested})
+        'step 50, loss 0.6, test 95.0 % of 140 right'
+    """
+    figures = {kind: event.get("figures") or {} for kind, event in last.items()}
+    said = []
+    if now := figures.get("trained"):
+        loss = "-" if now["loss"] is None else f"{now['loss']:.4g}"
+        said.append(f"step {now['step']:.0f}, loss {loss}")
+    if now := figures.get("evaluated"):
+        window = "window_" if "window_accuracy" in now else ""
+        if f"{window}accuracy" in now:
+            said.append(f"{_right(now, window)} in the {'window' if window else 'stream'}")
+    if "accuracy" in (now := figures.get("tested", {})):
+        said.append(f"test {_right(now)}")
+    if now := figures.get("published"):
+        said.append(f"version {now['version']:.0f} {'serves' if now['serves'] else 'published'}")
+    return ", ".join(said)
+
+
+def _right(figures: Mapping[str, Any], prefix: str = "") -> str:
+    """Return how many images were right."""
+    return f"{100 * figures[prefix + 'accuracy']:.1f} % of {figures[prefix + 'n']:.0f} right"
 
 
 @contextmanager

@@ -80,6 +80,9 @@ def place(drawn, tmp_path, monkeypatch) -> Iterator[Path]:
     """Give a fresh copy of the reader's folder, as working directory and in front of `sys.path`."""
     folder = tmp_path / "place"
     shutil.copytree(drawn, folder)
+    for path in (ROOT / "examples").glob("*.yaml"):
+        (folder / "examples").mkdir(exist_ok=True)
+        shutil.copy(path, folder / "examples")
     own = next(b for b in _yaml_of(ROOT / "docs/how-to/own-model.md"))
     (folder / "my.yaml").write_text(own)
     pipeline = next(b for b in _yaml_of(ROOT / "docs/reference/pipelines.md"))

@@ -343,3 +343,109 @@ def test_track_tells_who_crosses_a_line_and_who_is_in_a_zone(call, place):
 def test_a_wrong_call_of_track_says_what_is_wrong(words, message, call, capfd):
     assert call("track", *words, "--runner", "inline") == 2
     assert message in capfd.readouterr().err
+
+
+TRAINING = """
+name: insects
+source:
+  kind: Passes
+  train: {kind: Labelled, source: {kind: Directory, paths: "${data}/train"}}
+  test: {kind: Labelled, source: {kind: Directory, paths: "${data}/test"}}
+steps:
+  - name: train
+    kind: Train
+    batch_size: 4
+    optimiser: {rate: "${rate}"}
+    publish: {registry: "${registry}", name: insects}
+  - {name: test, kind: Evaluate, every: 4}
+"""
+TESTING = """
+source: {kind: Labelled, source: {kind: Directory, paths: "${data}"}}
+steps:
+  - {name: classify, kind: Classify, model: "${registry}/insects"}
+  - {name: test, kind: Evaluate}
+"""
+
+
+@pytest.fixture
+def configs(place):
+    """Save pipelines that train and that test."""
+    (place / "insects.yaml").write_text(TRAINING.replace('"${rate}"', "0.01"))
+    (place / "test.yaml").write_text(TESTING)
+    return place
+
+
+def train(call, *words):
+    paths = ["--data", "lessons", "--registry", "models"]
+    return call("train", "insects.yaml", *paths, "--runner", "inline", *words)
+
+
+def test_train_writes_events_and_a_report_and_prints_what_was_reached(call, configs, capfd):
+    assert train(call) == 0
+    out, err = capfd.readouterr()
+    assert "24 read, 24 recognised, 0 rejected" in err
+    assert "wrote insects-training/events.jsonl\nwrote insects-training/report.html\n" in err
+    assert re.search(r"│ test 1 │ 12 ", out)
+    assert re.search(r"│ stream │ 12 ", out)
+    assert "published models/insects@1: serves, the first to serve\n" in out
+    page = (configs / "insects-training" / "report.html").read_text("utf-8")
+    assert "Learned from 12 images in 3 steps. models/insects@1 serves" in page
+    assert "2: ants, bees" in page
+    assert "24 read, 0 rejected" in page
+
+
+def test_a_report_that_exists_is_replaced_when_asked(call, configs, capfd):
+    (configs / "out").mkdir()
+    (configs / "out" / "report.html").write_text("mine")
+    assert train(call, "--out", "out") == 2
+    assert "out/report.html: exists already" in capfd.readouterr().err
+    assert train(call, "--out", "out", "--overwrite", "--quiet") == 0
+    assert capfd.readouterr() == ("", "")
+    assert "mine" not in (configs / "out" / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [["evaluate"], ["evaluate", "pipeline"]])
+def test_evaluate_tests_a_finished_model_and_writes_a_report(name, call, configs, capfd):
+    train(call, "--quiet")
+    words = ["test.yaml", "--data", "lessons/test", "--registry", "models", "--runner", "inline"]
+    capfd.readouterr()
+    assert call(*name, *words, "--json") == 0
+    out, err = capfd.readouterr()
+    found = json.loads(out)
+    assert found["all"]["n"] == 12
+    assert found["details"][0]["classes"].keys() == {"ants", "bees"}
+    assert found["report"] == "test-evaluation/report.html"
+    assert "wrote test-evaluation/report.html" in err
+    rows = re.search(r"^## evaluate pipeline\n.*?^\| `--json` (.*?)$", page_text(), re.M | re.S)
+    assert [key for key in found if f"`{key}`" not in rows[1]] == []
+    assert call(*name, *words, "--overwrite") == 0
+    assert re.search(r"│ stream │ 12 ", capfd.readouterr().out)
+
+
+def test_options_may_come_before_the_file(call, configs, capfd):
+    train(call, "--quiet")
+    words = ["--data", "lessons/test", "--registry", "models", "--runner", "inline", "test.yaml"]
+    assert call("evaluate", *words) == 0
+
+
+def test_the_example_tests_a_model(call, configs, capfd):
+    train(call, "--quiet")
+    words = ["--set", "model=models/insects", "--data", "lessons/test", "--runner", "inline"]
+    assert call("evaluate", "examples/evaluate.yaml", *words) == 0
+    assert "Tested on 12 images." in (configs / "evaluate-evaluation/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "insects.yaml"], "has a step that trains; call `sightflow train insects"),
+        (["evaluate", "my-run.yaml"], "has no step of the kind Evaluate"),
+        (["train", "my-run.yaml"], "has no step that learns, such as Train"),
+        (["evaluate", "nowhere.yaml"], "'nowhere.yaml' does not exist"),
+        (["train", "insects.yaml", "--set", "a"], "--set 'a' must be NAME=VALUE"),
+    ],
+)
+def test_a_wrong_call_about_learning_says_what_is_wrong(words, message, call, configs, capfd):
+    (configs / "my-run.yaml").write_text("source: {kind: Directory, paths: photos}\n")
+    assert call(*words, "--data", "lessons", "--registry", "models") == 2
+    assert message in capfd.readouterr().err

@@ -1,8 +1,18 @@
 """Commands that hold results against a truth."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
+
+from sightflow.cli.learning import (
+    config_argument,
+    filled,
+    learning_options,
+    print_learning,
+    run_to_report,
+)
 
 __all__ = ["evaluate"]
 
@@ -27,9 +37,54 @@ _COUNTS = {
 }
 
 
-@click.group()
+class _Evaluate(click.Group):
+    """A group whose command `pipeline` need not be named."""
+
+    ignore_unknown_options = True
+    """Those before CONFIG are options of `pipeline`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a call, and the words behind its name."""
+        named = args[0] in self.commands
+        return super().resolve_command(ctx, args if named else ["pipeline", *args])
+
+
+@click.group(cls=_Evaluate)
 def evaluate() -> None:
-    """Hold results against a truth."""
+    """Hold results against a truth.
+
+    `sightflow evaluate CONFIG` is `sightflow evaluate pipeline CONFIG`.
+    """
+
+
+@evaluate.command("pipeline")
+@config_argument
+@learning_options(out="evaluation")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
+    """Test a model as CONFIG says: a pipeline in YAML with a step of the kind Evaluate.
+
+    Its source has labels, and a step before classifies. report.html shows how good it is.
+    """
+    from sightflow.learn.evaluate import Evaluate
+    from sightflow.learn.train import Train
+
+    pipeline, settings = filled(config, options)
+    operators = [step.operator for step in pipeline.learning]
+    if any(isinstance(operator, Train) for operator in operators):
+        raise click.UsageError(f"{config}: has a step that trains; call `sightflow train {config}`")
+    if not any(isinstance(operator, Evaluate) for operator in operators):
+        raise click.UsageError(f"{config}: has no step of the kind Evaluate")
+    folder = options["out"] or Path(f"{config.stem}-evaluation")
+    learning, report = run_to_report(pipeline, settings, config, options, folder=folder)
+    if as_json:
+        import json
+
+        click.echo(json.dumps({**learning.as_dict(), "report": str(report)}, indent=2))
+    else:
+        print_learning(learning)
 
 
 @evaluate.command("tracks")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sightflow.ledger import Summary
     from sightflow.pipeline import Pipeline
     from sightflow.protocols import Source
     from sightflow.settings import RunSettings
@@ -180,7 +181,7 @@ def _runner_for(options: dict[str, Any]) -> str:
 
 def execute(
     pipeline: "Pipeline", settings: "RunSettings", *, quiet: bool, hidden: str | None = None
-) -> None:
+) -> "Summary":
     """Run a pipeline before the eyes of a person; outputs in `hidden` are not mentioned."""
     from sightflow import console
     from sightflow.runners import run
@@ -193,12 +194,14 @@ def execute(
     with (
         console.without_native_noise() as stderr,
         console.notes(stderr=stderr),
-        console.progress(pipeline.name, stderr=stderr, quiet=quiet) as on_progress,
+        console.progress(pipeline.name, stderr=stderr, quiet=quiet) as (on_progress, on_event),
     ):
-        summary = run(pipeline, settings, on_progress=on_progress)
+        told = on_event if pipeline.learning else None
+        summary = run(pipeline, settings, on_progress=on_progress, on_event=told)
     if not summary.ledger.read:
         print("sightflow: nothing was read", file=sys.stderr)
     outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
     if not quiet:
         shown = [o for o in outputs if hidden is None or not o.startswith(hidden)]
         console.print_summary(summary, shown)
+    return summary

@@ -1,0 +1,163 @@
+"""What the commands that train and test share: their options, the run, its report."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sightflow.cli.running import execute
+
+if TYPE_CHECKING:
+    from sightflow.dashboard.learning import Learning
+    from sightflow.ledger import Summary
+    from sightflow.pipeline import Pipeline
+    from sightflow.settings import RunSettings
+
+__all__ = ["config_argument", "filled", "learning_options", "print_learning", "run_to_report"]
+
+_N_TESTS = 5
+
+config_argument = click.argument(
+    "config", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+
+
+def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of both commands; `out` is the end of the folder's default name."""
+    options = [
+        click.option("--data", metavar="DIR", help="What ${data} in CONFIG stands for."),
+        click.option("--registry", metavar="DIR", help="What ${registry} in CONFIG stands for."),
+        click.option(
+            "--set",
+            "more",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="What ${NAME} in CONFIG stands for; may be given again.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            help=f"Folder for events.jsonl and report.html [CONFIG-{out}].",
+        ),
+        click.option("--runner", type=click.Choice(["flink", "inline"]), help="[as in CONFIG]"),
+        click.option("--workers", type=click.IntRange(1), help="Parallel workers [as in CONFIG]."),
+        click.option(
+            "--state-dir",
+            type=click.Path(file_okay=False),
+            help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace the output of an earlier run."),
+        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+    ]
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSettings]":
+    """Return the pipeline of a file, and how it is run, with the values of a call."""
+    from sightflow.configuration import read_pipeline
+
+    pipeline, settings = read_pipeline(config, _values(options))
+    chosen = {name: options[name] for name in ("runner", "workers", "state_dir")}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return pipeline, replace(settings, **given)
+
+
+def _values(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the blanks of the file stand for."""
+    values = {name: options[name] for name in ("data", "registry") if options[name]}
+    for pair in options["more"]:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise click.UsageError(f"--set {pair!r} must be NAME=VALUE")
+        values[name] = value
+    return values
+
+
+def run_to_report(
+    pipeline: "Pipeline",
+    settings: "RunSettings",
+    config: Path,
+    options: Mapping[str, Any],
+    *,
+    folder: Path,
+) -> "tuple[Learning, Path]":
+    """Run a pipeline, and write what it told and a report of it.
+
+    Returns:
+        What it told, and where the report is.
+    """
+    from sightflow.dashboard.training import write_training_report
+    from sightflow.sinks import JsonEvents
+    from sightflow.sinks.staging import check_files
+
+    events, report = folder / "events.jsonl", folder / "report.html"
+    check_files([str(report)], overwrite=options["overwrite"])
+    folder.mkdir(parents=True, exist_ok=True)
+    sink = JsonEvents(str(events), overwrite=options["overwrite"])
+    told = pipeline.write("events of learning", sink)
+    summary = execute(told, settings, quiet=options["quiet"])
+    facts = _facts(config, summary)
+    learning = write_training_report(report, pipeline.name, events, facts=facts)
+    if not options["quiet"]:
+        click.echo(f"wrote {report}", err=True)
+    return learning, report
+
+
+def _facts(config: Path, summary: "Summary") -> dict[str, str]:
+    """Return what the report says of a run."""
+    ledger = summary.ledger
+    speed = ledger.read / summary.seconds if summary.seconds else 0.0
+    return {
+        "images": f"{ledger.read} read, {ledger.rejected} rejected, {ledger.skipped} skipped",
+        "run": f"{summary.seconds:.1f} s, {speed:.1f} images/s, {summary.runner}, "
+        f"workers: {summary.workers}",
+        "configuration": str(config),
+    }
+
+
+def print_learning(learning: "Learning") -> None:
+    """Print how good it is, and which versions were published."""
+    from sightflow import console
+
+    rows = list(_rows(learning))
+    if rows:
+        columns = "images", "n", "accuracy %", "top k %", "log loss", "calibration error"
+        console.print_table(columns, rows)
+    for one in learning.of("published"):
+        serves = "serves" if one.figures["serves"] else "does not serve"
+        click.echo(f"published {one.event['uri']}: {serves}, {one.event['reason']}")
+
+
+def _rows(learning: "Learning") -> Iterator[tuple[str, ...]]:
+    """Yield a row for each of the last tests, for the window, and for the whole stream."""
+    tests = learning.of("tested")
+    for number, test in list(enumerate(tests, 1))[-_N_TESTS:]:
+        yield _row(f"test {number}", test.figures)
+    evaluated = learning.last("evaluated")
+    if evaluated is None:
+        return
+    if evaluated.figures.get("window_n", 0) < evaluated.figures["n"]:
+        yield _row("window", evaluated.figures, "window_")
+    yield _row("stream", evaluated.figures)
+
+
+def _row(name: str, figures: Mapping[str, Any], prefix: str = "") -> tuple[str, ...]:
+    """Return figures as texts; of no images there are none."""
+    if prefix + "accuracy" not in figures:
+        return name, "0", "-", "-", "-", "-"
+    n, *shares = (figures[prefix + key] for key in ("n", "accuracy", "top_k_accuracy"))
+    others = (figures[prefix + key] for key in ("log_loss", "calibration_error"))
+    return (
+        name,
+        f"{n:.0f}",
+        *(f"{100 * share:.2f}" for share in shares),
+        *(f"{v:.4f}" for v in others),
+    )

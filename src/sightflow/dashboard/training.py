@@ -1,0 +1,157 @@
+"""A page that shows how a training or a test went: curves, confusion matrix, worst mistakes."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from sightflow.dashboard.charts import curves_of
+from sightflow.dashboard.confusion import matrix_of
+from sightflow.dashboard.learning import Details, Learning, read_learning
+from sightflow.dashboard.pictures import Album
+from sightflow.sinks.staging import replacing
+
+__all__ = ["write_training_report"]
+
+_N_PICTURES = 48
+_N_LABELS = 40
+
+
+def write_training_report(
+    path: Path,
+    title: str,
+    events: Path,
+    *,
+    facts: Mapping[str, str] = MappingProxyType({}),
+    n_pictures: int = _N_PICTURES,
+) -> Learning:
+    """Write one HTML file that needs no other file and no network.
+
+    Args:
+        path: the HTML file; it appears when it is complete.
+        title: heading of the page.
+        events: what `JsonEvents` wrote of a run with `Train`, `Evaluate` or both.
+        facts: what else is to be told of the run, by name.
+        n_pictures: so many of the worst mistakes are shown, of each kind of images. The pictures
+            are read from where they were; one that is gone is shown as such.
+
+    Returns:
+        What the events tell.
+
+    Raises:
+        SourceError: `events` cannot be read, or is no file of events.
+    """
+    learning = read_learning(events)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sightflow.dashboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("training.html").render(
+        title=title,
+        lead=_lead(learning),
+        tiles=list(_tiles(learning)),
+        facts=_facts(learning, facts),
+        charts=[chart.as_dict() for chart in curves_of(learning)],
+        learned=learning.last("trained") is not None,
+        marks={kind: bool(learning.of(kind)) for kind in ("drifted", "published")},
+        parts=_parts(learning, n_pictures),
+        **{kind: learning.of(kind) for kind in ("published", "tested", "drifted")},
+        **_vendored(),
+    )
+    with replacing(path) as draft:
+        draft.write_text(page, "utf-8", "backslashreplace")
+    return learning
+
+
+def _vendored() -> dict[str, Markup]:
+    """Return the library that draws the curves."""
+    folder = files("sightflow.dashboard") / "vendor"
+    names = {
+        "chart_code": "uPlot.iife.min.js",
+        "chart_style": "uPlot.min.css",
+        "licence": "uPlot.LICENSE",
+    }
+    return {key: Markup((folder / name).read_text("utf-8")) for key, name in names.items()}
+
+
+def _lead(learning: Learning) -> str:
+    """Return what there is to say first."""
+    trained, serving, said = learning.last("trained"), learning.serving, []
+    if trained is not None:
+        n, step = trained.figures["n_samples"], trained.figures["step"]
+        said.append(f"Learned from {n:.0f} images in {step:.0f} steps.")
+    if serving is not None:
+        said.append(f"{serving.event['uri']} serves: {serving.event['reason']}.")
+    elif published := learning.last("published"):
+        event = published.event
+        said.append(f"{event['uri']} is published and does not serve: {event['reason']}.")
+    if not said and (evaluated := learning.last("evaluated")):
+        said.append(f"Tested on {evaluated.figures['n']:.0f} images.")
+    if not learning.course:
+        said.append("Nothing was learned or tested.")
+    return " ".join(said)
+
+
+def _tiles(learning: Learning) -> list[dict[str, str]]:
+    """Return the figures that are seen first."""
+    tested, evaluated = learning.last("tested"), learning.last("evaluated")
+    trained = learning.last("trained")
+    tiles = []
+    if tested is not None and tested.figures["n"]:
+        tiles.append(_share("last test", tested.figures, ""))
+    if evaluated is not None and evaluated.figures["n"]:
+        if evaluated.figures.get("window_n"):
+            tiles.append(_share("window", evaluated.figures, "window_"))
+        tiles.append(_share("since the start", evaluated.figures, ""))
+    if trained is not None and trained.figures["loss"] is not None:
+        tiles.append(_tile("loss", f"{trained.figures['loss']:.4g}", "mean of the last batch"))
+    alarms = learning.of("drifted")
+    if alarms:
+        tiles.append(_tile("alarms", str(len(alarms)), "a watched value has changed"))
+    return tiles
+
+
+def _share(name: str, figures: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    value = f"{100 * figures[prefix + 'accuracy']:.1f} %"
+    return _tile(name, value, f"of {figures[prefix + 'n']:.0f} images right")
+
+
+def _tile(name: str, value: str, note: str) -> dict[str, str]:
+    return {"name": name, "value": value, "note": note}
+
+
+def _facts(learning: Learning, facts: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts, and before them the classes."""
+    labels = learning.labels
+    if not labels:
+        return dict(facts)
+    more = ", ..." if len(labels) > _N_LABELS else ""
+    return {"classes": f"{len(labels)}: {', '.join(labels[:_N_LABELS])}{more}", **facts}
+
+
+def _parts(learning: Learning, n_pictures: int) -> list[dict[str, Any]]:
+    """Return what the template needs of each kind of tested images."""
+    album = Album()
+    several = len({part.step for part in learning.details}) > 1
+    return [
+        {
+            "title": _title(part, several=several),
+            "details": part,
+            "matrix": matrix_of(part),
+            "most": max((e["figures"]["n"] for e in part.calibrated), default=1),
+            "mistakes": album.of(part.mistaken, at_most=n_pictures),
+        }
+        for part in learning.details
+    ]
+
+
+def _title(part: Details, *, several: bool) -> str:
+    what = "images of the last test" if part.held_out else "images of the stream"
+    return f"{part.n} {what}{f', {part.step}' if several else ''}"
