@@ -65,7 +65,6 @@ def drawn(tmp_path_factory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         wide = 60 if label == "ants" else 200
         path.write_bytes(encode_image(draw_scene(boxes=[(20 + i, 60, 20 + i + wide, 200)])))
-    shutil.copytree(ROOT / "examples", folder / "examples")
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
         archive.write(folder / "photos" / "0000.jpg", "monday/0000.jpg")
     draw_video(folder / "clip.mp4", 60)
