@@ -185,6 +185,23 @@ def test_an_empty_stream_gives_empty_results(tmp_path):
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
+def test_after_a_lost_connection_to_java_the_next_job_has_a_java_of_its_own(tmp_path):
+    """As after a kill, which takes a moment: the process is there and does not answer."""
+    from pyflink.java_gateway import get_gateway
+
+    photos = fill_folder(tmp_path / "photos", 60)
+    pipeline = Pipeline(Directory(str(photos))).apply("slow", Slow(0.05))
+
+    def lose(ledger, n_images) -> None:
+        if ledger.read:
+            get_gateway().shutdown()
+
+    with pytest.raises(JobError, match="the Java process that ran the job is gone"):
+        run(pipeline.write("out", JsonLines(str(tmp_path / "a.jsonl"))), on_progress=lose)
+    summary = run(pipeline.write("out", JsonLines(str(tmp_path / "b.jsonl"))))
+    assert summary.ledger.read == 63
+
+
 def test_a_job_whose_java_process_is_killed_says_so(tmp_path):
     photos = fill_folder(tmp_path / "photos", 40)
     script = tmp_path / "script.py"

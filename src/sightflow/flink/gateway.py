@@ -23,6 +23,7 @@ from sightflow.flink.java import find_java_home
 
 __all__ = [
     "JVM_FLAGS",
+    "end_lost",
     "log_directory",
     "run_in_worker",
     "start_gateway",
@@ -57,6 +58,16 @@ def start_gateway() -> None:
             _java.cache_clear()
             java_gateway._gateway = None
             _java()
+
+
+def end_lost() -> None:
+    """End the Java process whose connection was lost, so that the next job starts another.
+
+    One that was killed takes a moment to be gone.
+    """
+    with _starting:
+        _java().kill()
+        _java().wait(_END_TIMEOUT_S)
 
 
 def start_in_background() -> None:

@@ -17,7 +17,7 @@ from sightflow import errors
 from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
-from sightflow.flink.gateway import log_directory
+from sightflow.flink.gateway import end_lost, log_directory
 from sightflow.flink.job import Job
 from sightflow.flink.notes import Tail, relay
 from sightflow.flink.rundir import NOTES, RunDirectory, run_directory
@@ -195,6 +195,7 @@ def _java_errors() -> Iterator[None]:
     except Py4JJavaError as error:
         raise _job_error(error) from error
     except Py4JError as error:
+        end_lost()
         raise JobError(
             "the Java process that ran the job is gone: it was killed, ran out of memory, or a "
             f"native library crashed in it; its log is {_kept_log()}"
