@@ -271,12 +271,15 @@ def _lessons(n_images: int) -> Iterable[ImageRecord]:
             ),
             features=rng.normal(brightness / 100, 0.2, 8).astype(np.float32),
             prepared=np.clip(rng.normal(brightness, 20, (8, 8, 3)), 0, 255).astype(np.uint8),
-            classification=Classification(
-                tuple("ab"[c] for c in classes),
-                np.array(classes, np.int32),
-                np.array([best, 1 - best], np.float32),
-            ),
+            classification=_said(classes, best),
+            shadow=_said([i % 3 % 2, 1 - i % 3 % 2], np.float32(0.75)),
         )
+
+
+def _said(classes: Sequence[int], best: np.float32) -> Classification:
+    """Return what is said of an image of the classes `a` and `b`."""
+    labels, scores = tuple("ab"[c] for c in classes), np.array([best, 1 - best], np.float32)
+    return Classification(labels, np.array(classes, np.int32), scores)
 
 
 def _walkers(n_images: int) -> Iterable[ImageRecord]:

@@ -7,9 +7,11 @@ import pytest
 
 from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.compare import Compare
 from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
+from sightflow.models import zoo
 from sightflow.ops.preprocess import Preprocess
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import KeyedOperator, LearningOperator, Operator
@@ -17,16 +19,18 @@ from sightflow.records import ImageRecord, result_row, to_json
 from sightflow.sources import Directory
 from sightflow.tasks import Classify, Detect, Prepare
 from sightflow.tasks.features import Features
+from sightflow.tasks.shadow import Shadow
 from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 4, 3, 2
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 5, 3, 3
 
 EXAMPLES: dict[str, Operator] = {
     "Classify": Classify(top_k=2),
     "Detect": Detect(min_score=0.3),
     "Features": Features(),
+    "Shadow": Shadow(zoo("efficientnet_lite0"), top_k=2),
     "Prepare": Prepare(Preprocess(resize=8, crop=(8, 8))),
 }
 
@@ -37,6 +41,7 @@ KEYED_EXAMPLES: dict[str, KeyedOperator] = {
 }
 
 LEARNING_EXAMPLES: dict[str, LearningOperator] = {
+    "Compare": Compare(every=15),
     "Evaluate": Evaluate(("a", "b"), window=5, every=6, n_mistakes=3),
     "Train": Train(("a", "b"), batch_size=4, replay=Replay(batches=2, size=10), report_every=5),
 }
@@ -95,7 +100,7 @@ def test_any_size_of_image_has_a_scale(kind: str, size: tuple[int, int]) -> None
 def test_it_works_with_nothing_but_what_is_required(kind: str) -> None:
     operator = resolve_kind("operators", kind)
     required = [f.name for f in fields(operator) if f.default is f.default_factory is MISSING]
-    if kind in LEARNING_EXAMPLES:
+    if hasattr(ALL[kind], "labels") and kind in LEARNING_EXAMPLES:
         required.append("labels")  # without them those of the source are taken
     operator(**{name: getattr(ALL[kind], name) for name in required}).check()
 

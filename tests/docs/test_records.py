@@ -8,7 +8,17 @@ import pytest
 from tests.docs.pages import ROOT, table
 from tests.steps import Bright
 
-from sightflow import Classify, Detect, Directory, JsonLines, Pipeline, RunSettings, Track, run
+from sightflow import (
+    Classify,
+    Detect,
+    Directory,
+    JsonLines,
+    Pipeline,
+    RunSettings,
+    Track,
+    run,
+    zoo,
+)
 from sightflow.ledger import Ledger, Summary
 from sightflow.ops.decode import FORMATS
 from sightflow.records import (
@@ -19,6 +29,7 @@ from sightflow.records import (
     RESULT_SCHEMA,
 )
 from sightflow.sources.labelled import Labelled
+from sightflow.tasks.shadow import Shadow
 from sightflow.testing import draw_scene, encode_image
 
 PAGE = "docs/reference/records.md"
@@ -90,6 +101,7 @@ def test_a_line_of_three_steps_has_every_field_of_the_table_and_no_other(place):
     pipeline = (
         Pipeline(Labelled(Directory("photos/0000.jpg")))
         .apply("classify", Classify(scenes=True))
+        .apply("trial", Shadow(zoo("efficientnet_lite0")))
         .apply("detect", Detect(min_score=0.01))
         .apply("track", Track(high_score=0.01, low_score=0.01, min_hits=1))
         .write("results", JsonLines("results.jsonl"))

@@ -46,6 +46,8 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 @click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True)
 @_model_option
 @_follow_option
+@click.option("--shadow", help="A second model on trial; --events tells where they differ.")
+@click.option("--events", type=click.Path(), help="With --shadow: file for differences, .jsonl.")
 @click.option("--scenes", is_flag=True, help="Also name the scene: coast, kitchen, street, ...")
 @click.option("--annotate", type=click.Path(), metavar="DIR", help="Folder for labelled pictures.")
 def classify(**options: Any) -> None:
@@ -62,7 +64,21 @@ def classify(**options: Any) -> None:
         scenes=options["scenes"],
         follow=options["follow"],
     )
-    _recognise("classify", step, options)
+    if options["events"] and not options["shadow"]:
+        raise click.UsageError("--events goes with --shadow")
+    _recognise("classify", step, options, *_on_trial(options))
+
+
+def _on_trial(options: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the steps of a second model."""
+    if not options["shadow"]:
+        return []
+    from sightflow.learn.compare import Compare
+    from sightflow.models import find_model
+    from sightflow.tasks.shadow import Shadow
+
+    shadow = Shadow(find_model(options["shadow"]), options["top_k"])
+    return [("shadow", shadow), *([("compare", Compare())] if options["events"] else [])]
 
 
 @click.command()
@@ -87,12 +103,17 @@ def detect(**options: Any) -> None:
     _recognise("detect", step, options)
 
 
-def _recognise(name: str, step: Any, options: dict[str, Any]) -> None:
-    """Run one step over the paths, into a file or onto standard output."""
+def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, Any]) -> None:
+    """Run a step, and perhaps more, over the paths, into a file or onto standard output."""
     from sightflow.pipeline import Pipeline
-    from sightflow.sinks import AnnotatedImages
+    from sightflow.sinks import AnnotatedImages, JsonEvents
 
     pipeline = Pipeline(source_of(options), name=f"sightflow {name}").apply(name, step)
+    for other, operator in more:
+        pipeline = pipeline.apply(other, operator)
+    if options.get("events"):
+        events = JsonEvents(options["events"], overwrite=options["overwrite"])
+        pipeline = pipeline.write("events", events)
     if options["annotate"]:
         sink = AnnotatedImages(options["annotate"], overwrite=options["overwrite"])
         pipeline = pipeline.write("pictures", sink)

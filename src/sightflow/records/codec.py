@@ -21,6 +21,7 @@ __all__ = ["decode_outcomes", "encode_outcomes"]
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 _FOUND: dict[str, type] = {
     "classification": Classification,
+    "shadow": Classification,
     "scene": Scene,
     "detections": Detections,
     "tracks": Tracks,

@@ -98,6 +98,8 @@ class ImageRecord:
     models: tuple[ModelUse, ...] = ()
     classification: Classification | None = None
     """Present once a step has classified the image."""
+    shadow: Classification | None = None
+    """Present once a classifier on trial has looked at the image."""
     scene: Scene | None = None
     """Present once a step has named the scene."""
     detections: Detections | None = None

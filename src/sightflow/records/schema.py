@@ -7,6 +7,7 @@ import orjson
 import pyarrow as pa
 
 from sightflow.records.arrays import plain_floats
+from sightflow.records.classification import Classification
 from sightflow.records.image import ImageRecord, Rejected
 from sightflow.records.tracks import Event
 
@@ -44,6 +45,7 @@ RESULT_SCHEMA = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("classification", pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE]))),
+        pa.field("shadow", pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE]))),
         pa.field("scene", pa.list_(pa.struct([_LABEL, _SCORE]))),
         pa.field(
             "detections",
@@ -120,11 +122,16 @@ def _uses(record: ImageRecord) -> dict[str, Any]:
 
 
 def _classification(record: ImageRecord) -> dict[str, Any]:
-    found = record.classification
-    if found is None:
-        return {}
+    return {} if record.classification is None else {"classification": _rows(record.classification)}
+
+
+def _shadow(record: ImageRecord) -> dict[str, Any]:
+    return {} if record.shadow is None else {"shadow": _rows(record.shadow)}
+
+
+def _rows(found: Classification) -> list[dict[str, Any]]:
     columns = zip(found.labels, found.class_ids.tolist(), plain_floats(found.scores), strict=True)
-    return {"classification": [{"label": a, "class_id": b, "score": c} for a, b, c in columns]}
+    return [{"label": a, "class_id": b, "score": c} for a, b, c in columns]
 
 
 def _scene(record: ImageRecord) -> dict[str, Any]:
@@ -172,6 +179,7 @@ _TRACK_FIELDS = [field.name for field in RESULT_SCHEMA.field("tracks").type.valu
 
 _RESULTS: tuple[Callable[[ImageRecord], dict[str, Any]], ...] = (
     _classification,
+    _shadow,
     _scene,
     _detections,
     _tracks,

@@ -54,6 +54,7 @@ def a_full_record():
         origin=an_origin(label="cat"),
         models=(ModelUse("classify", "net", "1"), ModelUse("detect", "det", "2")),
         classification=CLASSIFICATION,
+        shadow=CLASSIFICATION,
         scene=SCENE,
         detections=DETECTIONS,
         tracks=TRACKS,

@@ -1,0 +1,144 @@
+"""Compare what two classifiers say of the same images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+
+from sightflow.errors import JobError
+from sightflow.protocols import Context, Outcome, Place
+from sightflow.records import Classification, Event, ImageRecord, Origin
+from sightflow.tasks.options import check_count
+
+__all__ = ["Compare"]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Tell where `shadow` differs from `classification`, and how often.
+
+    Images pass unchanged. `differed` is told of each image whose best class is another one,
+    `compared` of all images so far.
+    """
+
+    every: int = 500
+    """Images between events of the kind `compared`."""
+
+    gives: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ("classification", "shadow")
+    takes: ClassVar[tuple[str, ...]] = ()
+    preparation: ClassVar[None] = None
+
+    def check(self) -> None:
+        """Refuse what is no count."""
+        check_count(self, "every", at_least=1)
+
+    def open_learner(self, context: Context, snapshot: bytes | None) -> "_Comparison":
+        """Return the comparison, from its beginning or from a snapshot of it."""
+        counts = _Counts() if snapshot is None else _DECODER.decode(snapshot)
+        if counts.version != _Counts.version_now:
+            raise JobError(
+                f"step {context.step!r}: the checkpoint's comparison must be of version "
+                f"{_Counts.version_now}; got {counts.version}; start the run anew"
+            )
+        return _Comparison(self, context.step, counts)
+
+
+class _Counts(msgspec.Struct, array_like=True):
+    """What a comparison remembers."""
+
+    version_now: ClassVar[int] = 1
+
+    version: int = 1
+    """Of this form; a change of the fields takes the next number."""
+    n: int = 0
+    n_different: int = 0
+    n_labelled: int = 0
+    n_right: int = 0
+    n_shadow_right: int = 0
+    last: tuple[bytes, int, int] = (b"", 0, 0)
+    """Source, sequence and time of the last image; not every name of a source is UTF-8."""
+
+
+# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Counts)
+
+
+class _Comparison:
+    """A comparison under way; see `protocols.Learner`."""
+
+    def __init__(self, how: Compare, step: str, counts: _Counts) -> None:
+        self._how = how
+        self._step = step
+        self._counts = counts
+
+    def take(
+        self, records: Sequence[ImageRecord], places: Sequence[Place]
+    ) -> tuple[list[Outcome], list[tuple[int, Event]]]:
+        """Compare the next images; they come out as they are."""
+        events = list[tuple[int, Event]]()
+        for row, record in enumerate(records):
+            said, on_trial = _best(record.classification), _best(record.shadow)
+            self._count(record.origin, said[0], on_trial[0])
+            if said[0] != on_trial[0]:
+                events.append((row, self._differed(record.origin, said, on_trial)))
+            if self._counts.n % self._how.every == 0:
+                events.append((row, self._compared()))
+        return list(records), events
+
+    def end(self) -> list[Event]:
+        """Tell how it was."""
+        return [self._compared()] if self._counts.n % self._how.every else []
+
+    def snapshot(self) -> bytes:
+        """Return all that is needed to go on."""
+        return _ENCODER.encode(self._counts)
+
+    def _count(self, origin: Origin, said: str | None, on_trial: str | None) -> None:
+        counts = self._counts
+        counts.n += 1
+        counts.n_different += said != on_trial
+        if origin.label is not None:
+            counts.n_labelled += 1
+            counts.n_right += said == origin.label
+            counts.n_shadow_right += on_trial == origin.label
+        source_id = origin.source_id.encode("utf-8", "surrogateescape")
+        counts.last = source_id, origin.sequence, origin.event_time_ms
+
+    def _differed(
+        self, origin: Origin, said: tuple[str | None, float], on_trial: tuple[str | None, float]
+    ) -> Event:
+        return Event(
+            "differed",
+            self._step,
+            origin.source_id,
+            origin.sequence,
+            origin.event_time_ms,
+            label=said[0],
+            predicted=on_trial[0],
+            uri=origin.uri,
+            figures={"score": said[1], "shadow_score": on_trial[1]},
+        )
+
+    def _compared(self) -> Event:
+        counts = self._counts
+        figures = {
+            "n": float(counts.n),
+            "n_different": float(counts.n_different),
+            "agreement": 1 - counts.n_different / counts.n,
+        }
+        if counts.n_labelled:
+            figures["accuracy"] = counts.n_right / counts.n_labelled
+            figures["shadow_accuracy"] = counts.n_shadow_right / counts.n_labelled
+        source_id, sequence, time_ms = counts.last
+        place = source_id.decode("utf-8", "surrogateescape"), sequence, time_ms
+        return Event("compared", self._step, *place, figures=figures)
+
+
+def _best(found: Classification | None) -> tuple[str | None, float]:
+    """Return the best class and its score; None where there is none."""
+    if found is None or not found.labels:
+        return None, 0.0
+    return found.labels[0], float(str(found.scores[0]))
