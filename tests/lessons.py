@@ -14,7 +14,7 @@ from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
 from sightflow.models import Registry
 from sightflow.ops.augment import Augment
-from sightflow.protocols import Source
+from sightflow.protocols import Operator, Source
 from sightflow.sinks.events import JsonEvents
 from sightflow.sinks.results import JsonLines
 from sightflow.sources.labelled import Labelled
@@ -61,14 +61,18 @@ TRAIN = Train(
 )
 
 
-def taught(source: Source, folder: Path, name: str = "out", *before) -> Pipeline:
+def taught(
+    source: Source, folder: Path, name: str = "out", *before: Operator, trainers: int = 1
+) -> Pipeline:
     """Return a pipeline that learns, with files for results and events."""
     pipeline = Pipeline(source)
     for i, step in enumerate(before):
         pipeline = pipeline.apply(f"before{i}", step)
-    publish = Publish(str(folder / "registry"), "light", every_steps=20)
+    every_steps = 20 if trainers == 1 else None
+    publish = Publish(str(folder / "registry"), "light", every_steps=every_steps)
+    train = replace(TRAIN, publish=publish, trainers=trainers, average_every=3)
     return (
-        pipeline.apply("train", replace(TRAIN, publish=publish))
+        pipeline.apply("train", train)
         .apply("evaluate", Evaluate(TRAIN.labels, window=30, every=40))
         .write("results", JsonLines(str(folder / f"{name}.jsonl")))
         .write("events", JsonEvents(str(folder / f"{name}.events")))

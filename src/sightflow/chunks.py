@@ -89,7 +89,7 @@ for _kind in (Chunk, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
 
 
 def chunked(
-    claims: Iterable[Claim], batch_size: int, *, by_source: bool = False
+    claims: Iterable[Claim], batch_size: int, *, by_source: bool = False, n_trainers: int = 1
 ) -> Iterator[Chunk]:
     """Group claims, in order, into chunks of at least `batch_size` images; the last may have fewer.
 
@@ -102,6 +102,8 @@ def chunked(
         batch_size: images in one call of a model.
         by_source: whether a chunk has images of one stream only and knows its place in it: keyed
             steps need that.
+        n_trainers: to how many places chunks are dealt out by turns; the stream of each is named by
+            its number.
 
     Examples:
         >>> from sightflow.testing import a_claim
@@ -109,8 +111,10 @@ def chunked(
         [2, 2, 4, 8, 8]
     """
     counts: Counter[str] = Counter()
-    for group in _grouped(claims, batch_size, by_source=by_source):
+    for number, group in enumerate(_grouped(claims, batch_size, by_source=by_source)):
         source_id = group[0].origin.source_id if by_source else ""
+        if n_trainers > 1:
+            source_id = str(number % n_trainers)
         yield Chunk(tuple(group), source_id, counts[source_id])
         counts[source_id] += 1
 

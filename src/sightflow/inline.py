@@ -1,9 +1,11 @@
 """The inline runner: a pipeline in this process, in plain Python; the reference for the others."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
@@ -58,7 +60,8 @@ def run(
             resources.callback(sink.discard)
         run_id = f"{round(started * 1000)}-inline"
         inference = settings.inference(n_workers=1)
-        context = Context("chain", inference, resources=resources, run_id=run_id)
+        shared = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sightflow-")))
+        context = Context("chain", inference, resources=resources, run_id=run_id, shared=shared)
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
         context, n_images, work = _work(
@@ -93,7 +96,12 @@ def _work(
         work = (recognise_frame(frame, recognise, by_source=by_source) for frame in frames)
         return context, None, work
     chunks = list(
-        chunked(pipeline.source.claims(), settings.batch_size, by_source=bool(pipeline.keyed))
+        chunked(
+            pipeline.source.claims(),
+            settings.batch_size,
+            by_source=bool(pipeline.keyed),
+            n_trainers=pipeline.n_trainers,
+        )
     )
     last = {chunk.source_id: number for number, chunk in enumerate(chunks)}
     redeem = open_reader(pipeline, context)
@@ -129,7 +137,7 @@ def _results(
         if chunk.n_images is not None and not chunk.has_ended:
             yield ChunkResult.of(chunk)
             continue
-        memory = memories.pop(chunk.source_id, None) or chain.initial()
+        memory = memories.pop(chunk.source_id, None) or chain.initial(chunk.source_id)
         memory, result = chain.take(memory, chunk)
         if not chunk.has_ended:
             memories[chunk.source_id] = memory

@@ -56,7 +56,7 @@ _CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream")
 class StatefulChain(Protocol):
     """Steps with a state, opened; what they remember of a stream has a `next_index`."""
 
-    def initial(self) -> Any:
+    def initial(self, source_id: str, /) -> Any:
         """Return what is remembered of a stream of which nothing has come."""
 
     def take(self, memory: Any, chunk: Recognised, /) -> tuple[Any, ChunkResult]:
@@ -94,8 +94,8 @@ class KeyedChain:
         self._metrics = metrics
         self._max_out_of_order_ms = max_out_of_order_ms
 
-    def initial(self) -> Memory:
-        """Return the memory of a stream of which nothing has come."""
+    def initial(self, source_id: str = "") -> Memory:
+        """Return the memory of a stream of which nothing has come, whichever it is."""
         return Memory(tuple(fold.initial() for fold in self._folds.values()))
 
     def take(self, memory: Memory, chunk: Recognised) -> tuple[Memory, ChunkResult]:

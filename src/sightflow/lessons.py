@@ -21,6 +21,8 @@ class Lessons:
     """They change in place."""
     next_index: int = 0
     """Of the next chunk."""
+    trainer: int = 0
+    """Which of several places that learn it is."""
 
 
 class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -31,6 +33,8 @@ class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     next_index: int
     snapshots: dict[str, bytes]
     """By the name of the step."""
+    trainer: int
+    """Which of several places that learn it is."""
 
 
 _VERSION = 1
@@ -45,13 +49,14 @@ class LearningChain:
     def __init__(self, pipeline: Pipeline, context: Context) -> None:
         """Take the learning steps of a pipeline."""
         self._context = context
+        self._n_trainers = pipeline.n_trainers
         self._operators: dict[str, LearningOperator] = {
             step.name: step.operator for step in pipeline.learning
         }
 
-    def initial(self) -> Lessons:
-        """Return what is remembered before the first image."""
-        return self._opened({}, 0)
+    def initial(self, source_id: str) -> Lessons:
+        """Return what is remembered before the first image; `source_id` is the trainer's number."""
+        return self._opened({}, 0, int(source_id or 0))
 
     def take(self, lessons: Lessons, chunk: Recognised) -> tuple[Lessons, ChunkResult]:
         """Take the next chunk; return what to remember, and what comes out."""
@@ -63,6 +68,7 @@ class LearningChain:
             for row, outcome in zip(rows, found, strict=True):
                 outcomes[row] = outcome
             events.extend((rows[i], event) for i, event in news)
+            learner.end_chunk(chunk.index)
         events.sort(key=lambda pair: pair[0])  # stable: of one image, in the order of the steps
         told = [event for _, event in events]
         if chunk.has_ended:
@@ -74,7 +80,9 @@ class LearningChain:
         """Return all that was learned as bytes."""
         named = zip(self._operators, lessons.learners, strict=True)
         snapshots = {name: learner.snapshot() for name, learner in named}
-        return _ENCODER.encode(_Checkpoint(_VERSION, lessons.next_index, snapshots))
+        return _ENCODER.encode(
+            _Checkpoint(_VERSION, lessons.next_index, snapshots, lessons.trainer)
+        )
 
     def decode(self, data: bytes) -> Lessons:
         """Return what `encode` made, as new learners.
@@ -93,11 +101,12 @@ class LearningChain:
                 f"the checkpoint has lessons of the steps {list(kept.snapshots)}; the pipeline has "
                 f"{list(self._operators)}; keep their names and order, or start the run anew"
             )
-        return self._opened(kept.snapshots, kept.next_index)
+        return self._opened(kept.snapshots, kept.next_index, kept.trainer)
 
-    def _opened(self, snapshots: dict[str, bytes], next_index: int) -> Lessons:
+    def _opened(self, snapshots: dict[str, bytes], next_index: int, trainer: int) -> Lessons:
+        context = replace(self._context, trainer=(trainer, self._n_trainers))
         learners = (
-            operator.open_learner(self._context.at(name), snapshots.get(name))
+            operator.open_learner(context.at(name), snapshots.get(name))
             for name, operator in self._operators.items()
         )
-        return Lessons(tuple(learners), next_index)
+        return Lessons(tuple(learners), next_index, trainer)

@@ -154,6 +154,11 @@ class Pipeline:
         for step in self.all_steps:
             step.operator.check()
         self._check_needs()
+        if self.n_trainers > 1 and isinstance(self.source, StreamSource):
+            raise PipelineError(
+                f"{self.n_trainers} trainers share the images that a source lists; a stream has "
+                "one: leave out `trainers`"
+            )
         for name, sink in self.image_sinks:
             if self.has_state:
                 raise PipelineError(
@@ -184,6 +189,11 @@ class Pipeline:
     def has_state(self) -> bool:
         """Whether steps remember what they have seen."""
         return bool(self.keyed or self.learning)
+
+    @property
+    def n_trainers(self) -> int:
+        """In how many places the learning steps work, by turns of the chunks."""
+        return max((getattr(s.operator, "trainers", 1) for s in self.learning), default=1)
 
     @property
     def travelling(self) -> tuple[str, ...]:

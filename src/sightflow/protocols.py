@@ -7,6 +7,7 @@ whose return value does it; what `open` acquires is registered in `context.resou
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy.typing as npt
@@ -107,6 +108,10 @@ class Context:
     """Closed when the worker stops."""
     run_id: str = "run"
     """The same after each restart of a run, and another one for each run."""
+    trainer: tuple[int, int] = (0, 1)
+    """Of a step that learns in several places: which of them this is, and how many there are."""
+    shared: Path | None = None
+    """Folder that all workers of the run can reach."""
     recall: Recall | None = None
     """For steps that learn; None where the source gives its images only once."""
 
@@ -227,6 +232,9 @@ class Learner(Protocol):
     ) -> tuple[Sequence[Outcome], Sequence[tuple[int, Event]]]:
         """Take the next images; return an outcome for each, and events with their image's index."""
 
+    def end_chunk(self, index: int) -> None:
+        """Called behind each chunk, also one without images; `index` is its position, from 0."""
+
     def end(self) -> Sequence[Event]:
         """Called when there are no more images."""
 
@@ -238,7 +246,8 @@ class Learner(Protocol):
 class LearningOperator(Protocol):
     """A step that takes all images in one place, in the order in which the source lists them.
 
-    Its state is in checkpoints. It sees what was recognised and not the pixels.
+    Its state is in checkpoints. It sees what was recognised and not the pixels. One with a field
+    `trainers` above 1 works in so many places, and chunks are dealt out to them by turns.
     """
 
     @property

@@ -9,6 +9,7 @@ from tests.steps import FailOnce, Slow
 
 from sightflow import RunSettings, run
 from sightflow.errors import JobError
+from sightflow.models import Registry
 from sightflow.sources.passes import Passes
 
 pytestmark = pytest.mark.flink
@@ -75,3 +76,26 @@ def test_events_are_told_while_it_learns(undisturbed, tmp_path):
     assert [event["kind"] for event in told] == [
         json.loads(line)["kind"] for line in expected.splitlines()
     ]
+
+
+def test_trainers_that_average_learn_the_same_as_inline_also_when_they_are_killed(tmp_path):
+    source = lessons(tmp_path / "pictures", N_IMAGES)
+    folders = [tmp_path / name for name in ("inline", "flink")]
+    for folder in folders:
+        folder.mkdir()
+    run(taught(source, folders[0], trainers=3), RunSettings(runner="inline"))
+    state = tmp_path / "state"
+    pipeline = taught(source, folders[1], "out", Slow(0.01), trainers=3)
+
+    killer = in_the_middle(state, kill_java)
+    with pytest.raises(JobError, match="the Java process that ran the job is gone"):
+        run(pipeline, RunSettings(workers=2, **keeping(state)))
+    killer.join()
+    run(pipeline, RunSettings(workers=1, **keeping(state)))
+
+    inline, flink = (learned(folder) for folder in folders)
+    assert flink[0] == inline[0], "what was said of each image"
+    versions = [Registry(str(folder / "registry")).versions("light") for folder in folders]
+    assert [len(found) for found in versions] == [1, 1]
+    assert versions[0][0].sha256 == versions[1][0].sha256
+    assert versions[0][0].facts.n_samples == 2 * (N_IMAGES - 3)

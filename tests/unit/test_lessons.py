@@ -33,6 +33,7 @@ class Tally:
 class _Tally:
     def __init__(self, how: Tally, step: str, n: int) -> None:
         self.how, self.step, self.n = how, step, n
+        self.chunks = []
 
     def take(self, records, places):
         outcomes, events = [], []
@@ -42,6 +43,9 @@ class _Tally:
             rejected = self.n % self.how.rejects == 0
             outcomes.append(Rejected(record.origin, self.step, "tired", "") if rejected else record)
         return outcomes, events
+
+    def end_chunk(self, index):
+        self.chunks.append(index)
 
     def end(self):
         return [Event("end", self.step, "", self.n, 0)]
@@ -64,7 +68,7 @@ def chunk(number: int, n_images: int = 2, *, has_ended: bool = False) -> Recogni
 
 def test_events_come_in_the_order_of_the_images_and_then_of_the_steps() -> None:
     chain = a_chain(Tally(), Tally())
-    _, result = chain.take(chain.initial(), chunk(4))
+    _, result = chain.take(chain.initial(""), chunk(4))
     assert [event["kind"] for event in result.events] == ["t0-1", "t1-1", "t0-2", "t1-2"]
     places = [(event["sequence"], event["event_time_ms"]) for event in result.events]
     assert places == [(4, 0), (4, 0), (4, 1), (4, 1)]
@@ -72,7 +76,7 @@ def test_events_come_in_the_order_of_the_images_and_then_of_the_steps() -> None:
 
 def test_what_a_step_rejects_the_next_does_not_see() -> None:
     chain = a_chain(Tally(rejects=2), Tally())
-    lessons, result = chain.take(chain.initial(), chunk(0, 4))
+    lessons, result = chain.take(chain.initial(""), chunk(0, 4))
     assert [row["sequence"] for row in result.rows] == [0, 2]
     assert [row["reason"] for row in result.rejected] == ["tired", "tired"]
     assert [learner.n for learner in lessons.learners] == [4, 2]
@@ -82,14 +86,14 @@ def test_what_a_step_rejects_the_next_does_not_see() -> None:
 
 def test_at_the_end_each_step_has_a_last_word() -> None:
     chain = a_chain(Tally(), Tally())
-    lessons, _ = chain.take(chain.initial(), chunk(0))
+    lessons, _ = chain.take(chain.initial(""), chunk(0))
     _, result = chain.take(lessons, chunk(1, has_ended=True))
     assert [e["step"] for e in result.events if e["kind"] == "end"] == ["t0", "t1"]
 
 
 def test_lessons_are_restored_as_they_were() -> None:
     chain = a_chain(Tally(), Tally(rejects=2))
-    lessons, _ = chain.take(chain.initial(), chunk(0, 3))
+    lessons, _ = chain.take(chain.initial(""), chunk(0, 3))
     again = chain.decode(chain.encode(lessons))
     assert again.next_index == lessons.next_index == 1
     assert [learner.n for learner in again.learners] == [3, 3]
@@ -98,14 +102,14 @@ def test_lessons_are_restored_as_they_were() -> None:
 
 def test_lessons_of_other_steps_are_refused() -> None:
     chain = a_chain(Tally())
-    data = chain.encode(chain.initial())
+    data = chain.encode(chain.initial(""))
     with pytest.raises(JobError, match=r"lessons of the steps \['t0'\]; the pipeline has \['t0',"):
         a_chain(Tally(), Tally()).decode(data)
 
 
 def test_lessons_of_another_version_are_refused(monkeypatch) -> None:
     chain = a_chain(Tally())
-    data = chain.encode(chain.initial())
+    data = chain.encode(chain.initial(""))
     monkeypatch.setattr("sightflow.lessons._VERSION", 9)
     with pytest.raises(JobError, match="lessons must be of version 9; got 1; start the run anew"):
         chain.decode(data)

@@ -1,6 +1,8 @@
 """A pipeline as a Flink job on this machine: its settings and its graph."""
 
+import itertools
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFun
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
-from sightflow.chunks import chunked
+from sightflow.chunks import Recognised, chunked
 from sightflow.flink.functions import Deliver, RecogniseChunk, RecogniseFrame
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.memory import Remember, stream_of
@@ -26,6 +28,8 @@ from sightflow.settings import RunSettings
 __all__ = ["Job"]
 
 _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
+_MAX_PARALLELISM = 1024
+"""State can be shared among so many workers."""
 _CHUNKS_IN_RANGE = 4
 """A worker gets so many chunks at a time: each request costs several threads a switch."""
 
@@ -69,8 +73,12 @@ class Job:
         source = self.pipeline.source
         if isinstance(source, StreamSource):
             return None, None
-        by_source = bool(self.pipeline.keyed)
-        chunks = chunked(source.claims(), self.settings.batch_size, by_source=by_source)
+        chunks = chunked(
+            source.claims(),
+            self.settings.batch_size,
+            by_source=bool(self.pipeline.keyed),
+            n_trainers=self.pipeline.n_trainers,
+        )
         return self.manifest.write(chunks)
 
     def build(
@@ -93,14 +101,34 @@ class Job:
             results = chunks.map(RecogniseChunk(*description, self.manifest), _bytes())
         results.name("recognise").uid("recognise")
         if self.pipeline.has_state:
-            by_stream = results.key_by(stream_of, Types.STRING())
+            key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
             manifest = None if n_chunks is None else self.manifest
-            results = _remember(by_stream, Remember(*description, manifest, self.run_id))
+            remember = Remember(*description, manifest, self.run_id, self.directory)
+            results = _remember(results.key_by(key_of, Types.STRING()), remember)
+            if self.pipeline.n_trainers > 1:
+                results.set_parallelism(self.pipeline.n_trainers)
         told = self.told if self.tells_events else None
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress, told)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
         delivered.name("deliver").uid("deliver").set_parallelism(1)
         return env
+
+    def _trainer_key(self) -> Callable[[bytes], str]:
+        """Return the keys of the trainers: names by which Flink gives each a place of its own.
+
+        They wait for each other, so two in one place could wait for ever.
+        """
+        n_trainers, names = self.pipeline.n_trainers, dict[int, str]()
+        jvm = get_gateway().jvm
+        place_of = jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment
+        for number in itertools.count():
+            row = jvm.org.apache.flink.types.Row(1)
+            row.setField(0, f"trainer {number}")
+            place = place_of.assignKeyToParallelOperator(row, _MAX_PARALLELISM, n_trainers)
+            names.setdefault(place, f"trainer {number}")
+            if len(names) == n_trainers:
+                break
+        return lambda value: names[int(Recognised.source_of(value))]
 
     def _chunks(self, env: StreamExecutionEnvironment, n_chunks: int) -> DataStream:
         """Return the numbers of all chunks; workers ask for them and share a task with them."""
@@ -130,7 +158,7 @@ class Job:
             "python.executable": sys.executable,
             "python.client.executable": sys.executable,
             "parallelism.default": str(self.workers),
-            "pipeline.max-parallelism": "1024",  # state can be shared among so many
+            "pipeline.max-parallelism": str(_MAX_PARALLELISM),
             "execution.buffer-timeout.interval": "0 ms",  # what is there goes on at once
             "execution.checkpointing.interval": f"{self.settings.checkpoint_interval_ms} ms",
             "execution.checkpointing.dir": f"{self.directory.as_uri()}/checkpoints",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pyflink.common import Types
@@ -10,6 +11,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.chunks import ChunkResult, Recognised
+from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
@@ -42,13 +44,15 @@ class Remember(KeyedProcessFunction):
         inference: Inference,
         manifest: Manifest | None,
         run_id: str,
+        directory: Path,
     ) -> None:
-        """Take the description, where the claims are, and which run it is."""
+        """Take the description, where the claims are, which run it is, and its folder."""
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
         self._manifest = manifest
         self._run_id = run_id
+        self._directory = directory
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
@@ -65,6 +69,7 @@ class Remember(KeyedProcessFunction):
             FlinkMetrics(runtime_context),
             self._resources,
             self._run_id,
+            shared=self._directory,
         )
         with reporting():
             if self._manifest is not None and self._pipeline.learning:
@@ -81,7 +86,7 @@ class Remember(KeyedProcessFunction):
                 yield ChunkResult.of(chunk).encode()
                 return
             key = ctx.get_current_key()
-            memory = self._memory(key)
+            memory = self._memory(key, chunk.source_id)
             if chunk.index != memory.next_index:
                 self._early.put(chunk.index, value)
                 return
@@ -110,11 +115,13 @@ class Remember(KeyedProcessFunction):
         """Release what the steps hold."""
         self._resources.close()
 
-    def _memory(self, key: str) -> Any:
+    def _memory(self, key: str, source_id: str) -> Any:
         """Return the memory of the stream, from the checkpoint at its first chunk."""
         if key not in self._memories:
             kept = self._kept.value()
+            if self._memories and self._pipeline.n_trainers > 1:
+                raise JobError(f"two trainers are in one place: {[*self._memories, key]}")
             self._memories[key] = (
-                self._chain.initial() if kept is None else self._chain.decode(kept)
+                self._chain.initial(source_id) if kept is None else self._chain.decode(kept)
             )
         return self._memories[key]

@@ -88,6 +88,9 @@ class _Comparison:
                 events.append((row, self._compared()))
         return list(records), events
 
+    def end_chunk(self, index: int) -> None:
+        """Do nothing: images count, and not chunks."""
+
     def end(self) -> list[Event]:
         """Tell how it was."""
         return [self._compared()] if self._counts.n % self._how.every else []

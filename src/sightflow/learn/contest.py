@@ -21,6 +21,27 @@ class Verdict:
     serving_accuracy: float | None
     """Of the one that serves; None where none does, or it cannot be compared."""
 
+    @classmethod
+    def together(cls, verdicts: Sequence["Verdict"]) -> "Verdict":
+        """Return the verdict on the images of all."""
+        n = sum(verdict.n_images for verdict in verdicts)
+
+        def mean(accuracies: list[float | None]) -> float | None:
+            known = [
+                accuracy * verdict.n_images
+                for accuracy, verdict in zip(accuracies, verdicts, strict=True)
+                if accuracy is not None
+            ]
+            return sum(known) / n if n and len(known) == len(verdicts) else None
+
+        if len(verdicts) == 1:
+            return verdicts[0]
+        return cls(
+            n,
+            mean([verdict.accuracy for verdict in verdicts]),
+            mean([verdict.serving_accuracy for verdict in verdicts]),
+        )
+
     def figures(self) -> dict[str, float]:
         """Return what is known."""
         known = {"accuracy": self.accuracy, "serving_accuracy": self.serving_accuracy}

@@ -84,6 +84,9 @@ class Evaluation:
             events.extend((start + row, event) for row, event in told)
         return list(records), events
 
+    def end_chunk(self, index: int) -> None:
+        """Do nothing: images count, and not chunks."""
+
     def end(self) -> list[Event]:
         """Tell all that there is to tell."""
         events = list(self._end_test())

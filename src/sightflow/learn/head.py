@@ -127,6 +127,10 @@ class TrainableHead:
         average = {f"average.{name}": value for name, value in self._average.items()}
         return {**self._weights, **average, **self._memory, **self._seen}
 
+    def shared(self) -> list[str]:
+        """Return the names of the weights and of their averages."""
+        return [*self._weights, *(f"average.{name}" for name in self._weights)]
+
     def restore(self, tensors: Tensors) -> None:
         """Go on from what `tensors` gave.
 

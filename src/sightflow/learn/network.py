@@ -1,6 +1,6 @@
 """The shapes of what is trained: a description of a network, and the network that it opens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -42,6 +42,9 @@ class Trainable(Protocol):
 
     def tensors(self) -> Tensors:
         """Return all that `restore` needs: weights, averages, the optimiser's memory."""
+
+    def shared(self) -> Sequence[str]:
+        """Return the names of the tensors that several trainers average."""
 
     def restore(self, tensors: Tensors) -> None:
         """Go on from what `tensors` gave.

@@ -1,5 +1,6 @@
 """Versions of a network in training go to a registry; the best one serves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,9 +11,9 @@ import safetensors.numpy
 from sightflow.errors import PipelineError
 from sightflow.learn.contest import Contest, Verdict
 from sightflow.learn.network import Exported, Predict, Trainable
-from sightflow.models import Card, Facts, Registry, Version
+from sightflow.models import Card, DataRange, Facts, Registry, Version
 
-__all__ = ["Publication", "Publish", "Publisher"]
+__all__ = ["Publication", "Publish", "Publisher", "Share", "together"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,30 @@ class Publish:
                 raise PipelineError(f"Publish: `{name}` is a count, from 1; got {value}")
         if not -1 <= self.margin <= 1:
             raise PipelineError(f"Publish: `margin` is in [-1, 1]; got {self.margin}")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one trainer has done for a version."""
+
+    step: int
+    n_samples: int
+    first_ms: int
+    last_ms: int
+    """Event time of its first and last sample."""
+    loss: float
+    verdict: Verdict
+
+
+def together(shares: Sequence[Share]) -> tuple[Facts, Verdict]:
+    """Return the facts of a version, and how good it is, from those of its trainers."""
+    n_samples = sum(share.n_samples for share in shares)
+    data = DataRange(
+        min(share.first_ms for share in shares), max(share.last_ms for share in shares), n_samples
+    )
+    loss = sum(share.loss for share in shares) / len(shares)
+    facts = Facts("", sum(share.step for share in shares), n_samples, data, {"loss": loss})
+    return facts, Verdict.together([share.verdict for share in shares])
 
 
 @dataclass(frozen=True)
@@ -110,9 +135,11 @@ class Publisher:
             theirs = (self._predict(inputs).argmax(axis=1) == truths).tolist()
         self.contest.add(list(zip(ours, theirs, strict=True)), held_out=held_out)
 
-    def publish(self, network: Trainable, labels: tuple[str, ...], facts: Facts) -> Publication:
+    def publish(
+        self, network: Trainable, labels: tuple[str, ...], facts: Facts, verdict: Verdict
+    ) -> Publication:
         """Publish a network; let it serve if it is to."""
-        exported, verdict = network.export(), self.contest.verdict()
+        exported = network.export()
         metrics = {n: v for n, v in verdict.figures().items() if n != "n_images"}
         weights = {name: np.ascontiguousarray(w) for name, w in network.weights().items()}
         version = self._registry.publish(

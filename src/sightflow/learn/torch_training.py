@@ -111,6 +111,12 @@ class TrainableModule:
                     found[f"{self._memory}/{kind}/{names[parameter]}/{key}"] = array
         return found
 
+    def shared(self) -> list[str]:
+        """Return the names of the parameters and of their averages."""
+        names = [name for name, _ in self._module.named_parameters()]
+        kinds = ("now",) if self._average is None else ("now", "average")
+        return [f"{kind}/{name}" for kind in kinds for name in names]
+
     def restore(self, tensors: Tensors) -> None:
         """Go on from what `tensors` gave; a number may come as an array of one.
 

@@ -39,6 +39,10 @@ class Train:
     """How images are changed before they are learned from."""
     publish: Publish | None = None
     """Where versions are published; None: nowhere."""
+    trainers: int = 1
+    """Places that learn at the same time, each from its part of the images."""
+    average_every: int = 16
+    """Chunks of a trainer between averages of the weights of all."""
     top_k: int = 5
     """How many classes a result holds."""
     seed: int = 0
@@ -60,7 +64,8 @@ class Train:
 
     def check(self) -> None:
         """Refuse a training that cannot work."""
-        check_count(self, "batch_size", "top_k", "report_every", at_least=1)
+        counts = ("batch_size", "trainers", "average_every", "top_k", "report_every")
+        check_count(self, *counts, at_least=1)
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise PipelineError(
                 f"Train: `labels` are two or more different words; got {list(self.labels)}"
@@ -75,6 +80,11 @@ class Train:
             )
         if self.publish is not None:
             self.publish.check()
+            if self.trainers > 1 and self.publish.every_steps is not None:
+                raise PipelineError(
+                    "Train: several `trainers` publish one version, at the end; leave out "
+                    "`publish.every_steps`"
+                )
         self.network.check()
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Training:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,11 +11,11 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from sightflow.errors import JobError
-from sightflow.learn.contest import Result
+from sightflow.learn.averaging import Averager
+from sightflow.learn.contest import Contest, Result
 from sightflow.learn.network import Trainable
-from sightflow.learn.publish import Publisher
+from sightflow.learn.publish import Publisher, Share, together
 from sightflow.learn.samples import ReplayMemory, Sample
-from sightflow.models import DataRange, Facts
 from sightflow.protocols import Context, Outcome, Place
 from sightflow.records import Classification, Event, ImageRecord, ModelUse, Rejected
 from sightflow.records.arrays import PackedArray
@@ -62,6 +63,8 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     serving: int | None
     """Number of the version that serves."""
     contest: tuple[list[Result], list[Result], bool]
+    rounds: dict[int, bytes]
+    """The last that this trainer, one of several, gave to the others."""
 
 
 _VERSION = 1
@@ -98,6 +101,10 @@ class Training:
         self._publisher: Publisher | None = None
         if how.publish is not None:
             self._publisher = Publisher(how.publish, context.run_id)
+        self._averager: Averager | None = None
+        if how.trainers > 1:
+            folder = (context.shared or Path()) / "averages"
+            self._averager = Averager(folder, context.step, *context.trainer, how.average_every)
         if snapshot is not None:
             self._restore(_DECODER.decode(snapshot))
 
@@ -133,6 +140,11 @@ class Training:
                     events.extend((row, event) for event in self._learn())
         return outcomes, events
 
+    def end_chunk(self, index: int) -> None:
+        """Average with the other trainers, where there are some and it is time."""
+        if self._averager is not None and self._network is not None:
+            self._averager.end_chunk(index, self._network)
+
     def end(self) -> list[Event]:
         """Learn from the last images, which are fewer than a batch, and tell how it went."""
         events = list(self._learn()) if len(self._waiting) > 1 else []
@@ -167,6 +179,7 @@ class Training:
                 self._times_ms,
                 None if self._publisher is None else self._publisher.serving,
                 ([], [], False) if self._publisher is None else self._publisher.contest.state(),
+                {} if self._averager is None else self._averager.state(),
             )
         )
 
@@ -184,6 +197,8 @@ class Training:
         if self._publisher is not None:
             self._publisher.serving = kept.serving
             self._publisher.contest.restore(*kept.contest)
+        if self._averager is not None:
+            self._averager.restore(kept.rounds)
         if kept.shape is not None:
             self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
         samples = self._samples([*kept.waiting, *kept.remembered])
@@ -276,13 +291,17 @@ class Training:
     def _published(self, *, at_the_end: bool) -> Iterator[Event]:
         """Publish the network as it is now, where it is time."""
         publisher, network = self._publisher, self._network
-        if publisher is None or network is None or publisher.is_due(self._step) == at_the_end:
+        if network is None:
             return
-        data = DataRange(*self._times_ms, self._n_samples)
-        facts = Facts("", self._step, self._n_samples, data, {"loss": self._loss})
-        found = publisher.publish(network, self._how.labels, facts)
+        shares = [self._share()]
+        if self._averager is not None and at_the_end:
+            shares = self._averager.finish(network, shares[0])
+        if publisher is None or not shares or publisher.is_due(self._step) == at_the_end:
+            return
+        facts, verdict = together(shares)
+        found = publisher.publish(network, self._how.labels, facts, verdict)
         figures = {
-            "step": self._step,
+            "step": facts.step,
             "version": found.number,
             "serves": float(found.promoted),
             **found.verdict.figures(),
@@ -303,6 +322,12 @@ class Training:
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self._how.seed, self._step, purpose])
+
+    def _share(self) -> Share:
+        """Return what this trainer has done."""
+        contest = Contest(1) if self._publisher is None else self._publisher.contest
+        first_ms, last_ms = self._times_ms
+        return Share(self._step, self._n_samples, first_ms, last_ms, self._loss, contest.verdict())
 
     def _trained(self) -> Event:
         figures = {
