@@ -85,6 +85,9 @@ class Metrics(Protocol):
     def observe(self, name: str, value: float, /) -> None:
         """Add a value to a distribution; names end in the unit, such as `decode_ms`."""
 
+    def measure(self, name: str, value: float, /) -> None:
+        """Say how large something is now, such as `loss`."""
+
 
 class NoMetrics:
     """Keeps nothing."""
@@ -93,6 +96,9 @@ class NoMetrics:
         """Do nothing."""
 
     def observe(self, name: str, value: float, /) -> None:
+        """Do nothing."""
+
+    def measure(self, name: str, value: float, /) -> None:
         """Do nothing."""
 
 

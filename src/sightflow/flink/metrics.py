@@ -1,5 +1,6 @@
 """Metrics of a worker in Flink's own: on its page, over REST, and in every reporter it has."""
 
+from math import isfinite
 from typing import Any
 
 from pyflink.datastream import RuntimeContext
@@ -11,7 +12,7 @@ _WINDOW = 1_000
 
 
 class FlinkMetrics:
-    """Counters and distributions in the group `sightflow` of an operator."""
+    """Counters, distributions and measures in the group `sightflow` of an operator."""
 
     def __init__(self, runtime_context: RuntimeContext) -> None:
         """Take the context of an operator in thread mode."""
@@ -23,6 +24,7 @@ class FlinkMetrics:
         )
         self._counters: dict[str, Any] = {}
         self._distributions: dict[str, Any] = {}
+        self._measured: dict[str, int] = {}
 
     def count(self, name: str, n: int = 1, /) -> None:
         """Add to a counter."""
@@ -41,3 +43,14 @@ class FlinkMetrics:
             self._distributions[name] = (histogram, 1_000 if shown != name else 1)
         histogram, factor = self._distributions[name]
         histogram.update(int(value * factor))
+
+    def measure(self, name: str, value: float, /) -> None:
+        """Say how large something is now; Flink keeps whole numbers, so in millionths.
+
+        A name such as `loss` is therefore shown as `loss_millionths`.
+        """
+        if not isfinite(value):
+            return
+        millionths = round(value * 1e6)
+        self.count(f"{name}_millionths", millionths - self._measured.get(name, 0))
+        self._measured[name] = millionths

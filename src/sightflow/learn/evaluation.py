@@ -58,6 +58,7 @@ class Evaluation:
         """Begin, or go on from a snapshot."""
         self._how = how
         self._step = context.step
+        self._metrics = context.metrics
         self._class_ids = {label: i for i, label in enumerate(how.labels)}
         self._online, self._tested = (
             Account(how.labels, top_k=how.top_k, n_mistakes=how.n_mistakes, held_out=held_out)
@@ -211,6 +212,9 @@ class Evaluation:
             recent = self._window.compute()
             values = recent.figures() if recent.n else {"n": 0}
             figures.update((f"window_{name}", value) for name, value in values.items())
+        for name in ("accuracy", "window_accuracy", "log_loss", "calibration_error"):
+            if name in figures:
+                self._metrics.measure(name, figures[name])
         return self._online.event("evaluated", self._step, figures)
 
     def _drifted(

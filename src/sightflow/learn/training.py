@@ -317,7 +317,8 @@ class Training:
         class_ids = np.array([sample.class_id for sample in samples], np.int64)
         loss = self._opened(inputs).learn(inputs, class_ids, self._step)
         self._step += 1
-        self._context.metrics.observe("loss", loss)
+        self._context.metrics.count("steps")
+        self._context.metrics.measure("loss", loss)
         return loss
 
     def _rng(self, purpose: int) -> np.random.Generator:
