@@ -40,7 +40,8 @@ def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
     events = train(monkeypatch, "scenes", place / "scenes")
     (published,) = (event for event in events if event["kind"] == "published")
     assert published["uri"] == "models/scenes@1"
-    assert call(monkeypatch, "classify", "lessons/test", "--model", "models/scenes") == 0
+    words = ["classify", "lessons/test", "--model", "models/scenes", "--runner", "inline"]
+    assert call(monkeypatch, *words) == 0
     words = ["evaluate", "examples/evaluate.yaml", "--data", "lessons/test", "--quiet"]
     assert call(monkeypatch, *words, "--set", "model=models/scenes", "--runner", "inline") == 0
     assert Path("evaluate-evaluation", "report.html").exists()
@@ -65,4 +66,5 @@ def test_a_network_from_scratch_learns_from_archives(name, place, monkeypatch) -
     events = train(monkeypatch, name, place / "data")
     assert any(event["kind"] == "tested" for event in events)
     (published,) = (event for event in events if event["kind"] == "published")
-    assert call(monkeypatch, "classify", "photos", "--model", published["uri"]) == 0
+    words = ["classify", "photos", "--model", published["uri"], "--runner", "inline"]
+    assert call(monkeypatch, *words) == 0
