@@ -98,4 +98,5 @@ def test_trainers_that_average_learn_the_same_as_inline_also_when_they_are_kille
     versions = [Registry(str(folder / "registry")).versions("light") for folder in folders]
     assert [len(found) for found in versions] == [1, 1]
     assert versions[0][0].sha256 == versions[1][0].sha256
-    assert versions[0][0].facts.n_samples == 2 * (N_IMAGES - 3)
+    n_samples = versions[0][0].facts.n_samples
+    assert 0 <= 2 * (N_IMAGES - 3) - n_samples <= 3, "the last image alone is no batch"

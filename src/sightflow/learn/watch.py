@@ -1,8 +1,9 @@
 """A watch over values of the stream, such as the error: it tells when they have changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -16,6 +17,8 @@ __all__ = ["Drift", "KeptValue", "Watch", "Watched", "measure"]
 _ARRAYS = ("features", "prepared")
 _VALUES = ("error", "confidence", *(f"{a}_{of}" for a in _ARRAYS for of in ("mean", "norm")))
 
+_MODES: Mapping[str, Literal["up", "down"]] = {"error": "up", "confidence": "down"}
+"""Of these only a change for the worse is told."""
 _N_REFERENCE = 100
 _REACH = 4.0
 
@@ -26,7 +29,8 @@ class Drift:
 
     values: tuple[str, ...] = ("error", "confidence")
     """`error`, 1 for an image whose best class is wrong and 0 otherwise, of which only a rise is
-    told; `confidence`, the best score; `features_mean`, `features_norm`, `prepared_mean` and
+    told; `confidence`, the best score, of which only a fall is told, since a network that learns
+    gets surer; `features_mean`, `features_norm`, `prepared_mean` and
     `prepared_norm`, the mean and the length of an array, for which it travels with the image."""
     adwin: Adwin | None = field(default_factory=Adwin)
     page_hinkley: PageHinkley | None = None
@@ -99,7 +103,7 @@ class Watched:
         if how.adwin is not None:
             self._detectors["adwin"] = how.adwin.open(kept.detectors.get("adwin"))
         if how.page_hinkley is not None:
-            mode = "up" if kept.name == "error" else how.page_hinkley.mode
+            mode = _MODES.get(kept.name, how.page_hinkley.mode)
             test = replace(how.page_hinkley, mode=mode)
             self._detectors["page_hinkley"] = test.open(kept.detectors.get("page_hinkley"))
 
@@ -134,8 +138,11 @@ class Watched:
         return KeptValue(self.name, self._n, (self._mean, self._squares), detectors)
 
     def _matters(self, before: float, detector: Detector) -> bool:
-        """Return whether a change is to be told: that there are fewer errors is none."""
-        return self.name != "error" or detector.n == 0 or detector.mean > before
+        """Return whether a change is to be told: that the network gets better is none."""
+        mode = _MODES.get(self.name)
+        if mode is None or detector.n == 0:
+            return True
+        return detector.mean > before if mode == "up" else detector.mean < before
 
     def _scale(self) -> float:
         """Return the deviation of the first values; what was the same in all has a small one."""
