@@ -169,7 +169,9 @@ def disturbed(
     try:
         run(pipeline, settings(workers[0]))
         is_over.set()
-    except JobError:
+    except JobError as error:
+        if "is gone" not in str(error):
+            raise
         killed = True
         again_after_s = go_on(pipeline, settings(workers[1]))
     killer.join()

@@ -3,10 +3,10 @@
     make bench-trainers ARGS="DATA"
     make bench-trainers ARGS="DATA --passes 10 --trainers 1,4"
 
-DATA is a folder with `gtsrb`: `train.zip` and `test.zip`, a folder for each class; it is not part of
-the project. The network of `examples/gtsrb.yaml` learns from the same passes in 1, 2 and 4 places;
-the published version is held against the test images. Trainers of PyTorch in one process take
-turns, so on one machine this is about accuracy, not speed.
+DATA is a folder with `gtsrb`: `train.zip` and `test.zip`, a folder for each class; it is not part
+of the project. The network of `examples/gtsrb.yaml` learns from the same passes in 1, 2 and 4
+places; the published version is held against the test images. Trainers of PyTorch in one process
+take turns, so on one machine this is about accuracy, not speed.
 
 Needs PyTorch: make setup-train.
 """
@@ -31,8 +31,7 @@ def measure(data: Path, folder: Path, n_trainers: int, passes: int, every: int) 
     """Train in so many places; return the test accuracy of what is published."""
     pipeline, settings = described("gtsrb", data, folder, passes)
     train, *_ = pipeline.learning
-    optimiser = train.operator.optimiser
-    optimiser = replace(optimiser, n_steps=max(1, optimiser.n_steps // n_trainers))
+    optimiser = replace(train.operator.optimiser, n_steps=None)  # as many as a trainer makes
     operator = replace(
         train.operator, optimiser=optimiser, trainers=n_trainers, average_every=every
     )

@@ -33,7 +33,7 @@ from sightflow.learn.train import Train
 from sightflow.ops.decode import decode
 from sightflow.protocols import Context
 from sightflow.records import Claim, EncodedImage
-from sightflow.runners import with_labels
+from sightflow.runners import informed
 from sightflow.sources.passes import Passes
 
 EXAMPLES = ("gtsrb", "cifar10")
@@ -49,12 +49,10 @@ def described(
     assert isinstance(source, Passes)
     n_passes = passes or source.n_passes
     pipeline = replace(pipeline, source=replace(source, n_passes=n_passes, test_every=n_passes))
-    pipeline = with_labels(pipeline)
+    pipeline = informed(pipeline)
     train, *rest = pipeline.learning
-    n_images = sum(not c.origin.held_out for c in pipeline.source.claims())
-    optimiser = replace(train.operator.optimiser, n_steps=n_images // train.operator.batch_size)
     publish = replace(train.operator.publish, every_steps=None)
-    operator = replace(train.operator, optimiser=optimiser, publish=publish)
+    operator = replace(train.operator, publish=publish)
     return replace(pipeline, learning=(replace(train, operator=operator), *rest)), settings
 
 

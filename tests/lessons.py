@@ -57,6 +57,7 @@ TRAIN = Train(
     batch_size=6,
     replay=Replay(batches=2, size=40),
     augment=Augment(rotation_deg=10, shift=0.1, brightness=0.1, flip=True),
+    kept_bytes=0,
     report_every=1,
 )
 
@@ -71,11 +72,11 @@ def taught(
     every_steps = 20 if trainers == 1 else None
     publish = Publish(str(folder / "registry"), "light", every_steps=every_steps)
     train = replace(TRAIN, publish=publish, trainers=trainers, average_every=3)
-    return (
-        pipeline.apply("train", train)
-        .apply("evaluate", Evaluate(TRAIN.labels, window=30, every=40))
-        .write("results", JsonLines(str(folder / f"{name}.jsonl")))
-        .write("events", JsonEvents(str(folder / f"{name}.events")))
+    pipeline = pipeline.apply("train", train)
+    if trainers == 1:
+        pipeline = pipeline.apply("evaluate", Evaluate(TRAIN.labels, window=30, every=40))
+    return pipeline.write("results", JsonLines(str(folder / f"{name}.jsonl"))).write(
+        "events", JsonEvents(str(folder / f"{name}.events"))
     )
 
 

@@ -14,6 +14,7 @@ from sightflow.delivery import Delivery, Place, RunTimes, finish
 from sightflow.interrupts import noticing_interrupts
 from sightflow.keyed import open_stateful
 from sightflow.ledger import Ledger, Summary
+from sightflow.lessons import last_trainer
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.reading import StreamState, listen
@@ -112,7 +113,9 @@ def _work(
         for number, chunk in enumerate(chunks)
     )
     recall = open_recall(pipeline, settings, context, chunks.__getitem__)
-    return replace(context, recall=recall), sum(chunk.n_images for chunk in chunks), work
+    pipeline.check_work(len(chunks))
+    context = replace(context, recall=recall, trainer=last_trainer(pipeline, len(chunks)))
+    return context, sum(chunk.n_images for chunk in chunks), work
 
 
 def _frames(stream: Stream, stop: Callable[[], bool]) -> Iterator[Frame]:

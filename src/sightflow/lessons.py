@@ -7,10 +7,10 @@ import msgspec
 from sightflow.chunks import ChunkResult, Recognised
 from sightflow.errors import JobError
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Learner, LearningOperator
+from sightflow.protocols import Context, Learner, LearningOperator, Trainer
 from sightflow.records import Event, ImageRecord
 
-__all__ = ["LearningChain", "Lessons"]
+__all__ = ["LearningChain", "Lessons", "last_trainer"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ _VERSION = 1
 # Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Checkpoint)
+
+
+def last_trainer(pipeline: Pipeline, n_chunks: int) -> Trainer:
+    """Return the trainer that has the last of so many chunks."""
+    return Trainer(max(0, n_chunks - 1) % pipeline.n_trainers, pipeline.n_trainers)
 
 
 class LearningChain:
@@ -104,7 +109,9 @@ class LearningChain:
         return self._opened(kept.snapshots, kept.next_index, kept.trainer)
 
     def _opened(self, snapshots: dict[str, bytes], next_index: int, trainer: int) -> Lessons:
-        context = replace(self._context, trainer=(trainer, self._n_trainers))
+        ends_last = trainer == self._context.trainer.number  # so the runner says
+        place = Trainer(trainer, self._n_trainers, ends_last=ends_last)
+        context = replace(self._context, trainer=place)
         learners = (
             operator.open_learner(context.at(name), snapshots.get(name))
             for name, operator in self._operators.items()

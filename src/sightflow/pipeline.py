@@ -154,11 +154,7 @@ class Pipeline:
         for step in self.all_steps:
             step.operator.check()
         self._check_needs()
-        if self.n_trainers > 1 and isinstance(self.source, StreamSource):
-            raise PipelineError(
-                f"{self.n_trainers} trainers share the images that a source lists; a stream has "
-                "one: leave out `trainers`"
-            )
+        self._check_trainers()
         for name, sink in self.image_sinks:
             if self.has_state:
                 raise PipelineError(
@@ -226,6 +222,30 @@ class Pipeline:
     def result_sinks(self) -> Iterator[tuple[str, ResultSink]]:
         """Yield (name, sink) of the sinks that take results in order."""
         return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
+
+    def check_work(self, n_chunks: int) -> None:
+        """Raise an error if there are fewer chunks of images than trainers."""
+        if 0 < n_chunks < self.n_trainers:
+            raise PipelineError(
+                f"{self.n_trainers} trainers need as many chunks of images; the source has "
+                f"{n_chunks}: set `trainers` to that or less, or a smaller `batch_size` of the run"
+            )
+
+    def _check_trainers(self) -> None:
+        """Raise an error if learning steps cannot work in several places."""
+        if self.n_trainers == 1:
+            return
+        if isinstance(self.source, StreamSource):
+            raise PipelineError(
+                f"{self.n_trainers} trainers share the images that a source lists; a stream has "
+                "one: leave out `trainers`"
+            )
+        for step in self.learning:
+            if getattr(step.operator, "trainers", 1) != self.n_trainers:
+                raise PipelineError(
+                    f"step {step.name!r} cannot work in {self.n_trainers} places as another step "
+                    "does; leave it out, and hold the published version against a test of its own"
+                )
 
     def _check_needs(self) -> None:
         """Raise an error if a step needs what no part before it gives; parts may not tell."""

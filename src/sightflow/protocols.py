@@ -45,6 +45,7 @@ __all__ = [
     "Source",
     "Stream",
     "StreamSource",
+    "Trainer",
 ]
 
 Read: TypeAlias = Callable[[Claim], Iterator[EncodedImage | ImageRecord | Rejected]]
@@ -103,6 +104,16 @@ class NoMetrics:
 
 
 @dataclass(frozen=True)
+class Trainer:
+    """Which of several places that learn one is."""
+
+    number: int = 0
+    of: int = 1
+    ends_last: bool = True
+    """Whether the last chunk of all is one of its."""
+
+
+@dataclass(frozen=True)
 class Context:
     """What an opened part knows of the job around it."""
 
@@ -114,8 +125,8 @@ class Context:
     """Closed when the worker stops."""
     run_id: str = "run"
     """The same after each restart of a run, and another one for each run."""
-    trainer: tuple[int, int] = (0, 1)
-    """Of a step that learns in several places: which of them this is, and how many there are."""
+    trainer: Trainer = Trainer()
+    """Of a step that learns in several places: which of them this is."""
     shared: Path | None = None
     """Folder that all workers of the run can reach."""
     recall: Recall | None = None

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from sightflow import inline
 from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import StreamSource
+from sightflow.protocols import LearningOperator, StreamSource
 from sightflow.records import Row
 from sightflow.settings import RunSettings
 
-__all__ = ["run", "with_labels"]
+__all__ = ["informed", "run"]
 
 
 def run(
@@ -39,7 +40,7 @@ def run(
         SightflowError: the configuration cannot work, the runner is not there, or the job failed.
     """
     settings = settings or RunSettings()
-    pipeline = with_labels(pipeline)
+    pipeline = informed(pipeline)
     if settings.runner == "inline":
         return inline.run(pipeline, settings, on_progress=on_progress, on_event=on_event, stop=stop)
     from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
@@ -47,20 +48,28 @@ def run(
     return run_on_flink(pipeline, settings, on_progress=on_progress, on_event=on_event, stop=stop)
 
 
-def with_labels(pipeline: Pipeline) -> Pipeline:
-    """Return a pipeline whose learning steps know the classes.
+def informed(pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline whose learning steps know what its source lists.
 
-    Steps that are told none get the labels of the images that the source lists, sorted.
+    A step with a method `told` gets the labels of the images, sorted, and how many of them are
+    learned from, and returns itself with what it was not told otherwise.
     """
-    untold = [s.name for s in pipeline.learning if getattr(s.operator, "labels", None) == ()]
-    if not untold or isinstance(pipeline.source, StreamSource):
+    curious = any(isinstance(step.operator, _Curious) for step in pipeline.learning)
+    if not curious or isinstance(pipeline.source, StreamSource):
         return pipeline
-    found = {claim.origin.label for claim in pipeline.source.claims()} - {None}
-    labels = tuple(sorted(label for label in found if label is not None))
+    origins = [claim.origin for claim in pipeline.source.claims()]
+    labels = tuple(sorted({origin.label for origin in origins if origin.label is not None}))
+    n_images = sum(o.label is not None and not o.held_out for o in origins)
     steps = (
-        replace(step, operator=replace(step.operator, labels=labels))  # type: ignore[type-var]
-        if step.name in untold
+        replace(step, operator=step.operator.told(labels, n_images))
+        if isinstance(step.operator, _Curious)
         else step
         for step in pipeline.learning
     )
     return replace(pipeline, learning=tuple(steps))
+
+
+@runtime_checkable
+class _Curious(Protocol):
+    def told(self, labels: tuple[str, ...], n_images: int, /) -> LearningOperator:
+        """Return the same step, which knows more."""

@@ -27,6 +27,8 @@ from sightflow.sinks.staging import replacing
 __all__ = ["Deliver", "RecogniseChunk", "RecogniseFrame", "preload"]
 
 _PROGRESS_EVERY_S = 0.2
+_MAX_TOLD_BYTES = 16 << 20
+"""The client has long read what is in a file of this size; it is begun anew."""
 
 _OPENING = threading.Lock()
 _PRELOADED: list[Model] = []
@@ -188,7 +190,8 @@ class Deliver(KeyedProcessFunction):
         """Deliver a result, and tell its events."""
         delivery.deliver(result)
         if self._told is not None and result.events:
-            with open(self._told, "ab") as file:
+            is_long = self._told.exists() and self._told.stat().st_size > _MAX_TOLD_BYTES
+            with open(self._told, "wb" if is_long else "ab") as file:
                 file.writelines(to_json(event) + b"\n" for event in result.events)
 
     def close(self) -> None:

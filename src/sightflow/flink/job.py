@@ -79,7 +79,9 @@ class Job:
             by_source=bool(self.pipeline.keyed),
             n_trainers=self.pipeline.n_trainers,
         )
-        return self.manifest.write(chunks)
+        n_chunks, n_images = self.manifest.write(chunks)
+        self.pipeline.check_work(n_chunks)
+        return n_chunks, n_images
 
     def build(
         self, n_chunks: int | None, snapshot: Path | None = None
@@ -103,7 +105,7 @@ class Job:
         if self.pipeline.has_state:
             key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
             manifest = None if n_chunks is None else self.manifest
-            remember = Remember(*description, manifest, self.run_id, self.directory)
+            remember = Remember(*description, manifest, self.run_id, self.directory, n_chunks)
             results = _remember(results.key_by(key_of, Types.STRING()), remember)
             if self.pipeline.n_trainers > 1:
                 results.set_parallelism(self.pipeline.n_trainers)

@@ -16,8 +16,9 @@ from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.keyed import open_stateful
+from sightflow.lessons import last_trainer
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Inference
+from sightflow.protocols import Context, Inference, Trainer
 from sightflow.recall import open_recall
 from sightflow.settings import RunSettings
 
@@ -45,14 +46,16 @@ class Remember(KeyedProcessFunction):
         manifest: Manifest | None,
         run_id: str,
         directory: Path,
+        n_chunks: int | None,
     ) -> None:
-        """Take the description, where the claims are, which run it is, and its folder."""
+        """Take the description, where the claims are, which run it is, its folder, its chunks."""
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
         self._manifest = manifest
         self._run_id = run_id
         self._directory = directory
+        self._last = Trainer() if n_chunks is None else last_trainer(pipeline, n_chunks)
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
@@ -69,7 +72,8 @@ class Remember(KeyedProcessFunction):
             FlinkMetrics(runtime_context),
             self._resources,
             self._run_id,
-            shared=self._directory,
+            self._last,
+            self._directory,
         )
         with reporting():
             if self._manifest is not None and self._pipeline.learning:

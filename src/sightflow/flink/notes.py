@@ -29,6 +29,8 @@ class Tail:
         """Return the lines that were completed since the last call."""
         if not self._path.exists():
             return []
+        if self._path.stat().st_size < self._position:
+            self._position = 0  # it was begun anew
         with open(self._path, "rb") as file:
             file.seek(self._position)
             complete, newline, _ = file.read().rpartition(b"\n")

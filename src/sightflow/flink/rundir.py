@@ -55,8 +55,14 @@ class RunDirectory:
     pipeline: Pipeline
 
     def note(self, n_chunks: int | None, n_images: int | None, started: float) -> None:
-        """Note what the run is, once its work is listed."""
-        self._write(_Note(_fingerprint(self.pipeline), n_chunks, n_images, started))
+        """Note what the run is, once its work is listed.
+
+        An attempt that died before its first checkpoint was the same run.
+        """
+        fingerprint = _fingerprint(self.pipeline)
+        if self._note_path.exists() and self._read().pipeline == fingerprint:
+            started = self._read().started
+        self._write(_Note(fingerprint, n_chunks, n_images, started))
 
     def note_commit(self, sink: str) -> None:
         """Note that the output of a sink has appeared."""

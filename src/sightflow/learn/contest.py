@@ -77,8 +77,8 @@ class Contest:
             results.extend(kept)
 
     def verdict(self) -> Verdict:
-        """Return how they did: on the last test, or on what was learned from since."""
-        results = self._tested or self._learned
+        """Return how they did: on a test that is not over, or on what was learned from last."""
+        results = self._learned if self._test_is_over else self._tested or self._learned
         both = [(ours, theirs) for ours, theirs in results if theirs is not None]
         if both:
             n = len(both)

@@ -1,6 +1,6 @@
 """Test classifications on the stream: each image is a test before anybody has learned from it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sightflow.errors import PipelineError
@@ -68,6 +68,10 @@ class Evaluate:
             raise PipelineError(
                 f"Evaluate: `labels` are two or more different words; got {list(self.labels)}"
             )
+
+    def told(self, labels: tuple[str, ...], n_images: int) -> "Evaluate":
+        """Return the same, with the labels of the source where it has none."""
+        return replace(self, labels=self.labels or labels)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Evaluation:
         """Return the test, from its beginning or from a snapshot of it."""

@@ -69,7 +69,7 @@ class Evaluation:
         self._watch = None if how.drift is None else how.drift.open()
         self._n_told = self._n_tests = 0
         self._is_testing = False
-        self._waiting: dict[str, ImageRecord] = {}
+        self._waiting: dict[tuple[str, str], ImageRecord] = {}
         if snapshot is not None:
             self._restore(_DECODER.decode(snapshot))
 
@@ -132,20 +132,19 @@ class Evaluation:
         self._is_testing = kept.is_testing
         for outcome in decode_outcomes(kept.waiting):
             if isinstance(outcome, ImageRecord):
-                self._waiting[outcome.origin.uri] = outcome
+                self._waiting[_listing(outcome)] = outcome
 
     def _as_first_seen(self, records: Sequence[ImageRecord]) -> list[ImageRecord]:
         """Return images with what was said of them before their label came."""
         found = list[ImageRecord]()
         for record in records:
-            uri = record.origin.uri
+            key = _listing(record)
             if record.origin.awaits_label:
-                self._waiting.pop(uri, None)
-                self._waiting[uri] = _without_arrays(record)
+                self._waiting[key] = _without_arrays(record)
                 if len(self._waiting) > self._how.max_waiting:
                     del self._waiting[next(iter(self._waiting))]
-            elif record.origin.label is not None and uri in self._waiting:
-                first = self._waiting.pop(uri)
+            elif record.origin.label is not None and key in self._waiting:
+                first = self._waiting.pop(key)
                 record = replace(record, classification=first.classification)
             found.append(record)
         return found
@@ -276,6 +275,11 @@ class Evaluation:
         labels = [record.origin.label or "" for record in records]
         truths = np.array([self._class_ids[label] for label in labels], np.int64)
         return judge(truths, scores, class_ids, n_classes=len(self._class_ids))
+
+
+def _listing(record: ImageRecord) -> tuple[str, str]:
+    """Return what both times have in common that `sources.late.Late` lists an image."""
+    return record.origin.uri, record.origin.name.partition("/")[2]
 
 
 def _without_arrays(record: ImageRecord) -> ImageRecord:

@@ -76,7 +76,7 @@ class TrainableHead:
         }
         self._seen = {
             "features.n": np.zeros(1, np.float64),
-            "features.mean": np.zeros(sizes[0], np.float64),
+            "features.sum": np.zeros(sizes[0], np.float64),
             "features.squares": np.zeros(sizes[0], np.float64),
         }
 
@@ -128,8 +128,9 @@ class TrainableHead:
         return {**self._weights, **average, **self._memory, **self._seen}
 
     def shared(self) -> list[str]:
-        """Return the names of the weights and of their averages."""
-        return [*self._weights, *(f"average.{name}" for name in self._weights)]
+        """Return the names of the weights, of their averages, and of the sums of features."""
+        averages = (f"average.{name}" for name in self._weights)
+        return [*self._weights, *averages, *self._seen]
 
     def restore(self, tensors: Tensors) -> None:
         """Go on from what `tensors` gave.
@@ -168,32 +169,23 @@ class TrainableHead:
         return layers
 
     def _see(self, inputs: Floats) -> None:
-        """Add a batch to the mean and deviation of the features.
-
-        Source:
-            Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
-            Variances", 1979.
-        """
-        n_before, n_new = float(self._seen["features.n"][0]), len(inputs)
+        """Add a batch to the sums of the features, which are those of all trainers when added."""
         values = inputs.astype(np.float64)
-        mean = values.mean(axis=0)
-        gap = mean - self._seen["features.mean"]
-        n = n_before + n_new
-        self._seen["features.mean"] = self._seen["features.mean"] + gap * (n_new / n)
-        self._seen["features.squares"] = (
-            self._seen["features.squares"]
-            + ((values - mean) ** 2).sum(axis=0)
-            + gap**2 * (n_before * n_new / n)
-        )
-        self._seen["features.n"] = np.array([n])
+        seen = self._seen
+        self._seen = {
+            "features.n": seen["features.n"] + len(values),
+            "features.sum": seen["features.sum"] + values.sum(axis=0),
+            "features.squares": seen["features.squares"] + (values**2).sum(axis=0),
+        }
 
     def _scale(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return mean and deviation of each feature; before any was seen, 0 and 1."""
-        n = float(self._seen["features.n"][0])
+        """Return mean and deviation of each feature; before two were seen, 0 and 1."""
+        n, total = float(self._seen["features.n"][0]), self._seen["features.sum"]
         if n < 2:
-            return self._seen["features.mean"], np.ones_like(self._seen["features.mean"])
-        deviation = np.sqrt(self._seen["features.squares"] / n)
-        return self._seen["features.mean"], np.maximum(deviation, 1e-3)
+            return np.zeros_like(total), np.ones_like(total)
+        mean = total / n
+        variance = np.maximum(self._seen["features.squares"] / n - mean**2, 0)
+        return mean, np.maximum(np.sqrt(variance), 1e-3)
 
     def _standardised(self, inputs: Floats) -> Floats:
         mean, deviation = self._scale()

@@ -20,7 +20,8 @@ class Optimiser:
     schedule: Literal["constant", "one_cycle", "cosine"] = "constant"
     """`one_cycle` rises and falls, `cosine` falls, over `n_steps`; both end at almost 0."""
     n_steps: int | None = None
-    """Steps of the schedule; those beyond have its last rate."""
+    """Steps of the schedule; those beyond have its last rate. None: as many as the images that the
+    source lists make."""
     warmup: float = 0.3
     """Part of `one_cycle` in which the rate rises, in (0, 1)."""
     momentum: float = 0.9
@@ -34,11 +35,8 @@ class Optimiser:
         """Refuse what cannot be."""
         if not 0 < self.rate < float("inf"):
             raise PipelineError(f"Optimiser: `rate` is above 0; got {self.rate}")
-        if self.schedule != "constant" and (self.n_steps is None or self.n_steps < 1):
-            raise PipelineError(
-                f"Optimiser: the schedule {self.schedule!r} needs `n_steps`, from 1; "
-                f"got {self.n_steps}"
-            )
+        if self.n_steps is not None and self.n_steps < 1:
+            raise PipelineError(f"Optimiser: `n_steps` is a count, from 1; got {self.n_steps}")
         if not 0 < self.warmup < 1:
             raise PipelineError(f"Optimiser: `warmup` is in (0, 1); got {self.warmup}")
         for name in ("momentum", "averaging"):

@@ -55,6 +55,7 @@ class ReplayMemory:
         self._seed = seed
         self._n_seen: dict[int, int] = {}
         self._full: set[int] = set()
+        self._rows: dict[int, list[int]] = {}
         self.samples: list[Sample] = []
 
     def __len__(self) -> int:
@@ -66,23 +67,19 @@ class ReplayMemory:
         class_id = sample.class_id
         n_seen = self._n_seen[class_id] = self._n_seen.get(class_id, 0) + 1
         if len(self.samples) < self._size:
+            self._rows.setdefault(class_id, []).append(len(self.samples))
             self.samples.append(sample)
             return
         rng = np.random.default_rng([self._seed, sum(self._n_seen.values())])
-        rows: dict[int, list[int]] = {}
-        for row, kept in enumerate(self.samples):
-            rows.setdefault(kept.class_id, []).append(row)
-        most = max(len(of_class) for of_class in rows.values())
-        self._full |= {c for c, of_class in rows.items() if len(of_class) == most}
-        own = rows.get(class_id, [])
+        most = max(len(rows) for rows in self._rows.values())
+        largest = sorted(c for c, rows in self._rows.items() if len(rows) == most)
+        self._full.update(largest)
+        own = self._rows.get(class_id, [])
         if class_id not in self._full:
-            largest = [
-                row
-                for c, of_class in sorted(rows.items())
-                for row in of_class
-                if len(of_class) == most
-            ]
-            self.samples[largest[int(rng.integers(len(largest)))]] = sample
+            which = int(rng.integers(len(largest) * most))
+            row = self._rows[largest[which // most]].pop(which % most)
+            self._rows.setdefault(class_id, []).append(row)
+            self.samples[row] = sample
         elif rng.random() <= len(own) / n_seen:
             self.samples[own[int(rng.integers(len(own)))]] = sample
 
@@ -91,12 +88,17 @@ class ReplayMemory:
         rows = rng.choice(len(self.samples), min(n, len(self.samples)), replace=False)
         return [self.samples[row] for row in rows.tolist()]
 
-    def state(self) -> tuple[dict[int, int], list[int]]:
-        """Return the counts behind the choice of samples."""
-        return self._n_seen, sorted(self._full)
+    def state(self) -> tuple[dict[int, int], list[int], dict[int, list[int]]]:
+        """Return what is behind the choice of samples: counts, full classes, rows of each class."""
+        return self._n_seen, sorted(self._full), self._rows
 
     def restore(
-        self, samples: Sequence[Sample], n_seen: dict[int, int], full: Sequence[int]
+        self,
+        samples: Sequence[Sample],
+        n_seen: dict[int, int],
+        full: Sequence[int],
+        rows: dict[int, list[int]],
     ) -> None:
         """Go on from these samples, and what `state` gave."""
         self.samples, self._n_seen, self._full = list(samples), dict(n_seen), set(full)
+        self._rows = {class_id: list(of_class) for class_id, of_class in rows.items()}

@@ -110,7 +110,7 @@ class TorchNetwork:
     preprocess: Preprocess
     """Makes the input; `mean` and `std` are applied inside the network, samples are 0 to 255."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of the function; `num_classes` here wins."""
+    """Further arguments of the function."""
     pretrained: Pretrained | None = None
     """None: the module's own first weights."""
     standardise: bool = False
@@ -151,7 +151,12 @@ class TorchNetwork:
                 "TorchNetwork: `standardise` takes the place of `mean` and `std`; got both; leave "
                 "one out"
             )
-        n_classes = self.options.get("num_classes", 2)
+        if "num_classes" in self.options:
+            raise PipelineError(
+                "TorchNetwork: `options` has `num_classes`, which follows from the labels; leave "
+                "it out"
+            )
+        n_classes = 2
         pictures = np.full((2, *self.preprocess.size, 3), 128, np.uint8)
         opened = self.open(n_classes, pictures.shape[1:], Optimiser(), 0)
         try:

@@ -1,6 +1,6 @@
 """Train a network on the stream: test it with each image, then learn from it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sightflow.errors import PipelineError
@@ -47,6 +47,9 @@ class Train:
     """How many classes a result holds."""
     seed: int = 0
     """All that is drawn follows from it and from the number of the step."""
+    kept_bytes: int = 8_192
+    """Inputs of the network up to this size are in checkpoints, where they are to be learned from
+    again. Of larger ones only where they were listed, and a restart reads them once more."""
     report_every: int = 50
     """Steps between events of the kind `trained`."""
 
@@ -66,9 +69,15 @@ class Train:
         """Refuse a training that cannot work."""
         counts = ("batch_size", "trainers", "average_every", "top_k", "report_every")
         check_count(self, *counts, at_least=1)
+        check_count(self, "kept_bytes")
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise PipelineError(
                 f"Train: `labels` are two or more different words; got {list(self.labels)}"
+            )
+        if self.optimiser.schedule != "constant" and self.optimiser.n_steps is None:
+            raise PipelineError(
+                f"Train: the schedule {self.optimiser.schedule!r} needs `optimiser.n_steps`, since "
+                "the source does not list how many images there are"
             )
         for label in self.labels:
             if not label.isprintable():  # a name of a folder that is no UTF-8
@@ -86,6 +95,20 @@ class Train:
                     "`publish.every_steps`"
                 )
         self.network.check()
+
+    def told(self, labels: tuple[str, ...], n_images: int) -> "Train":
+        """Return the same, with what is left out taken from the source.
+
+        Args:
+            labels: of its images, sorted.
+            n_images: how many of them are learned from.
+        """
+        how = self.optimiser
+        if how.n_steps is None and how.schedule != "constant":
+            again = 0 if self.replay is None else self.replay.batches
+            n_steps = n_images // (self.batch_size * self.trainers) * (1 + again)
+            how = replace(how, n_steps=max(1, n_steps))
+        return replace(self, labels=self.labels or labels, optimiser=how)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Training:
         """Return the training, from its beginning or from a snapshot of it."""

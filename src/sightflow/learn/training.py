@@ -1,8 +1,8 @@
 """A training under way: what `Train` does with the images, and what it remembers of them."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,6 +56,7 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     remembered: list[_Kept]
     n_seen: dict[int, int]
     full: list[int]
+    rows: dict[int, list[int]]
     last: tuple[bytes, int, int]
     """Source, sequence and time of the last image; not every name of a source is UTF-8."""
     times_ms: tuple[int, int]
@@ -65,6 +66,10 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     contest: tuple[list[Result], list[Result], bool]
     rounds: dict[int, bytes]
     """The last that this trainer, one of several, gave to the others."""
+    start: bytes
+    """Where it began the round of now."""
+    last_version: int | None
+    """The last version that this training published."""
 
 
 _VERSION = 1
@@ -98,13 +103,16 @@ class Training:
         self._memory = None if how.replay is None else ReplayMemory(how.replay.size, how.seed)
         self._moment = _Moment()
         self._times_ms = (_NEVER, -_NEVER)
+        self._last_version: int | None = None
         self._publisher: Publisher | None = None
         if how.publish is not None:
             self._publisher = Publisher(how.publish, context.run_id)
         self._averager: Averager | None = None
         if how.trainers > 1:
-            folder = (context.shared or Path()) / "averages"
-            self._averager = Averager(folder, context.step, *context.trainer, how.average_every)
+            if context.shared is None:
+                raise JobError(f"step {context.step!r}: several trainers need a shared folder")
+            folder = context.shared / f"averages-{context.run_id}"
+            self._averager = Averager(folder, context.step, context.trainer, how.average_every)
         if snapshot is not None:
             self._restore(_DECODER.decode(snapshot))
 
@@ -142,7 +150,7 @@ class Training:
 
     def end_chunk(self, index: int) -> None:
         """Average with the other trainers, where there are some and it is time."""
-        if self._averager is not None and self._network is not None:
+        if self._averager is not None:
             self._averager.end_chunk(index, self._network)
 
     def end(self) -> list[Event]:
@@ -156,7 +164,7 @@ class Training:
     def snapshot(self) -> bytes:
         """Return all that is needed to go on."""
         memory = ReplayMemory(1, 0) if self._memory is None else self._memory
-        n_seen, full = memory.state()
+        n_seen, full, rows = memory.state()
         moment = self._moment
         return _ENCODER.encode(
             _Snapshot(
@@ -171,6 +179,7 @@ class Training:
                 [self._kept(sample) for sample in memory.samples],
                 n_seen,
                 full,
+                rows,
                 (
                     moment.source_id.encode("utf-8", "surrogateescape"),
                     moment.sequence,
@@ -179,7 +188,8 @@ class Training:
                 self._times_ms,
                 None if self._publisher is None else self._publisher.serving,
                 ([], [], False) if self._publisher is None else self._publisher.contest.state(),
-                {} if self._averager is None else self._averager.state(),
+                *(({}, b"") if self._averager is None else self._averager.state()),
+                self._last_version,
             )
         )
 
@@ -198,13 +208,15 @@ class Training:
             self._publisher.serving = kept.serving
             self._publisher.contest.restore(*kept.contest)
         if self._averager is not None:
-            self._averager.restore(kept.rounds)
+            self._averager.restore(kept.rounds, kept.start)
+        self._last_version = kept.last_version
         if kept.shape is not None:
             self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
         samples = self._samples([*kept.waiting, *kept.remembered])
         self._waiting = samples[: len(kept.waiting)]
         if self._memory is not None:
-            self._memory.restore(samples[len(kept.waiting) :], kept.n_seen, kept.full)
+            remembered = samples[len(kept.waiting) :]
+            self._memory.restore(remembered, kept.n_seen, kept.full, kept.rows)
 
     def _unknown(self, record: ImageRecord) -> Rejected:
         message = f"its label {record.origin.label!r} is none of {list(self._how.labels)}"
@@ -291,15 +303,17 @@ class Training:
     def _published(self, *, at_the_end: bool) -> Iterator[Event]:
         """Publish the network as it is now, where it is time."""
         publisher, network = self._publisher, self._network
-        if network is None:
-            return
         shares = [self._share()]
         if self._averager is not None and at_the_end:
             shares = self._averager.finish(network, shares[0])
-        if publisher is None or not shares or publisher.is_due(self._step) == at_the_end:
+        if publisher is None or network is None or publisher.is_due(self._step) == at_the_end:
             return
+        if not sum(share.step for share in shares):
+            return  # nothing was learned
         facts, verdict = together(shares)
+        facts = replace(facts, parent=self._last_version)
         found = publisher.publish(network, self._how.labels, facts, verdict)
+        self._last_version = found.number
         figures = {
             "step": facts.step,
             "version": found.number,
@@ -316,6 +330,12 @@ class Training:
             inputs = self._how.augment.apply(inputs, self._rng(_DRAW_AUGMENT))
         class_ids = np.array([sample.class_id for sample in samples], np.int64)
         loss = self._opened(inputs).learn(inputs, class_ids, self._step)
+        if not math.isfinite(loss):
+            raise JobError(
+                f"step {self._context.step!r}: the loss is {loss} at step {self._step} of gradient "
+                f"descent, at a rate of {self._how.optimiser.rate_at(self._step):g}; a lower "
+                "`optimiser.rate` keeps the weights finite"
+            )
         self._step += 1
         self._context.metrics.count("steps")
         self._context.metrics.measure("loss", loss)
@@ -345,7 +365,8 @@ class Training:
         return Event(kind, self._context.step, *where, figures=figures)
 
     def _kept(self, sample: Sample) -> _Kept:
-        array = None if self._context.recall else PackedArray.of(sample.array)
+        is_large = sample.array.nbytes > self._how.kept_bytes
+        array = None if is_large and self._context.recall else PackedArray.of(sample.array)
         return _Kept(sample.place, sample.class_id, array)
 
     def _samples(self, kept: Sequence[_Kept]) -> list[Sample]:

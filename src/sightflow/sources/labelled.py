@@ -21,7 +21,8 @@ class Labelled:
 
     source: Source
     table: str | None = None
-    """A CSV file with a heading; None: the label of an image is the name of its folder."""
+    """A CSV file with a heading; None: the label of an image is the name of its folder. Rows
+    without a path or a label say nothing."""
     path_column: str = "path"
     """Column with the path of an image, or its end: `a/1.jpg` is also the end of `s3://b/a/1.jpg`."""
     label_column: str = "label"
@@ -60,7 +61,11 @@ class Labelled:
                         f"{self.table}: needs the columns {self.path_column!r} and "
                         f"{self.label_column!r}; it has {rows.fieldnames}"
                     )
-                return {row[self.path_column]: row[self.label_column] for row in rows}
+                return {
+                    row[self.path_column]: row[self.label_column]
+                    for row in rows
+                    if row[self.path_column] and row[self.label_column]
+                }
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             if isinstance(error, SourceError):
                 raise

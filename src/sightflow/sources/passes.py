@@ -96,6 +96,11 @@ def _bytes(name: str) -> bytes:
 def _as_part(claim: Claim, part: int, folder: str, counts: Counter[str]) -> Claim:
     """Return a claim of a pass; an image is numbered by its position in all passes."""
     origin, source_id = claim.origin, claim.origin.source_id
+    if origin.awaits_label:
+        raise SourceError(
+            f"{origin.uri}: Passes changes the order, and labels would come before their images; "
+            "put Late around Passes"
+        )
     if claim.frames:
         raise SourceError(f"{origin.uri}: Passes takes pictures; this is a part of a video")
     name, sequence = f"{folder}/{origin.name}", counts[source_id]

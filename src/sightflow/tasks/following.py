@@ -3,14 +3,14 @@
 The pointer in the registry is what steers a running job. Each worker looks at it once a second, on
 a thread of its own, gets the new version ready there (sha256, loading, a first image), and only
 then lets it take over, so that no image waits for it. A version that cannot be used changes
-nothing but the log.
+nothing but the log, and is tried again.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from sightflow.errors import CardError, SightflowError
+from sightflow.errors import CardError
 from sightflow.models import ModelFile
 from sightflow.models.registry import Address, parse_address
 from sightflow.protocols import Context, Process
@@ -40,7 +40,7 @@ def follow(
         context: of the step.
         open_with: returns the step with a model, ready for images.
     """
-    follower = _Follower(parse_address(str(model.address)), open_with, open_with(model))
+    follower = _Follower(parse_address(str(model.address)), open_with, model)
     thread = threading.Thread(target=follower.watch, name="sightflow-follow", daemon=True)
     thread.start()
     context.resources.callback(thread.join)
@@ -58,15 +58,16 @@ class _Follower:
     """A step and its successor."""
 
     def __init__(
-        self, address: Address, open_with: Callable[[ModelFile], Process], process: Process
+        self, address: Address, open_with: Callable[[ModelFile], Process], model: ModelFile
     ) -> None:
         self._address = address
         self._open_with = open_with
         self._number = address.resolve()
-        self._refused: int | None = None
         self._stop = threading.Event()
         self._waiting: list[Process] = []
-        self.process = process
+        self._told = ""
+        self._look_safely()  # a worker that was restarted does not begin with an old version
+        self.process = self._waiting.pop() if self._waiting else open_with(model)
 
     def has_taken_over(self) -> bool:
         """Let the step with a new version take over, if one is ready."""
@@ -78,21 +79,25 @@ class _Follower:
     def watch(self) -> None:
         """Look at the pointer again and again until `stop`."""
         while not self._stop.wait(_LOOK_EVERY_S):
-            try:
-                self._look()
-            except SightflowError as error:
-                _LOGGER.warning("%s: %s", self._address.name, error)
+            self._look_safely()
 
     def stop(self) -> None:
         """End the watch."""
         self._stop.set()
 
+    def _look_safely(self) -> None:
+        """Look at the pointer; what goes wrong is told once, and tried again at the next look."""
+        try:
+            self._look()
+        except Exception as error:  # whatever a version is, the step works on
+            if str(error) != self._told:
+                self._told = str(error)
+                _LOGGER.warning("%s: %s", self._address.name, error)
+
     def _look(self) -> None:
         pointer = self._address.registry.serving(self._address.name)
-        if pointer is None or pointer.number in (self._number, self._refused):
+        if pointer is None or pointer.number == self._number:
             return
-        self._refused = pointer.number  # until it is ready
         model = self._address.registry.fetch(self._address.name, pointer.number)
         self._waiting[:] = [self._open_with(model)]
-        self._number, self._refused = pointer.number, None
-        _LOGGER.info("%s: version %d takes over", self._address.name, pointer.number)
+        self._number, self._told = pointer.number, ""

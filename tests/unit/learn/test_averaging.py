@@ -11,12 +11,16 @@ from sightflow.chunks import Recognised, chunked
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn import averaging
 from sightflow.learn.averaging import Averager, mean_of
+from sightflow.learn.contest import Verdict
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.optimiser import Optimiser
-from sightflow.learn.publish import Publish
+from sightflow.learn.publish import Publish, Share
 from sightflow.learn.train import Train
-from sightflow.lessons import LearningChain
+from sightflow.lessons import LearningChain, last_trainer
 from sightflow.models import Registry
+from sightflow.protocols import Trainer
 from sightflow.records import ImageRecord
+from sightflow.sources.labelled import Labelled
 from sightflow.testing import a_claim, a_context, a_record, an_origin
 
 N_FEATURES = 1_280
@@ -46,23 +50,46 @@ class Weights:
 
 
 def two(folder: Path, every: int = 2) -> list[Averager]:
-    return [Averager(folder, "train", number, 2, every) for number in range(2)]
+    places = [Trainer(number, 2, ends_last=number == 1) for number in range(2)]
+    return [Averager(folder, "train", place, every) for place in places]
 
 
-def test_each_goes_on_with_the_mean_of_the_round_before_and_what_it_learned_since(tmp_path) -> None:
-    first, second = two(tmp_path)
-    a, b = Weights(1.0), Weights(3.0)
-    for index in range(2):
-        first.end_chunk(index, a)
-        second.end_chunk(index, b)
-    assert (a.values, b.values) == ((1, 1), (3, 3)), "after the first round there is no mean yet"
-    a.learn(0.5)
-    b.learn(0.25)
-    for index in (2, 3):
-        first.end_chunk(index, a)
-        second.end_chunk(index, b)
-    assert a.values == (2 + 0.5, 1.5), "the mean of 1 and 3, and what was learned"
-    assert b.values == (2 + 0.25, 3.25)
+def rounds(averagers: list[Averager], networks: list[Weights], numbers: range, *by: float) -> None:
+    """Let each network learn by so much in each round of one chunk, and average."""
+    for number in numbers:
+        for averager, network, much in zip(averagers, networks, by, strict=True):
+            network.learn(much)
+            averager.end_chunk(number, network)
+
+
+def test_each_goes_on_with_the_mean_of_the_round_before_and_what_it_learned_in_this(tmp_path):
+    averagers, networks = two(tmp_path, every=1), [Weights(1.0), Weights(3.0)]
+    rounds(averagers, networks, range(1), 0.0, 0.0)
+    assert [n.values[0] for n in networks] == [1, 3], "after the first round there is no mean yet"
+    rounds(averagers, networks, range(1, 2), 0.5, 0.25)
+    assert [n.values for n in networks] == [(2.5, 1.5), (2.25, 3.25)], "the mean of 1 and 3 was 2"
+
+
+def test_trainers_that_learn_nothing_agree_and_stay(tmp_path) -> None:
+    averagers, networks = two(tmp_path, every=1), [Weights(0.0), Weights(2.0)]
+    rounds(averagers, networks, range(20), 0.0, 0.0)
+    assert [n.values[0] for n in networks] == [1, 1]
+
+
+def test_what_all_have_learned_adds_up_to_its_mean(tmp_path) -> None:
+    averagers, networks = two(tmp_path, every=1), [Weights(0.0), Weights(0.0)]
+    rounds(averagers, networks, range(100), 1.0, 3.0)
+    first, second = (n.values[0] for n in networks)
+    assert abs(first - second) == pytest.approx(2.0), "they differ by what one round teaches"
+    assert (first + second) / 2 == pytest.approx(200.0)
+
+
+def test_a_round_has_so_many_chunks(tmp_path) -> None:
+    averagers, networks = two(tmp_path, every=3), [Weights(0.0), Weights(2.0)]
+    rounds(averagers, networks, range(5), 0.0, 0.0)
+    assert [n.values[0] for n in networks] == [0, 2]
+    rounds(averagers, networks, range(5, 6), 0.0, 0.0)
+    assert [n.values[0] for n in networks] == [1, 1]
 
 
 def test_one_does_not_wait_for_another_that_is_less_than_a_round_behind(tmp_path) -> None:
@@ -78,36 +105,52 @@ def test_one_that_is_too_far_behind_is_an_error(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(averaging, "_TIMEOUT_S", 0.05)
     first, _ = two(tmp_path, every=1)
     first.end_chunk(0, Weights(0.0))
-    with pytest.raises(JobError, match=r"trainer 1 has not ended round 1 within 0 s; a larger `av"):
+    with pytest.raises(
+        JobError, match=r"round-000001-1\.safetensors of trainer 1 is not there aft"
+    ):
         first.end_chunk(1, Weights(0.0))
 
 
-def test_after_a_restart_the_files_of_its_last_rounds_are_there_again(tmp_path) -> None:
-    first, second = two(tmp_path / "before", every=1)
-    a, b = Weights(0.0), Weights(2.0)
+def test_one_without_images_yet_holds_nobody_up_and_joins_later(tmp_path) -> None:
+    first, second = two(tmp_path, every=1)
+    a, b = Weights(4.0), Weights(0.0)
     for index in range(3):
         first.end_chunk(index, a)
+        second.end_chunk(index, None)
+    assert a.values[0] == 4
+    for index in range(3, 6):
+        first.end_chunk(index, a)
         second.end_chunk(index, b)
-    again = two(tmp_path / "after", every=1)
-    for averager, kept in zip(again, (first, second), strict=True):
-        averager.restore(kept.state())
-    c, d = Weights(0.0), Weights(0.0)
-    c.restore(a.tensors())
-    d.restore(b.tensors())
-    for averager, network in ((first, a), (second, b), (again[0], c), (again[1], d)):
-        network.learn(1.0)
-        averager.end_chunk(3, network)
-    assert (c.values, d.values) == (a.values, b.values)
+    assert a.values[0] == b.values[0]
+
+
+def test_after_a_restart_all_goes_on_as_before(tmp_path) -> None:
+    before, networks = two(tmp_path / "before", every=1), [Weights(0.0), Weights(2.0)]
+    rounds(before, networks, range(3), 1.0, 2.0)
+    after, copies = two(tmp_path / "after", every=1), [Weights(0.0), Weights(0.0)]
+    for averager, kept, copy, network in zip(after, before, copies, networks, strict=True):
+        averager.restore(*kept.state())
+        copy.restore(network.tensors())
+    rounds(before, networks, range(3, 9), 1.0, 2.0)
+    rounds(after, copies, range(3, 9), 1.0, 2.0)
+    assert [n.values for n in copies] == [n.values for n in networks]
 
 
 def test_old_rounds_are_removed(tmp_path) -> None:
-    first, second = two(tmp_path, every=1)
-    a, b = Weights(0.0), Weights(2.0)
-    for index in range(20):
-        first.end_chunk(index, a)
-        second.end_chunk(index, b)
+    averagers, networks = two(tmp_path, every=1), [Weights(0.0), Weights(2.0)]
+    rounds(averagers, networks, range(20), 0.0, 0.0)
     assert len(list(tmp_path.iterdir())) <= 2 * 3
-    assert len(first.state()) == 2
+    written, _ = averagers[0].state()
+    assert len(written) == 2
+
+
+def test_the_one_that_ends_last_has_the_mean_of_all(tmp_path) -> None:
+    share = Share(3, 12, 0, 9, 0.5, Verdict(4, 0.5, None))
+    first, second = two(tmp_path)
+    a, b = Weights(1.0), Weights(3.0)
+    assert first.finish(a, share) == []
+    assert second.finish(b, share) == [share, share]
+    assert (a.values, b.values) == ((1, 1), (2, 2))
 
 
 def test_the_mean_of_whole_numbers_is_the_first() -> None:
@@ -134,7 +177,9 @@ def trained_by(n_trainers: int, folder: Path, *, restarts: bool = False) -> Regi
         publish=Publish(str(folder / "models"), "pets"),
     )
     pipeline = Pipeline(Directory("photos")).apply("train", train)
-    chain = LearningChain(pipeline, replace(a_context(), shared=folder / "run", run_id="r"))
+    last = last_trainer(pipeline, 24)
+    context = replace(a_context(), shared=folder / "run", run_id="r", trainer=last)
+    chain = LearningChain(pipeline, context)
     lessons = {}
     for number in range(24):
         name = str(number % n_trainers)
@@ -179,3 +224,20 @@ def test_versions_on_the_way_are_for_one_trainer_only(tmp_path) -> None:
     publish = Publish(str(tmp_path), "pets", every_steps=5)
     with pytest.raises(PipelineError, match="several `trainers` publish one version, at the end"):
         Train(("a", "b"), trainers=2, publish=publish).check()
+
+
+def test_fewer_chunks_than_trainers_are_refused() -> None:
+    pipeline = Pipeline(Directory("photos")).apply("train", Train(("a", "b"), trainers=8))
+    with pytest.raises(PipelineError, match="8 trainers need as many chunks of images; the source"):
+        pipeline.check_work(3)
+    pipeline.check_work(8)
+
+
+def test_a_step_that_works_in_one_place_cannot_be_beside_several_trainers() -> None:
+    pipeline = (
+        Pipeline(Labelled(Directory("photos")))
+        .apply("train", Train(("a", "b"), trainers=2))
+        .apply("evaluate", Evaluate(("a", "b")))
+    )
+    with pytest.raises(PipelineError, match="'evaluate' cannot work in 2 places as another step"):
+        pipeline.check()

@@ -388,7 +388,8 @@ def test_a_watch_that_cannot_be_is_refused(options, message) -> None:
 def late(number: int, said: str, label: str | None, uri: str) -> ImageRecord:
     """Return an image whose label is to come, or has come."""
     record = image(number, label, (said, 0.75))
-    origin = replace(record.origin, uri=uri, awaits_label=label is None)
+    name = f"{'unlabelled' if label is None else 'labelled'}/{uri}"
+    origin = replace(record.origin, uri=uri, name=name, awaits_label=label is None)
     return replace(record, origin=origin)
 
 

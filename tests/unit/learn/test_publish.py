@@ -124,6 +124,24 @@ def test_a_restart_does_not_turn_the_pointer_back(tmp_path: Path) -> None:
     assert Registry(str(tmp_path)).serving("pets").number == 4
 
 
+def test_a_network_that_has_learned_nothing_is_not_published(tmp_path: Path) -> None:
+    assert trained(a_train(tmp_path), [image(i, held_out=True) for i in range(9)]) == []
+    assert Registry(str(tmp_path)).versions("pets") == ()
+
+
+def test_each_version_knows_the_one_before_it(tmp_path: Path) -> None:
+    trained(a_train(tmp_path, every_steps=2), [image(i) for i in range(20)])
+    versions = Registry(str(tmp_path)).versions("pets")
+    assert [version.facts.parent for version in versions] == [None, 1, 2]
+
+
+def test_a_test_that_is_over_counts_no_more_when_it_has_learned_since(tmp_path: Path) -> None:
+    contest = Contest(10)
+    contest.add([(True, True)] * 4, held_out=True)
+    contest.add([(False, True)] * 6, held_out=False)
+    assert contest.verdict() == Verdict(6, 0.0, 1.0)
+
+
 def test_the_last_test_counts_and_not_the_ones_before() -> None:
     contest = Contest(10)
     contest.add([(False, True)] * 4, held_out=True)

@@ -129,7 +129,7 @@ def test_a_snapshot_says_where_images_were_listed_and_reads_them_again() -> None
         asked.extend(places)
         return [image(8 * number + row) for number, row in places]
 
-    how = replace(TRAIN, replay=Replay(batches=1, size=100))
+    how = replace(TRAIN, replay=Replay(batches=1, size=100), kept_bytes=0)
     context = replace(a_context("train"), recall=recall)
     training = opened(how, context=context)
     for number in range(5):
@@ -146,10 +146,36 @@ def test_a_snapshot_says_where_images_were_listed_and_reads_them_again() -> None
 def test_an_image_that_is_gone_when_it_is_read_again_is_an_error() -> None:
     gone = Rejected(an_origin(uri="7"), "read", "unreadable", "no such file")
     context = replace(a_context("train"), recall=lambda places: [gone for _ in places])
-    training = opened(context=context)
+    how = replace(TRAIN, kept_bytes=0)
+    training = opened(how, context=context)
     teach(training, images(1))
     with pytest.raises(JobError, match="7: was learned from and cannot be read again: no such"):
-        opened(snapshot=training.snapshot(), context=context)
+        opened(how, training.snapshot(), context)
+
+
+def test_what_is_small_is_in_the_snapshot_and_not_read_again() -> None:
+    context = replace(a_context("train"), recall=lambda places: pytest.fail("it is read again"))
+    training = opened(context=context)
+    teach(training, images(3))
+    assert opened(snapshot=training.snapshot(), context=context).snapshot() == training.snapshot()
+
+
+def test_a_training_that_diverges_says_where_and_what_to_do() -> None:
+    how = replace(TRAIN, optimiser=Optimiser(rule="sgd", rate=1e30))
+    with (
+        pytest.raises(JobError, match="the loss is nan at step .* at a rate of 1e.30; a lower `op"),
+        np.errstate(all="ignore"),
+    ):
+        teach(opened(how), images(40))
+
+
+def test_what_is_left_out_is_taken_from_the_source() -> None:
+    how = Train(
+        batch_size=10, optimiser=Optimiser(schedule="cosine"), replay=Replay(batches=4), trainers=2
+    )
+    told = how.told(("a", "b"), 1_000)
+    assert (told.labels, told.optimiser.n_steps) == (("a", "b"), 250)
+    assert replace(how, labels=("x", "y")).told(("a", "b"), 9).labels == ("x", "y")
 
 
 def test_a_snapshot_of_other_classes_is_refused() -> None:
@@ -170,6 +196,7 @@ def test_inputs_of_two_shapes_are_refused() -> None:
         ({"labels": ("cat",)}, r"`labels` are two or more different words; got \['cat'\]"),
         ({"labels": ("a", "a")}, "`labels` are two or more different words"),
         ({"labels": ("a", "\udcff")}, r"`labels` are printable; got '\\udcff'"),
+        ({"optimiser": Optimiser(schedule="cosine")}, "the schedule 'cosine' needs `optimiser.n_"),
         ({"batch_size": 0}, "`batch_size` is a whole number from 1; got 0"),
         ({"augment": Augment(flip=True)}, "`augment` changes pixels; Head learns from features"),
     ],

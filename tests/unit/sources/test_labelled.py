@@ -68,6 +68,12 @@ def test_sources_in_a_union_have_labels_of_their_own(photos: Path, tmp_path: Pat
     assert labels(both) == ["cat", "cat", "one"]
 
 
+def test_rows_without_a_path_or_a_label_say_nothing(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("label,path\ntom,cat/1.jpg\n,cat/2.jpg\nrex\n")
+    source = Labelled(Directory(str(photos)), table=str(tmp_path / "t.csv"))
+    assert labels(source) == ["tom", None, None]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from sightflow import Directory
-from sightflow.errors import PipelineError
+from sightflow.errors import PipelineError, SourceError
 from sightflow.sources.labelled import Labelled
 from sightflow.sources.late import Late
+from sightflow.sources.passes import Passes
 from sightflow.testing import a_context, draw_scene, encode_image
 
 
@@ -58,6 +59,19 @@ def test_both_times_it_is_the_same_picture(tmp_path: Path) -> None:
     read = source.open(a_context("read"))
     first, second = (image.data for claim in source.claims() for image in read(claim))
     assert first == second
+
+
+def test_of_several_passes_each_has_its_own_labels(tmp_path: Path) -> None:
+    passes = Passes(photos(tmp_path, 2), n_passes=2, seed=None)
+    names = [c.origin.name.partition("/")[2] for c in Late(passes, n_images=3).claims()]
+    assert sorted(names) == sorted(
+        2 * ["pass-0/cat/0.jpg", "pass-0/cat/1.jpg", "pass-1/cat/0.jpg", "pass-1/cat/1.jpg"]
+    )
+
+
+def test_passes_around_it_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="labels would come before their images; put Late around"):
+        list(Passes(Late(photos(tmp_path, 2), n_images=1)).claims())
 
 
 def test_a_negative_delay_is_refused() -> None:
