@@ -163,7 +163,7 @@ def test_what_is_small_is_in_the_snapshot_and_not_read_again() -> None:
 def test_a_training_that_diverges_says_where_and_what_to_do() -> None:
     how = replace(TRAIN, optimiser=Optimiser(rule="sgd", rate=1e30))
     with (
-        pytest.raises(JobError, match="the loss is nan at step .* at a rate of 1e.30; a lower `op"),
+        pytest.raises(JobError, match=r"the loss is nan at step .* at a rate of 1e.30; a lower `o"),
         np.errstate(all="ignore"),
     ):
         teach(opened(how), images(40))

@@ -64,9 +64,8 @@ def test_both_times_it_is_the_same_picture(tmp_path: Path) -> None:
 def test_of_several_passes_each_has_its_own_labels(tmp_path: Path) -> None:
     passes = Passes(photos(tmp_path, 2), n_passes=2, seed=None)
     names = [c.origin.name.partition("/")[2] for c in Late(passes, n_images=3).claims()]
-    assert sorted(names) == sorted(
-        2 * ["pass-0/cat/0.jpg", "pass-0/cat/1.jpg", "pass-1/cat/0.jpg", "pass-1/cat/1.jpg"]
-    )
+    pictures = [f"pass-{number}/cat/{i}.jpg" for number in range(2) for i in range(2)]
+    assert sorted(names) == sorted(2 * pictures)
 
 
 def test_passes_around_it_are_refused(tmp_path: Path) -> None:
