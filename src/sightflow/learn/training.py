@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
 from sightflow.errors import JobError
 from sightflow.learn.averaging import Averager
-from sightflow.learn.contest import Contest, Result
+from sightflow.learn.contest import Contest
 from sightflow.learn.network import Trainable
 from sightflow.learn.publish import Publisher, Share, together
 from sightflow.learn.samples import ReplayMemory, Sample
+from sightflow.learn.snapshot import VERSION, Kept, Snapshot, decode_snapshot, encode_snapshot
 from sightflow.protocols import Context, Outcome, Place
 from sightflow.records import Classification, Event, ImageRecord, ModelUse, Rejected
 from sightflow.records.arrays import PackedArray
@@ -29,53 +29,6 @@ _MAX_PREDICT = 256
 _NEVER = 1 << 62
 _DRAW_REPLAY, _DRAW_AUGMENT = 1, 2
 """Each use of randomness in a step has a stream of its own."""
-
-
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
-    """A sample in a checkpoint: where it was listed, or, where that is gone, itself."""
-
-    place: Place
-    class_id: int
-    array: PackedArray | None
-
-
-class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
-    """A training in a checkpoint."""
-
-    version: int
-    """Of this form; a change of the fields takes the next number."""
-    labels: tuple[str, ...]
-    shape: tuple[int, ...] | None
-    """Of the network's input; None before the first image."""
-    step: int
-    n_samples: int
-    loss: float
-    tensors: bytes
-    """In the form of safetensors."""
-    waiting: list[_Kept]
-    remembered: list[_Kept]
-    n_seen: dict[int, int]
-    full: list[int]
-    rows: dict[int, list[int]]
-    last: tuple[bytes, int, int]
-    """Source, sequence and time of the last image; not every name of a source is UTF-8."""
-    times_ms: tuple[int, int]
-    """Of the first and the last sample, in event time."""
-    serving: int | None
-    """Number of the version that serves."""
-    contest: tuple[list[Result], list[Result], bool]
-    rounds: dict[int, bytes]
-    """The last that this trainer, one of several, gave to the others."""
-    start: bytes
-    """Where it began the round of now."""
-    last_version: int | None
-    """The last version that this training published."""
-
-
-_VERSION = 1
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Snapshot)
 
 
 @dataclass(frozen=True)
@@ -114,7 +67,7 @@ class Training:
             folder = context.shared / f"averages-{context.run_id}"
             self._averager = Averager(folder, context.step, context.trainer, how.average_every)
         if snapshot is not None:
-            self._restore(_DECODER.decode(snapshot))
+            self._restore(decode_snapshot(snapshot))
 
     def take(
         self, records: Sequence[ImageRecord], places: Sequence[Place]
@@ -166,9 +119,9 @@ class Training:
         memory = ReplayMemory(1, 0) if self._memory is None else self._memory
         n_seen, full, rows = memory.state()
         moment = self._moment
-        return _ENCODER.encode(
-            _Snapshot(
-                _VERSION,
+        return encode_snapshot(
+            Snapshot(
+                VERSION,
                 self._how.labels,
                 self._shape,
                 self._step,
@@ -193,11 +146,11 @@ class Training:
             )
         )
 
-    def _restore(self, kept: _Snapshot) -> None:
-        if kept.version != _VERSION or kept.labels != self._how.labels:
+    def _restore(self, kept: Snapshot) -> None:
+        if kept.version != VERSION or kept.labels != self._how.labels:
             raise JobError(
                 f"the checkpoint has a training of version {kept.version} for "
-                f"{list(kept.labels)}; this one is of version {_VERSION} for "
+                f"{list(kept.labels)}; this one is of version {VERSION} for "
                 f"{list(self._how.labels)}; start the run anew"
             )
         self._step, self._n_samples, self._loss = kept.step, kept.n_samples, kept.loss
@@ -364,12 +317,12 @@ class Training:
         where = moment.source_id, moment.sequence, moment.time_ms
         return Event(kind, self._context.step, *where, figures=figures)
 
-    def _kept(self, sample: Sample) -> _Kept:
+    def _kept(self, sample: Sample) -> Kept:
         is_large = sample.array.nbytes > self._how.kept_bytes
         array = None if is_large and self._context.recall else PackedArray.of(sample.array)
-        return _Kept(sample.place, sample.class_id, array)
+        return Kept(sample.place, sample.class_id, array)
 
-    def _samples(self, kept: Sequence[_Kept]) -> list[Sample]:
+    def _samples(self, kept: Sequence[Kept]) -> list[Sample]:
         """Return samples of a checkpoint; what is not in it is read again."""
         missing = [one.place for one in kept if one.array is None]
         found = dict(zip(missing, self._recalled(missing), strict=True))

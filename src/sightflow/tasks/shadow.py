@@ -38,7 +38,7 @@ class Shadow:
 
         def process(records: Sequence[ImageRecord]) -> list[Outcome]:
             return [
-                replace(found, classification=record.classification, shadow=found.classification)
+                replace(record, models=found.models, shadow=found.classification)
                 if isinstance(found, ImageRecord)
                 else found
                 for record, found in zip(records, classify(records), strict=True)
