@@ -37,6 +37,7 @@ def read_pipeline(
     """
     try:
         fields = msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])
+        _refuse_unused(path, values)
         return _pipeline({name: _filled(value, values) for name, value in fields.items()})
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
@@ -79,13 +80,21 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
     return value
 
 
+def _refuse_unused(path: Path, values: Mapping[str, str]) -> None:
+    blanks = set(_BLANK.findall(path.read_text("utf-8")))
+    for name in values:
+        if name not in blanks:
+            raise PipelineError(f"nothing in it is named ${{{name}}}; there are {sorted(blanks)}")
+
+
 _BLANK = re.compile(r"\$\{(\w+)\}")
 
 
 def _known(name: str, values: Mapping[str, str]) -> str:
     if name not in values:
         raise PipelineError(
-            f"`${{{name}}}` needs a value: --set {name}=VALUE; there are {sorted(values)}"
+            f"`${{{name}}}` needs a value: --{name} VALUE or --set {name}=VALUE; there are "
+            f"{sorted(values)}"
         )
     return values[name]
 

@@ -17,6 +17,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import ImageSink, ResultSink
 from sightflow.records import Event, Tracks, event_row, result_row
 from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, MotTracks, Parquet
+from sightflow.sinks.events import JsonRejected
 from sightflow.sinks.video import AnnotatedVideo, Outline
 from sightflow.sources import Directory
 from sightflow.testing import a_context, a_record, an_origin, encode_image
@@ -29,6 +30,7 @@ EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "AnnotatedVideo": lambda folder: AnnotatedVideo(str(folder / "boxed.mp4"), outlines=(GATE,)),
     "ImageFolder": lambda folder: ImageFolder(str(folder / "pictures"), format="png"),
     "JsonEvents": lambda folder: JsonEvents(str(folder / "events.jsonl")),
+    "JsonRejected": lambda folder: JsonRejected(str(folder / "rejected.jsonl")),
     "JsonLines": lambda folder: JsonLines(str(folder / "results.jsonl")),
     "MotTracks": lambda folder: MotTracks(str(folder / "tracks.txt")),
     "Parquet": lambda folder: Parquet(str(folder / "results.parquet")),

@@ -384,7 +384,9 @@ def test_train_writes_events_and_a_report_and_prints_what_was_reached(call, conf
     assert train(call) == 0
     out, err = capfd.readouterr()
     assert "24 read, 24 recognised, 0 rejected" in err
-    assert "wrote insects-training/events.jsonl\nwrote insects-training/report.html\n" in err
+    assert "classes: ants, bees\n" in err
+    for name in ("events.jsonl", "rejected.jsonl", "report.html"):
+        assert f"wrote insects-training/{name}\n" in err
     assert re.search(r"│ test 1 │ 12 ", out)
     assert re.search(r"│ stream │ 12 ", out)
     assert "published models/insects@1: serves, the first to serve\n" in out
@@ -440,12 +442,13 @@ def test_the_example_tests_a_model(call, configs, capfd):
     [
         (["evaluate", "insects.yaml"], "has a step that trains; call `sightflow train insects"),
         (["evaluate", "my-run.yaml"], "has no step of the kind Evaluate"),
-        (["train", "my-run.yaml"], "has no step that learns, such as Train"),
+        (["train", "my-run.yaml"], "has no step of the kind Train"),
         (["evaluate", "nowhere.yaml"], "'nowhere.yaml' does not exist"),
         (["train", "insects.yaml", "--set", "a"], "--set 'a' must be NAME=VALUE"),
     ],
 )
 def test_a_wrong_call_about_learning_says_what_is_wrong(words, message, call, configs, capfd):
-    (configs / "my-run.yaml").write_text("source: {kind: Directory, paths: photos}\n")
+    text = 'name: "${registry}"\nsource: {kind: Directory, paths: "${data}"}\n'
+    (configs / "my-run.yaml").write_text(text)
     assert call(*words, "--data", "lessons", "--registry", "models") == 2
     assert message in capfd.readouterr().err

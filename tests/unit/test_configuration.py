@@ -277,3 +277,26 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"job\.yaml: cannot be read: No such file"):
         read_pipeline(tmp_path / "job.yaml")
+
+
+def test_blanks_of_a_file_are_filled_in(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        'name: "job ${day}"\nsource: {kind: Directory, paths: ["${data}/a", "${data}/b"]}\n'
+    )
+    pipeline, _ = read_pipeline(path, {"day": "monday", "data": "photos"})
+    assert pipeline.name == "job monday"
+    assert list(pipeline.source.paths) == ["photos/a", "photos/b"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, r"`\$\{data\}` needs a value: --data VALUE or --set data=VALUE; there are \[\]"),
+        ({"data": "x", "rate": "3"}, r"nothing in it is named \$\{rate\}; there are \['data'\]"),
+    ],
+)
+def test_a_blank_without_a_value_and_a_value_without_a_blank_are_refused(values, message, tmp_path):
+    (tmp_path / "job.yaml").write_text('source: {kind: Directory, paths: "${data}"}\n')
+    with pytest.raises(PipelineError, match=message):
+        read_pipeline(tmp_path / "job.yaml", values)

@@ -1,5 +1,7 @@
 """What the commands that train and test share: their options, the run, its report."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -96,19 +98,29 @@ def run_to_report(
     """
     from sightflow.dashboard.training import write_training_report
     from sightflow.sinks import JsonEvents
+    from sightflow.sinks.events import JsonRejected
     from sightflow.sinks.staging import check_files
 
     events, report = folder / "events.jsonl", folder / "report.html"
     check_files([str(report)], overwrite=options["overwrite"])
     folder.mkdir(parents=True, exist_ok=True)
     sink = JsonEvents(str(events), overwrite=options["overwrite"])
-    told = pipeline.write("events of learning", sink)
+    rejected = JsonRejected(str(folder / "rejected.jsonl"), overwrite=options["overwrite"])
+    told = pipeline.write("events of learning", sink).write("rejected images", rejected)
     summary = execute(told, settings, quiet=options["quiet"])
+    if summary.ledger.rejected and not options["quiet"]:
+        click.echo(f"{_reasons(folder / 'rejected.jsonl')}; see {rejected.path}", err=True)
     facts = _facts(config, summary)
     learning = write_training_report(report, pipeline.name, events, facts=facts)
     if not options["quiet"]:
         click.echo(f"wrote {report}", err=True)
     return learning, report
+
+
+def _reasons(path: Path) -> str:
+    """Return why images were rejected, and how many for each reason."""
+    reasons = Counter(json.loads(line)["reason"] for line in path.read_text("utf-8").splitlines())
+    return "rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
 
 
 def _facts(config: Path, summary: "Summary") -> dict[str, str]:

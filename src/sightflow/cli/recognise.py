@@ -62,7 +62,7 @@ def classify(**options: Any) -> None:
         top_k=options["top_k"],
         min_score=options["min_score"],
         scenes=options["scenes"],
-        follow=options["follow"],
+        follow=_following(options),
     )
     if options["events"] and not options["shadow"]:
         raise click.UsageError("--events goes with --shadow")
@@ -99,8 +99,15 @@ def detect(**options: Any) -> None:
     from sightflow.tasks.detect import Detect
 
     model = find_model(options["model"] or "nanodet")
-    step = Detect(model=model, min_score=options["min_score"], follow=options["follow"])
+    step = Detect(model=model, min_score=options["min_score"], follow=_following(options))
     _recognise("detect", step, options)
+
+
+def _following(options: dict[str, Any]) -> bool:
+    """Return whether the step follows a published model."""
+    if options["follow"] and "@" in (options["model"] or ""):
+        raise click.UsageError("--follow goes with REGISTRY/NAME, not with a certain @VERSION")
+    return bool(options["follow"])
 
 
 def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, Any]) -> None:

@@ -25,8 +25,15 @@ def train(config: Path, **options: Any) -> None:
     Classes that CONFIG does not list are the labels of its source. report.html shows how it went.
     """
     pipeline, settings = filled(config, options)
-    if not pipeline.learning:
-        raise click.UsageError(f"{config}: has no step that learns, such as Train")
+    from sightflow.learn.train import Train
+    from sightflow.runners import informed
+
+    if not any(isinstance(step.operator, Train) for step in pipeline.learning):
+        raise click.UsageError(f"{config}: has no step of the kind Train")
+    pipeline = informed(pipeline)
+    for step in pipeline.learning if not options["quiet"] else ():
+        if isinstance(step.operator, Train):
+            click.echo(f"classes: {', '.join(step.operator.labels) or 'none'}", err=True)
     folder = options["out"] or Path(f"{config.stem}-training")
     learning, _ = run_to_report(pipeline, settings, config, options, folder=folder)
     if not options["quiet"]:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,11 +54,16 @@ def start_gateway() -> None:
         SetupError: Java is missing or does not start.
     """
     logging.getLogger("py4j.java_gateway").disabled = True  # what it logs, it raises as well
+    logging.getLogger().addFilter(_not_of_py4j)
     with _starting:
         if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
             _java.cache_clear()
             java_gateway._gateway = None
             _java()
+
+
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    return record.module != "java_gateway"
 
 
 def end_lost() -> None:
@@ -143,7 +149,9 @@ def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[by
 
 def _adapted(env: dict[str, str]) -> dict[str, str]:
     """Let the Python inside Java be this one, and scratch files lie in one place."""
-    env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    own = find_spec("cv2")  # it puts its folder into the path while it is imported
+    hidden = set(own.submodule_search_locations or ()) if own else set()
+    env["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p and p not in hidden)
     env["JVM_ARGS"] = " ".join([*JVM_FLAGS, *_places(), env.get("JVM_ARGS", "")])
     env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), env.get("PATH", "")])
     return env

@@ -119,10 +119,11 @@ class _Comparison:
             origin.source_id,
             origin.sequence,
             origin.event_time_ms,
-            label=said[0],
-            predicted=on_trial[0],
+            label=origin.label,
+            predicted=said[0],
             uri=origin.uri,
             figures={"score": said[1], "shadow_score": on_trial[1]},
+            reason=f"on trial: {on_trial[0] or 'nothing'}",
         )
 
     def _compared(self) -> Event:

@@ -20,6 +20,8 @@ class Verdict:
     """Of the one in training, in [0, 1]; None without images."""
     serving_accuracy: float | None
     """Of the one that serves; None where none does, or it cannot be compared."""
+    is_test: bool = False
+    """Whether the images are those of a test; otherwise they are of the stream."""
 
     @classmethod
     def together(cls, verdicts: Sequence["Verdict"]) -> "Verdict":
@@ -40,13 +42,21 @@ class Verdict:
             n,
             mean([verdict.accuracy for verdict in verdicts]),
             mean([verdict.serving_accuracy for verdict in verdicts]),
+            all(verdict.is_test for verdict in verdicts),
         )
 
     def figures(self) -> dict[str, float]:
         """Return what is known."""
-        known = {"accuracy": self.accuracy, "serving_accuracy": self.serving_accuracy}
+        of = "" if self.is_test else "stream_"
+        known = {
+            f"{of}accuracy": self.accuracy,
+            f"serving_{of}accuracy": self.serving_accuracy,
+        }
         there = {name: value for name, value in known.items() if value is not None}
         return {"n_images": float(self.n_images), **there}
+
+
+_MAX_TEST = 100_000
 
 
 class Contest:
@@ -55,7 +65,7 @@ class Contest:
     def __init__(self, window: int) -> None:
         """Begin with no images."""
         self._learned = deque[Result](maxlen=window)
-        self._tested = deque[Result](maxlen=window)
+        self._tested = deque[Result](maxlen=_MAX_TEST)
         self._test_is_over = False
 
     def add(self, results: Sequence[Result], *, held_out: bool) -> None:
@@ -78,13 +88,14 @@ class Contest:
 
     def verdict(self) -> Verdict:
         """Return how they did: on a test that is not over, or on what was learned from last."""
-        results = self._learned if self._test_is_over else self._tested or self._learned
+        is_test = bool(self._tested) and not self._test_is_over
+        results = self._tested if is_test else self._learned
         both = [(ours, theirs) for ours, theirs in results if theirs is not None]
         if both:
             n = len(both)
-            return Verdict(n, sum(o for o, _ in both) / n, sum(t for _, t in both) / n)
+            return Verdict(n, sum(o for o, _ in both) / n, sum(t for _, t in both) / n, is_test)
         n = len(results)
-        return Verdict(n, sum(ours for ours, _ in results) / n if n else None, None)
+        return Verdict(n, sum(ours for ours, _ in results) / n if n else None, None, is_test)
 
     def state(self) -> tuple[list[Result], list[Result], bool]:
         """Return all of it, for a checkpoint."""

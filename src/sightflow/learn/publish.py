@@ -32,8 +32,8 @@ class Publish:
     margin: float = 0.0
     """So much more, as a part of 1."""
     window: int = 1_000
-    """The last so many images count: those of the last test, or where none are held out, those
-    learned from, each before it was."""
+    """Where nothing was tested since the last step, so many images of the stream count, each before
+    it was learned from; a test counts as a whole."""
 
     def check(self) -> None:
         """Refuse counts and parts that cannot be."""
@@ -174,7 +174,8 @@ class Publisher:
             return True, "the first to serve"
         ours, theirs = verdict.accuracy, verdict.serving_accuracy
         if ours is None or theirs is None:
-            return False, f"version {self.serving} serves and cannot be compared"
+            why = f"version {self.serving} serves and cannot be compared: no image was seen by both"
+            return False, why
         said = f"{ours:.4f} against {theirs:.4f} of version {self.serving}, on {verdict.n_images}"
         return ours > theirs + self._how.margin, said
 

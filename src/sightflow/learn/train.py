@@ -72,7 +72,8 @@ class Train:
         check_count(self, "kept_bytes")
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise PipelineError(
-                f"Train: `labels` are two or more different words; got {list(self.labels)}"
+                f"Train: `labels` are two or more different words; got {list(self.labels)}; where "
+                "they are names of folders, there is one for each class"
             )
         if self.optimiser.schedule != "constant" and self.optimiser.n_steps is None:
             raise PipelineError(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,31 +81,38 @@ class Training:
                 rows.append(row)
             else:
                 outcomes[row] = self._unknown(record)
-        known = [records[row] for row in rows]
-        classified = list(self._classified(known))
-        for row, found in zip(rows, classified, strict=True):
-            outcomes[row] = found
-        if self._publisher is not None:
-            for held_out in (False, True):
-                self._compare(self._publisher, classified, held_out=held_out)
         events = list[tuple[int, Event]]()
-        for row, record in zip(rows, known, strict=True):
-            origin = record.origin
-            self._moment = _Moment(origin.source_id, origin.sequence, origin.event_time_ms)
-            if origin.label is not None and not origin.held_out:
-                first_ms, last_ms = self._times_ms
-                time_ms = origin.event_time_ms
-                self._times_ms = min(first_ms, time_ms), max(last_ms, time_ms)
-                class_id = self._class_ids[origin.label]
-                self._waiting.append(Sample(places[row], class_id, self._input(record)))
-                if len(self._waiting) == self._how.batch_size:
-                    events.extend((row, event) for event in self._learn())
+        for is_test, group in groupby(rows, lambda row: records[row].origin.held_out):
+            part = list(group)
+            if is_test and len(self._waiting) > 1:  # what is tested has learned all before it
+                events.extend((part[0], event) for event in self._learn())
+            found = list(self._classified([records[row] for row in part]))
+            for row, outcome in zip(part, found, strict=True):
+                outcomes[row] = outcome
+            if self._publisher is not None:
+                self._compare(self._publisher, found, held_out=is_test)
+            for row in part:
+                events.extend((row, event) for event in self._see(records[row], places[row]))
         return outcomes, events
 
     def end_chunk(self, index: int) -> None:
         """Average with the other trainers, where there are some and it is time."""
         if self._averager is not None:
             self._averager.end_chunk(index, self._network)
+
+    def _see(self, record: ImageRecord, place: Place) -> Iterator[Event]:
+        """Keep an image to learn from, and learn if it makes a batch."""
+        origin = record.origin
+        self._moment = _Moment(origin.source_id, origin.sequence, origin.event_time_ms)
+        if origin.label is None or origin.held_out:
+            return
+        first_ms, last_ms = self._times_ms
+        time_ms = origin.event_time_ms
+        self._times_ms = min(first_ms, time_ms), max(last_ms, time_ms)
+        class_id = self._class_ids[origin.label]
+        self._waiting.append(Sample(place, class_id, self._input(record)))
+        if len(self._waiting) == self._how.batch_size:
+            yield from self._learn()
 
     def end(self) -> list[Event]:
         """Learn from the last images, which are fewer than a batch, and tell how it went."""

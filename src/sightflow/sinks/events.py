@@ -1,4 +1,4 @@
-"""Events as lines of JSON."""
+"""Events, and rejected images, as lines of JSON."""
 
 import os
 from collections.abc import Sequence
@@ -9,17 +9,20 @@ from sightflow.ledger import Summary
 from sightflow.records import Row
 from sightflow.sinks.staging import StagedLines, check_files, discard_staged, staged
 
-__all__ = ["JsonEvents"]
+__all__ = ["JsonEvents", "JsonRejected"]
 
 
 class _Lines:
-    def __init__(self, path: Path, position: tuple[int, ...] | None) -> None:
+    def __init__(
+        self, path: Path, position: tuple[int, ...] | None, *, of_events: bool = True
+    ) -> None:
         self._lines = StagedLines(path, (position or (0,))[0])
+        self._of_events = of_events
 
     def append(
         self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
     ) -> None:
-        self._lines.append(events)
+        self._lines.append(events if self._of_events else rejected)
 
     def position(self) -> tuple[int, ...]:
         return (self._lines.position(),)
@@ -55,3 +58,12 @@ class JsonEvents:
     def discard(self) -> None:
         """Remove the staged file."""
         discard_staged(Path(self.path))
+
+
+@dataclass(frozen=True)
+class JsonRejected(JsonEvents):
+    """One line of JSON for each rejected image, with the step that gave up and why."""
+
+    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
+        """Return a writer of staged lines."""
+        return _Lines(Path(self.path), position, of_events=False)

@@ -73,7 +73,8 @@ class Labelled:
 
 
 def _folder_of(claim: Claim) -> str | None:
-    return posixpath.basename(posixpath.dirname(_path(claim))) or None
+    name = posixpath.basename(posixpath.dirname(_path(claim)))
+    return None if name.startswith(".") else name or None
 
 
 def _path(claim: Claim) -> str:

@@ -1,6 +1,7 @@
 """Training data: the same images several times, each time in another order, and tests between."""
 
 import hashlib
+import posixpath
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -25,8 +26,8 @@ class Passes:
     test: Source | None = None
     """Its images are held out."""
     hold_out: float = 0.0
-    """In place of `test`: so much of each class of `train` is held out, in [0, 1); which images
-    follows from their names."""
+    """In place of `test`: about so much of `train` is held out, in [0, 1); whether an image is
+    follows from its label and the name of its file."""
     n_passes: int = 1
     test_every: int | None = None
     """Passes between tests; None: one test after the last."""
@@ -75,22 +76,22 @@ class Passes:
 
 
 def _split(claims: list[Claim], share: float) -> tuple[list[Claim], list[Claim]]:
-    """Return those to learn from and those to test with, of each class `share` of them."""
-    classes: dict[str | None, list[Claim]] = {}
-    for claim in claims:
-        classes.setdefault(claim.origin.label, []).append(claim)
-    tests = set[str]()
-    for members in classes.values():
-        members.sort(key=lambda claim: hashlib.sha256(_bytes(claim.origin.name)).digest())
-        tests.update(claim.origin.name for claim in members[: round(share * len(members))])
+    """Return those to learn from and those to test with.
+
+    What is held out stays so when images are added, or the folder is named in another way.
+    """
+    chosen = [_draw(claim) < share for claim in claims]
     return (
-        [claim for claim in claims if claim.origin.name not in tests],
-        [claim for claim in claims if claim.origin.name in tests],
+        [claim for claim, is_test in zip(claims, chosen, strict=True) if not is_test],
+        [claim for claim, is_test in zip(claims, chosen, strict=True) if is_test],
     )
 
 
-def _bytes(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
+def _draw(claim: Claim) -> float:
+    """Return a number in [0, 1) that follows from label and name of a file."""
+    name = f"{claim.origin.label}/{posixpath.basename(claim.origin.name)}"
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _as_part(claim: Claim, part: int, folder: str, counts: Counter[str]) -> Claim:

@@ -195,7 +195,7 @@ def test_together_they_publish_one_version_that_knows_what_all_have_learned(tmp_
     (version,) = trained_by(3, tmp_path).versions("pets")
     assert (version.facts.step, version.facts.n_samples) == (3 * 16, 24 * 8)
     assert version.facts.data.n_images == 24 * 8
-    assert version.facts.metrics["accuracy"] > 0.8
+    assert version.facts.metrics["stream_accuracy"] > 0.8
 
 
 def test_a_restart_of_all_changes_no_bit(tmp_path) -> None:

@@ -52,7 +52,7 @@ def test_the_network_is_published_at_the_end_and_serves_as_the_first(tmp_path: P
         "version": 1,
         "serves": 1,
         "n_images": 10,
-        "accuracy": 0.5,  # nothing was learned when these were classified
+        "stream_accuracy": 0.5,  # nothing was learned when these were classified
     }
     (version,) = Registry(str(tmp_path)).versions("pets")
     facts = version.facts
@@ -108,7 +108,7 @@ def test_a_version_of_another_kind_serves_on_until_somebody_decides(tmp_path: Pa
     how = replace(a_train(tmp_path), network=Head(hidden=4))
     (event,) = trained(how, [image(i) for i in range(10)], "r2")
     assert event.figures["serves"] == 0
-    assert event.reason == "version 1 serves and cannot be compared"
+    assert event.reason == ("version 1 serves and cannot be compared: no image was seen by both")
 
 
 def test_a_restart_does_not_turn_the_pointer_back(tmp_path: Path) -> None:
@@ -122,6 +122,31 @@ def test_a_restart_does_not_turn_the_pointer_back(tmp_path: Path) -> None:
     again = how.open_learner(context, snapshot)
     again.take([image(i) for i in range(1, 8)], [(1, row) for row in range(7)])
     assert Registry(str(tmp_path)).serving("pets").number == 4
+
+
+def test_what_is_tested_last_is_what_is_published(tmp_path: Path) -> None:
+    how = a_train(tmp_path)
+    images = [image(i) for i in range(10)] + [image(i, held_out=True) for i in range(100, 140)]
+    training = how.open_learner(replace(a_context("train"), run_id="r"), None)
+    outcomes, _ = training.take(images, [(0, row) for row in range(len(images))])
+    said = [o.classification.scores[0] for o in outcomes[10:]]
+    (event,) = (e for e in training.end() if e.kind == "published")
+    assert event.figures["n_images"] == 40
+    assert event.figures["step"] == 3, "the last two were learned from before the test"
+    again, _ = training.take(images[10:], [(1, row) for row in range(40)])
+    assert [o.classification.scores[0] for o in again] == said
+
+
+def test_a_test_counts_as_a_whole_also_where_the_stream_goes_on_behind_it(tmp_path: Path) -> None:
+    how = a_train(tmp_path, every_steps=1, window=3)
+    training = how.open_learner(replace(a_context("train"), run_id="r"), None)
+    tests = [image(i, held_out=True) for i in range(100, 110)]
+    chunk = [*tests, *[image(i) for i in range(4)]]
+    _, events = training.take(chunk, [(0, row) for row in range(len(chunk))])
+    (event,) = (e for _, e in events if e.kind == "published")
+    assert event.figures["n_images"] == 3, "it has learned since the test: the stream counts"
+    training.take(tests, [(1, row) for row in range(10)])
+    assert training._publisher.contest.verdict().n_images == 10
 
 
 def test_a_network_that_has_learned_nothing_is_not_published(tmp_path: Path) -> None:
@@ -148,7 +173,7 @@ def test_the_last_test_counts_and_not_the_ones_before() -> None:
     contest.add([(True, True)], held_out=False)
     contest.add([(True, False), (True, True)], held_out=True)
     contest.add([(True, False)], held_out=True)
-    assert contest.verdict() == Verdict(3, 1.0, 1 / 3)
+    assert contest.verdict() == Verdict(3, 1.0, 1 / 3, is_test=True)
 
 
 def test_without_a_test_the_last_images_of_the_stream_count() -> None:

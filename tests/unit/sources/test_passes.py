@@ -12,7 +12,7 @@ from sightflow.testing import a_context, draw_scene, encode_image
 
 
 def folder(path: Path, n_images: int) -> Directory:
-    path.mkdir()
+    path.mkdir(parents=True)
     for i in range(n_images):
         (path / f"{i}.jpg").write_bytes(encode_image(draw_scene(32 + i, 24)))
     return Directory(str(path))
@@ -67,16 +67,34 @@ def test_an_image_is_read_where_it_is(tmp_path: Path) -> None:
     assert found == [Path(claim.origin.uri).read_bytes() for claim in source.claims()]
 
 
-def test_a_part_of_each_class_can_be_held_out(tmp_path: Path) -> None:
-    folder(tmp_path / "cat", 10)
-    folder(tmp_path / "dog", 5)
-    both = Labelled(Directory(str(tmp_path)))
-    listed = list(Passes(both, hold_out=0.2, n_passes=2).claims())
-    held_out = [c.origin.name for c in listed if c.origin.held_out]
-    assert sorted(name.split("/")[1] for name in held_out) == ["cat", "cat", "dog"]
-    assert len(listed) == 2 * 12 + 3
+def held_out(source: Passes) -> set[str]:
+    return {
+        f"{claim.origin.label}/{Path(claim.origin.uri).name}"
+        for claim in source.claims()
+        if claim.origin.held_out
+    }
+
+
+def test_a_part_can_be_held_out(tmp_path: Path) -> None:
+    folder(tmp_path / "cat", 60)
+    folder(tmp_path / "dog", 60)
+    listed = list(Passes(Labelled(Directory(str(tmp_path))), hold_out=0.25, n_passes=2).claims())
+    tests = {c.origin.uri for c in listed if c.origin.held_out}
     learned = {c.origin.uri for c in listed if not c.origin.held_out}
-    assert not learned & {c.origin.uri for c in listed if c.origin.held_out}
+    assert 15 <= len(tests) <= 45
+    assert not learned & tests
+    assert len(listed) == 2 * len(learned) + len(tests)
+
+
+def test_what_is_held_out_stays_so_when_images_are_added_or_the_folder_has_another_name(
+    tmp_path: Path,
+) -> None:
+    folder(tmp_path / "photos" / "cat", 40)
+    inside = Passes(Labelled(Directory(str(tmp_path / "photos"))), hold_out=0.3)
+    before = held_out(inside)
+    assert held_out(Passes(Labelled(Directory(str(tmp_path))), hold_out=0.3)) == before
+    folder(tmp_path / "photos" / "dog", 20)
+    assert {name for name in held_out(inside) if name.startswith("cat/")} == before
 
 
 def test_a_share_beside_a_test_is_refused() -> None:
