@@ -4,9 +4,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
+
+from sightflow.errors import JobError
 
 if TYPE_CHECKING:
     from sightflow.ledger import Summary
@@ -179,6 +181,12 @@ def _runner_for(options: dict[str, Any]) -> str:
     return "inline" if single and len(paths) <= 8 else "flink"
 
 
+def _tell_how_to_go_on(settings: "RunSettings", stderr: IO[str]) -> None:
+    """Say what to do after a run that died, if its state is there."""
+    if settings.state_dir and Path(settings.state_dir, "run.json").exists():
+        print(f"the same call goes on from what is in {settings.state_dir}", file=stderr)
+
+
 def execute(
     pipeline: "Pipeline", settings: "RunSettings", *, quiet: bool, hidden: str | None = None
 ) -> "Summary":
@@ -197,7 +205,11 @@ def execute(
         console.progress(pipeline.name, stderr=stderr, quiet=quiet) as (on_progress, on_event),
     ):
         told = on_event if pipeline.learning else None
-        summary = run(pipeline, settings, on_progress=on_progress, on_event=told)
+        try:
+            summary = run(pipeline, settings, on_progress=on_progress, on_event=told)
+        except (JobError, KeyboardInterrupt):
+            _tell_how_to_go_on(settings, stderr)
+            raise
     if not summary.ledger.read:
         print("sightflow: nothing was read", file=sys.stderr)
     outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
