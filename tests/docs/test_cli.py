@@ -437,6 +437,22 @@ def test_the_example_tests_a_model(call, configs, capfd):
     assert "Tested on 12 images." in (configs / "evaluate-evaluation/report.html").read_text()
 
 
+def test_a_model_that_knows_none_of_the_labels_is_refused(call, configs, capfd):
+    train(call, "--quiet")
+    (configs / "other" / "wasps").mkdir(parents=True)
+    (configs / "lessons/test/ants/0.jpg").rename(configs / "other/wasps/0.jpg")
+    (configs / "other" / "flies").mkdir()
+    (configs / "lessons/test/ants/1.jpg").rename(configs / "other/flies/1.jpg")
+    words = ["--set", "model=models/insects", "--runner", "inline", "--data"]
+    assert call("evaluate", "examples/evaluate.yaml", *words, "other") == 2
+    message = "knows none of the labels of the source: flies, wasps; it knows ants, bees"
+    assert message in capfd.readouterr().err
+    (configs / "lessons/test/wasps").mkdir()
+    (configs / "other/wasps/0.jpg").rename(configs / "lessons/test/wasps/0.jpg")
+    assert call("evaluate", "examples/evaluate.yaml", *words, "lessons/test") == 0
+    assert "the model does not know: wasps\n" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from sightflow.cli.learning import (
     print_learning,
     run_to_report,
 )
+
+if TYPE_CHECKING:
+    from sightflow.pipeline import Pipeline
 
 __all__ = ["evaluate"]
 
@@ -77,14 +80,40 @@ def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
         raise click.UsageError(f"{config}: has a step that trains; call `sightflow train {config}`")
     if not any(isinstance(operator, Evaluate) for operator in operators):
         raise click.UsageError(f"{config}: has no step of the kind Evaluate")
+    _check_labels(pipeline)
     folder = options["out"] or Path(f"{config.stem}-evaluation")
     learning, report = run_to_report(pipeline, settings, config, options, folder=folder)
     if as_json:
         import json
 
-        click.echo(json.dumps({**learning.as_dict(), "report": str(report)}, indent=2))
+        models = [
+            {"model": model.card.name, "version": model.version, "reference": model.reference}
+            for model in pipeline.models
+        ]
+        found = {"models": models, **learning.as_dict(), "report": str(report)}
+        click.echo(json.dumps(found, indent=2))
     else:
         print_learning(learning)
+
+
+def _check_labels(pipeline: "Pipeline") -> None:
+    """Refuse a test in which the models know none of the labels, and warn where they lack some."""
+    from sightflow.learn.evaluate import Evaluate
+    from sightflow.runners import informed
+
+    steps = [step.operator for step in informed(pipeline).learning]
+    labels = {one for step in steps if isinstance(step, Evaluate) for one in step.labels}
+    known = {label for model in pipeline.models for label in model.card.labels}
+    missing = sorted(labels - known)
+    if not known or not missing:
+        return
+    lacks = f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+    if set(missing) == labels:
+        some = ", ".join(sorted(known)[:5])
+        raise click.UsageError(
+            f"the model knows none of the labels of the source: {lacks}; it knows {some} and so on"
+        )
+    click.echo(f"the model does not know: {lacks}", err=True)
 
 
 @evaluate.command("tracks")

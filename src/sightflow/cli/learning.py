@@ -110,7 +110,7 @@ def run_to_report(
     summary = execute(told, settings, quiet=options["quiet"])
     if summary.ledger.rejected and not options["quiet"]:
         click.echo(f"{_reasons(folder / 'rejected.jsonl')}; see {rejected.path}", err=True)
-    facts = _facts(config, summary)
+    facts = {**_facts(config, summary), **_models(pipeline)}
     learning = write_training_report(report, pipeline.name, events, facts=facts)
     if not options["quiet"]:
         click.echo(f"wrote {report}", err=True)
@@ -121,6 +121,12 @@ def _reasons(path: Path) -> str:
     """Return why images were rejected, and how many for each reason."""
     reasons = Counter(json.loads(line)["reason"] for line in path.read_text("utf-8").splitlines())
     return "rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+
+
+def _models(pipeline: "Pipeline") -> dict[str, str]:
+    """Return which models recognised, by name, version and place."""
+    named = (f"{m.card.name}, version {m.version} ({m.reference})" for m in pipeline.models)
+    return {"model": "; ".join(named)} if any(pipeline.models) else {}
 
 
 def _facts(config: Path, summary: "Summary") -> dict[str, str]:
