@@ -16,9 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import HERE, line_plot, machine, write_report
+from bench import HERE, machine, write_report
 from endurance import state_bytes
-from memory import ROLES, growth, watch
+from memory import ROLES, growth, plot, watch
 
 JOB = """
 from sightflow import Directory, JsonEvents, Pipeline, RunSettings, run
@@ -71,14 +71,7 @@ def main() -> None:
     print(json.dumps(report, indent=2))
     write_report(arguments.out, {**report, "samples": samples})
     title = f"Learning from {last['n_samples']:,.0f} images"
-    with line_plot(arguments.out.with_suffix(".png"), title, size=(9, 3.5)) as ax:
-        for role, unit in (*((role, "MiB") for role in ROLES), ("state_kib", "KiB")):
-            seen = [sample for sample in samples if role in sample]
-            label = f"{role.removesuffix('_kib')}, {unit}"
-            ax.plot([s["s"] / 60 for s in seen], [s[role] for s in seen], label=label, linewidth=1)
-        ax.set_ylim(bottom=0)
-        ax.set_xlabel("minutes")
-        ax.set_ylabel("resident memory, MiB; state, KiB")
+    plot(arguments.out.with_suffix(".png"), samples, title, state=True)
 
 
 if __name__ == "__main__":

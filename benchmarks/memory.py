@@ -69,15 +69,17 @@ def growth(samples: list[dict[str, Any]], role: str) -> dict[str, float]:
     }
 
 
-def plot(path: Path, samples: list[dict[str, Any]], title: str) -> None:
-    """Draw the resident memory over time."""
+def plot(path: Path, samples: list[dict[str, Any]], title: str, *, state: bool = False) -> None:
+    """Draw the resident memory over time, and the size of the state if samples have it."""
+    units = {**dict.fromkeys(ROLES, "MiB"), **({"state_kib": "KiB"} if state else {})}
     with line_plot(path, title, size=(9, 3.5)) as ax:
-        for role in ROLES:
-            seen = [sample for sample in samples if role in sample]
-            ax.plot([s["s"] / 60 for s in seen], [s[role] for s in seen], label=role, linewidth=1)
+        for name, unit in units.items():
+            seen = [sample for sample in samples if name in sample]
+            label = f"{name.removesuffix('_kib')}, {unit}" if state else name
+            ax.plot([s["s"] / 60 for s in seen], [s[name] for s in seen], label=label, linewidth=1)
         ax.set_ylim(bottom=0)
         ax.set_xlabel("minutes")
-        ax.set_ylabel("resident memory, MiB")
+        ax.set_ylabel("resident memory, MiB; state, KiB" if state else "resident memory, MiB")
 
 
 def main() -> None:

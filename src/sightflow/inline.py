@@ -114,7 +114,8 @@ def _work(
     )
     recall = open_recall(pipeline, settings, context, chunks.__getitem__)
     pipeline.check_work(len(chunks))
-    context = replace(context, recall=recall, trainer=last_trainer(pipeline, len(chunks)))
+    n_last = last_trainer(pipeline, len(chunks))
+    context = replace(context, recall=recall, last_trainer=n_last)
     return context, sum(chunk.n_images for chunk in chunks), work
 
 

@@ -43,9 +43,9 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Checkpoint)
 
 
-def last_trainer(pipeline: Pipeline, n_chunks: int) -> Trainer:
-    """Return the trainer that has the last of so many chunks."""
-    return Trainer(max(0, n_chunks - 1) % pipeline.n_trainers, pipeline.n_trainers)
+def last_trainer(pipeline: Pipeline, n_chunks: int) -> int:
+    """Return the number of the trainer to which the last of so many chunks goes."""
+    return max(0, n_chunks - 1) % pipeline.n_trainers
 
 
 class LearningChain:
@@ -109,7 +109,7 @@ class LearningChain:
         return self._opened(kept.snapshots, kept.next_index, kept.trainer)
 
     def _opened(self, snapshots: dict[str, bytes], next_index: int, trainer: int) -> Lessons:
-        ends_last = trainer == self._context.trainer.number  # so the runner says
+        ends_last = trainer == self._context.last_trainer
         place = Trainer(trainer, self._n_trainers, ends_last=ends_last)
         context = replace(self._context, trainer=place)
         learners = (

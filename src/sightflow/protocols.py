@@ -127,6 +127,8 @@ class Context:
     """The same after each restart of a run, and another one for each run."""
     trainer: Trainer = Trainer()
     """Of a step that learns in several places: which of them this is."""
+    last_trainer: int = 0
+    """The number of the one to which the last chunk of all goes."""
     shared: Path | None = None
     """Folder that all workers of the run can reach."""
     recall: Recall | None = None

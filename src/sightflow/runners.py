@@ -54,8 +54,8 @@ def informed(pipeline: Pipeline) -> Pipeline:
     A step with a method `told` gets the labels of the images, sorted, and how many of them are
     learned from, and returns itself with what it was not told otherwise.
     """
-    curious = any(isinstance(step.operator, _Curious) for step in pipeline.learning)
-    if not curious or isinstance(pipeline.source, StreamSource):
+    is_curious = any(_is_curious(step.operator) for step in pipeline.learning)
+    if not is_curious or isinstance(pipeline.source, StreamSource):
         return pipeline
     origins = [claim.origin for claim in pipeline.source.claims()]
     labels = tuple(sorted({origin.label for origin in origins if origin.label is not None}))
@@ -67,6 +67,11 @@ def informed(pipeline: Pipeline) -> Pipeline:
         for step in pipeline.learning
     )
     return replace(pipeline, learning=tuple(steps))
+
+
+def _is_curious(operator: LearningOperator) -> bool:
+    """Return whether a step lacks something that it could be told."""
+    return isinstance(operator, _Curious) and operator.told(("a", "b"), 1) != operator
 
 
 @runtime_checkable

@@ -73,6 +73,7 @@ def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
     """
     from sightflow.learn.evaluate import Evaluate
     from sightflow.learn.train import Train
+    from sightflow.runners import informed
 
     pipeline, settings = filled(config, options)
     operators = [step.operator for step in pipeline.learning]
@@ -80,6 +81,7 @@ def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
         raise click.UsageError(f"{config}: has a step that trains; call `sightflow train {config}`")
     if not any(isinstance(operator, Evaluate) for operator in operators):
         raise click.UsageError(f"{config}: has no step of the kind Evaluate")
+    pipeline = informed(pipeline)
     _check_labels(pipeline)
     folder = options["out"] or Path(f"{config.stem}-evaluation")
     learning, report = run_to_report(pipeline, settings, config, options, folder=folder)
@@ -99,9 +101,8 @@ def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
 def _check_labels(pipeline: "Pipeline") -> None:
     """Refuse a test in which the models know none of the labels, and warn where they lack some."""
     from sightflow.learn.evaluate import Evaluate
-    from sightflow.runners import informed
 
-    steps = [step.operator for step in informed(pipeline).learning]
+    steps = [step.operator for step in pipeline.learning]
     labels = {one for step in steps if isinstance(step, Evaluate) for one in step.labels}
     known = {label for model in pipeline.models for label in model.card.labels}
     missing = sorted(labels - known)

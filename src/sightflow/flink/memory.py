@@ -18,7 +18,7 @@ from sightflow.flink.metrics import FlinkMetrics
 from sightflow.keyed import open_stateful
 from sightflow.lessons import last_trainer
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Inference, Trainer
+from sightflow.protocols import Context, Inference
 from sightflow.recall import open_recall
 from sightflow.settings import RunSettings
 
@@ -55,7 +55,7 @@ class Remember(KeyedProcessFunction):
         self._manifest = manifest
         self._run_id = run_id
         self._directory = directory
-        self._last = Trainer() if n_chunks is None else last_trainer(pipeline, n_chunks)
+        self._last_trainer = last_trainer(pipeline, n_chunks or 0)
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
@@ -72,8 +72,8 @@ class Remember(KeyedProcessFunction):
             FlinkMetrics(runtime_context),
             self._resources,
             self._run_id,
-            self._last,
-            self._directory,
+            last_trainer=self._last_trainer,
+            shared=self._directory,
         )
         with reporting():
             if self._manifest is not None and self._pipeline.learning:

@@ -19,7 +19,7 @@ import safetensors
 import safetensors.numpy
 
 from sightflow.errors import JobError
-from sightflow.learn.network import Tensors, Trainable
+from sightflow.learn.network import Tensors, Trainable, packed
 from sightflow.learn.publish import Share
 from sightflow.protocols import Trainer
 from sightflow.sinks.staging import replacing
@@ -62,7 +62,7 @@ class Averager:
             return
         number = (index + 1) // self._every
         now = {} if network is None else _shared(network)
-        self._write(number, safetensors.numpy.save(now))
+        self._write(number, packed(now))
         if network is None:
             return
         if number > 1:
@@ -90,7 +90,7 @@ class Averager:
 
     def state(self) -> tuple[dict[int, bytes], bytes]:
         """Return the last rounds of this trainer, and where it began the one of now."""
-        return dict(self._written), safetensors.numpy.save(dict(self._start))
+        return dict(self._written), packed(self._start)
 
     def restore(self, written: Mapping[int, bytes], start: bytes) -> None:
         """Go on from what `state` gave; the files are there again."""

@@ -6,12 +6,13 @@ from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelInput
 from sightflow.protocols import Operator
 
-__all__ = ["Exported", "Network", "Predict", "Tensors", "Trainable"]
+__all__ = ["Exported", "Network", "Predict", "Tensors", "Trainable", "packed"]
 
 Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
@@ -85,3 +86,11 @@ class Network(Protocol):
         self, n_classes: int, shape: tuple[int, ...], optimiser: Optimiser, seed: int
     ) -> Trainable:
         """Return the network with its first weights, for inputs of this shape."""
+
+
+def packed(tensors: Tensors) -> bytes:
+    """Return tensors in the form of safetensors."""
+    data: bytes = safetensors.numpy.save(
+        {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    )
+    return data

@@ -10,7 +10,7 @@ import safetensors.numpy
 
 from sightflow.errors import PipelineError
 from sightflow.learn.contest import Contest, Verdict
-from sightflow.learn.network import Exported, Predict, Trainable
+from sightflow.learn.network import Exported, Predict, Trainable, packed
 from sightflow.models import Card, DataRange, Facts, Registry, Version
 
 __all__ = ["Publication", "Publish", "Publisher", "Share", "together"]
@@ -141,19 +141,19 @@ class Publisher:
         """Publish a network; let it serve if it is to."""
         exported = network.export()
         metrics = {n: v for n, v in verdict.figures().items() if n != "n_images"}
-        weights = {name: np.ascontiguousarray(w) for name, w in network.weights().items()}
+        weights = network.weights()
         version = self._registry.publish(
             self._how.name,
             onnx=exported.onnx,
-            weights=safetensors.numpy.save(weights),
+            weights=packed(weights),
             card=self._card(exported, labels, facts),
             facts=replace(facts, run_id=self._run_id, metrics={**facts.metrics, **metrics}),
         )
         promoted, reason = self._decide(verdict)
         if promoted:
-            self._predict = network.predictor(network.weights())
+            self._predict = network.predictor(weights)
             self._promote(version, reason)
-        address = f"{self._how.registry.rstrip('/')}/{self._how.name}@{version.number}"
+        address = self._registry.reference(self._how.name, version.number)
         return Publication(address, version.number, verdict, reason, promoted=promoted)
 
     def _card(self, exported: Exported, labels: tuple[str, ...], facts: Facts) -> Card:

@@ -13,7 +13,7 @@ import safetensors.numpy
 from sightflow.errors import JobError
 from sightflow.learn.averaging import Averager
 from sightflow.learn.contest import Contest
-from sightflow.learn.network import Trainable
+from sightflow.learn.network import Trainable, packed
 from sightflow.learn.publish import Publisher, Share, together
 from sightflow.learn.samples import ReplayMemory, Sample
 from sightflow.learn.snapshot import VERSION, Kept, Snapshot, decode_snapshot, encode_snapshot
@@ -119,7 +119,11 @@ class Training:
         events = list(self._learn()) if len(self._waiting) > 1 else []
         if self._step % self._how.report_every:
             events.append(self._trained())
-        events.extend(self._published(at_the_end=True))
+        shares = [self._share()]
+        if self._averager is not None:
+            shares = self._averager.finish(self._network, shares[0])
+        if self._publisher is not None and not self._publisher.is_due(self._step):
+            events.extend(self._published(self._publisher, shares))
         return events
 
     def snapshot(self) -> bytes:
@@ -135,7 +139,7 @@ class Training:
                 self._step,
                 self._n_samples,
                 self._loss,
-                b"" if self._network is None else _packed(self._network),
+                b"" if self._network is None else packed(self._network.tensors()),
                 [self._kept(sample) for sample in self._waiting],
                 [self._kept(sample) for sample in memory.samples],
                 n_seen,
@@ -244,16 +248,23 @@ class Training:
         """Tell how it goes, and publish, where it is time."""
         if self._step % self._how.report_every == 0:
             yield self._trained()
-        yield from self._published(at_the_end=False)
+        if self._publisher is not None and self._publisher.is_due(self._step):
+            yield from self._published(self._publisher, [self._share()])
 
     def _compare(
         self, publisher: Publisher, records: Sequence[ImageRecord], *, held_out: bool
     ) -> None:
-        """Hold the network against the one that serves, on the labelled images among these."""
+        """Hold the network against the one that serves, on the labelled images among these.
+
+        Args:
+            publisher: knows the one that serves.
+            records: as they were classified.
+            held_out: whether all of them are, or none.
+        """
         inputs, truths, said = list[npt.NDArray[Any]](), list[int](), list[int]()
         for record in records:
             label, found = record.origin.label, record.classification
-            if record.origin.held_out == held_out and label is not None and found is not None:
+            if label is not None and found is not None:
                 inputs.append(self._input(record))
                 truths.append(self._class_ids[label])
                 said.append(int(found.class_ids[0]))
@@ -261,19 +272,13 @@ class Training:
             right, ours = np.array(truths, np.int64), np.array(said, np.int64)
             publisher.compare(self._stacked(inputs), right, ours, held_out=held_out)
 
-    def _published(self, *, at_the_end: bool) -> Iterator[Event]:
-        """Publish the network as it is now, where it is time."""
-        publisher, network = self._publisher, self._network
-        shares = [self._share()]
-        if self._averager is not None and at_the_end:
-            shares = self._averager.finish(network, shares[0])
-        if publisher is None or network is None or publisher.is_due(self._step) == at_the_end:
+    def _published(self, publisher: Publisher, shares: Sequence[Share]) -> Iterator[Event]:
+        """Publish the network as it is now, if those who share in it have learned anything."""
+        if self._network is None or not any(share.step for share in shares):
             return
-        if not sum(share.step for share in shares):
-            return  # nothing was learned
         facts, verdict = together(shares)
         facts = replace(facts, parent=self._last_version)
-        found = publisher.publish(network, self._how.labels, facts, verdict)
+        found = publisher.publish(self._network, self._how.labels, facts, verdict)
         self._last_version = found.number
         figures = {
             "step": facts.step,
@@ -362,9 +367,3 @@ class Training:
                 )
             inputs.append(self._input(outcome))
         return inputs
-
-
-def _packed(network: Trainable) -> bytes:
-    tensors = {name: np.asarray(value, order="C") for name, value in network.tensors().items()}
-    packed: bytes = safetensors.numpy.save(tensors)
-    return packed

@@ -144,8 +144,12 @@ class Registry:
             folder = self._copied(name, version)
         for file in (_MODEL, _CARD):
             self._check_sum(version, str(folder / file), _read(folder / file))
-        address = f"{_TRAILING.sub('', self.url)}/{name}@{number}"
-        return ModelFile(str(folder / _MODEL), read_card(folder / _CARD), address)
+        reference = self.reference(name, number)
+        return ModelFile(str(folder / _MODEL), read_card(folder / _CARD), reference)
+
+    def reference(self, name: str, number: int) -> str:
+        """Return what a version is found by: REGISTRY/NAME@VERSION."""
+        return f"{_TRAILING.sub('', self.url)}/{name}@{number}"
 
     def weights(self, name: str, number: int) -> bytes:
         """Return the weights of a version, in the form of safetensors.

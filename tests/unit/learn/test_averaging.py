@@ -176,7 +176,7 @@ def trained_by(n_trainers: int, folder: Path, *, restarts: bool = False) -> Regi
     )
     pipeline = Pipeline(Directory("photos")).apply("train", train)
     last = last_trainer(pipeline, 24)
-    context = replace(a_context(), shared=folder / "run", run_id="r", trainer=last)
+    context = replace(a_context(), shared=folder / "run", run_id="r", last_trainer=last)
     chain = LearningChain(pipeline, context)
     lessons = {}
     for number in range(24):
