@@ -1,16 +1,35 @@
 """Streams for tests, importable by name in every worker."""
 
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Rejected
+from sightflow.sources.joined import Joined
+from sightflow.sources.jsonlabels import JsonLabels
 from sightflow.testing import an_origin, encode_image
 
-__all__ = ["Offered"]
+__all__ = ["Offered", "labelled_later"]
+
+
+def labelled_later(images: "Offered", path: Path, words: Sequence[str], n_later: int) -> Joined:
+    """Return images whose labels, these words by turns, come so many images later.
+
+    Before the first come labels of pictures that do not exist.
+    """
+    of_none = [{"source_id": "nowhere", "sequence": i, "label": "x"} for i in range(n_later)]
+    labels = [
+        {"source_id": "photos", "sequence": i, "label": words[i % len(words)]}
+        for i in range(images.n_images)
+    ]
+    path.write_text("".join(json.dumps(label) + "\n" for label in [*of_none, *labels]))
+    return Joined(images, JsonLabels(str(path), follow=False))
 
 
 @dataclass(frozen=True)

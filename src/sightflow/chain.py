@@ -14,7 +14,7 @@ from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Metrics, Outcome, Process, Read, StreamSource
-from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected, Skipped
+from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Rejected, Skipped
 from sightflow.settings import RunSettings
 
 __all__ = [
@@ -73,7 +73,14 @@ def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context)
 def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recognise) -> Recognised:
     """Return what becomes of a chunk; its images are read and recognised as they are taken."""
     outcomes = recognise(redeem(chunk.claims))
-    return Recognised(number, outcomes, chunk.source_id, chunk.index, has_ended=chunk.is_last)
+    return Recognised(
+        number,
+        outcomes,
+        chunk.source_id,
+        chunk.index,
+        has_ended=chunk.is_last,
+        labels=chunk.labels,
+    )
 
 
 def recognise_frame(frame: Frame, recognise: Recognise, *, by_source: bool) -> Recognised:
@@ -85,6 +92,9 @@ def recognise_frame(frame: Frame, recognise: Recognise, *, by_source: bool) -> R
     if isinstance(content, SourceEnd):
         source_id = content.source_id if by_source else ""
         return Recognised(number, (), source_id, index, has_ended=by_source)
+    if isinstance(content, Label):
+        source_id = content.source_id if by_source else ""
+        return Recognised(number, (), source_id, index, labels=(content,))
     source_id = content.origin.source_id if by_source else ""
     if isinstance(content, Skipped):
         return Recognised(number, (), source_id, index, content.n_images)

@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 import msgspec
 import orjson
 
+from sightflow.errors import PipelineError
 from sightflow.records import (
     Claim,
     EncodedImage,
     Event,
     ImageRecord,
+    Label,
     Origin,
     Outcome,
     Rejected,
@@ -54,6 +56,11 @@ class Chunk:
         """How many images the claims are for."""
         return sum(claim.n_images for claim in self.claims)
 
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels of earlier images that are taken behind this chunk."""
+        return tuple(label for claim in self.claims for label in claim.labels)
+
     def encode(self) -> bytes:
         """Return the chunk as one line of JSON, in ASCII.
 
@@ -84,8 +91,9 @@ class StreamEnd:
 
 # msgspec makes its plan for a type at the first use and is not safe against a second thread then:
 # it reads the half-made plan and the process dies. Here the import lock keeps others away.
-for _kind in (Chunk, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
+for _kind in (Chunk, Label, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
     msgspec.convert([], list[_kind])  # type: ignore[valid-type]
+msgspec.convert([], tuple[Label, ...])
 
 
 def chunked(
@@ -105,6 +113,9 @@ def chunked(
         n_trainers: to how many places chunks are dealt out by turns; the stream of each is named by
             its number.
 
+    Raises:
+        PipelineError: labels come later, and there are several trainers.
+
     Examples:
         >>> from sightflow.testing import a_claim
         >>> [chunk.n_images for chunk in chunked([a_claim()] * 400, 2)][::16]
@@ -114,6 +125,11 @@ def chunked(
     for number, group in enumerate(_grouped(claims, batch_size, by_source=by_source)):
         source_id = group[0].origin.source_id if by_source else ""
         if n_trainers > 1:
+            if any(claim.labels for claim in group):
+                raise PipelineError(
+                    f"{n_trainers} trainers share the images, and labels that come later are "
+                    "joined with them in one place; leave out `trainers`"
+                )
             source_id = str(number % n_trainers)
         yield Chunk(tuple(group), source_id, counts[source_id])
         counts[source_id] += 1
@@ -143,7 +159,7 @@ def _as_json(value: Any) -> bytes:
     return json.dumps(msgspec.to_builtins(value)).encode()
 
 
-Content: TypeAlias = EncodedImage | Rejected | Skipped | SourceEnd | StreamEnd
+Content: TypeAlias = EncodedImage | Rejected | Skipped | Label | SourceEnd | StreamEnd
 """What a stream gives: an image, or news."""
 
 
@@ -183,7 +199,7 @@ class Frame:
 
 
 _FRAME = struct.Struct("<qqdBI")
-_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, SourceEnd, StreamEnd)
+_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, Label, SourceEnd, StreamEnd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,21 +219,29 @@ class Recognised:
     """Whether it is the last of its stream."""
     n_images: int | None = None
     """Of the whole run; given by what follows the last chunk of all."""
+    labels: tuple[Label, ...] = ()
+    """Of earlier images, to be taken behind these."""
 
     def encode(self, arrays: Collection[str] = ()) -> bytes:
-        """Return it as bytes: numbers, length of the head, head, outcomes with these arrays."""
+        """Return it as bytes: numbers and two lengths, head, labels, outcomes with these arrays."""
         head = self.source_id.encode("utf-8", "surrogateescape")
+        labels = _as_json(self.labels) if self.labels else b""
         n_images = -1 if self.n_images is None else self.n_images
-        numbers = self.number, self.index, self.n_skipped, self.has_ended, n_images, len(head)
-        return b"".join((_RECOGNISED.pack(*numbers), head, encode_outcomes(self.outcomes, arrays)))
+        numbers = self.number, self.index, self.n_skipped, self.has_ended, n_images
+        start = _RECOGNISED.pack(*numbers, len(labels), len(head))
+        return b"".join((start, head, labels, encode_outcomes(self.outcomes, arrays)))
 
     @classmethod
     def decode(cls, data: bytes) -> "Recognised":
         """Return what `encode` made."""
-        number, index, n_skipped, has_ended, n_images, n_head = _RECOGNISED.unpack_from(data)
-        outcomes = decode_outcomes(data[_RECOGNISED.size + n_head :])
+        *numbers, n_images, n_labels, n_head = _RECOGNISED.unpack_from(data)
+        number, index, n_skipped, has_ended = numbers
+        end = _RECOGNISED.size + n_head + n_labels
+        told = json.loads(data[end - n_labels : end]) if n_labels else ()
+        labels = msgspec.convert(told, tuple[Label, ...])
+        outcomes = decode_outcomes(data[end:])
         source_id, n_all = cls.source_of(data), None if n_images < 0 else n_images
-        return cls(number, outcomes, source_id, index, n_skipped, has_ended, n_all)
+        return cls(number, outcomes, source_id, index, n_skipped, has_ended, n_all, labels)
 
     @staticmethod
     def source_of(data: bytes) -> str:
@@ -227,7 +251,7 @@ class Recognised:
         return head.decode("utf-8", "surrogateescape")
 
 
-_RECOGNISED = struct.Struct("<qqq?qI")
+_RECOGNISED = struct.Struct("<qqq?qII")
 
 
 @dataclass(frozen=True, slots=True)

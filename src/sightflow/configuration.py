@@ -15,7 +15,7 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.network import Network
 from sightflow.models import ModelFile, find_model
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Source
+from sightflow.protocols import LabelSource, Source, StreamSource
 from sightflow.settings import RunSettings
 
 __all__ = ["read_pipeline", "to_yaml"]
@@ -167,12 +167,12 @@ def _build(kind: Any, place: str, options: Any) -> Any:
 
 def _value(hint: Any, place: str, value: Any) -> Any:
     """Return one option, checked; models and nested sources are named, the rest is plain."""
+    hint = _unless_none(hint, value)
     if hint is ModelFile:
         try:
             return find_model(msgspec.convert(value, str))
         except (SightflowError, msgspec.ValidationError) as error:
             raise PipelineError(f"{place}: {error}") from error
-    hint = _unless_none(hint, value)
     if _is_part(hint):
         return _nested(hint, place, value)
     item = _item_of(hint)
@@ -186,7 +186,12 @@ def _value(hint: Any, place: str, value: Any) -> Any:
         raise PipelineError(f"{place}: {error}; got {value!r}") from error
 
 
-_GROUPS: Mapping[Any, str] = {Source: "sources", Network: "networks"}
+_GROUPS: Mapping[Any, str] = {
+    Source: "sources",
+    StreamSource: "sources",
+    LabelSource: "labels",
+    Network: "networks",
+}
 """Options that are parts of a kind of their own."""
 
 
@@ -243,7 +248,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ModelFile):
         return value.reference
     if dataclasses.is_dataclass(value):
-        groups = {"claims": "sources", "preparation": "networks"}
+        groups = {
+            "claims": "sources",
+            "open_stream": "sources",
+            "open_labels": "labels",
+            "preparation": "networks",
+        }
         for method, group in groups.items():
             if hasattr(value, method):
                 return _describe(group, value)

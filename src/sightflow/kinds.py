@@ -13,7 +13,7 @@ from sightflow.errors import PipelineError
 
 __all__ = ["GROUPS", "known_kinds", "resolve_kind"]
 
-GROUPS = ("sources", "operators", "networks", "sinks", "heads", "backends")
+GROUPS = ("sources", "labels", "operators", "networks", "sinks", "heads", "backends")
 """Entry point groups are named `sightflow.<group>`."""
 
 

@@ -1,11 +1,13 @@
 """The learning steps of a pipeline: they take all images in one place, in the order of reading."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from sightflow.chunks import ChunkResult, Recognised
 from sightflow.errors import JobError
+from sightflow.joining import Joining, Told
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Learner, LearningOperator, Trainer
 from sightflow.records import Event, ImageRecord
@@ -19,6 +21,8 @@ class Lessons:
 
     learners: tuple[Learner, ...]
     """They change in place."""
+    joining: Joining
+    """What waits for its label; it changes in place."""
     next_index: int = 0
     """Of the next chunk."""
     trainer: int = 0
@@ -35,9 +39,11 @@ class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """By the name of the step."""
     trainer: int
     """Which of several places that learn it is."""
+    joining: bytes
+    """What waits for its label."""
 
 
-_VERSION = 1
+_VERSION = 2
 # Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Checkpoint)
@@ -55,6 +61,8 @@ class LearningChain:
         """Take the learning steps of a pipeline."""
         self._context = context
         self._n_trainers = pipeline.n_trainers
+        self._travelling = pipeline.travelling
+        self._max_waiting: int | None = getattr(pipeline.source, "max_waiting", None)
         self._operators: dict[str, LearningOperator] = {
             step.name: step.operator for step in pipeline.learning
         }
@@ -73,10 +81,13 @@ class LearningChain:
             for row, outcome in zip(rows, found, strict=True):
                 outcomes[row] = outcome
             events.extend((rows[i], event) for i, event in news)
+        told = _in_order(events)
+        told.extend(_take_labels(lessons, lessons.joining.wait(outcomes, chunk.number)))
+        told.extend(_take_labels(lessons, lessons.joining.join(chunk.labels)))
+        for learner in lessons.learners:
             learner.end_chunk(chunk.index)
-        events.sort(key=lambda pair: pair[0])  # stable: of one image, in the order of the steps
-        told = [event for _, event in events]
         if chunk.has_ended:
+            told.extend(lessons.joining.end())
             told.extend(event for learner in lessons.learners for event in learner.end())
         result = ChunkResult.of(replace(chunk, outcomes=outcomes), told)
         return replace(lessons, next_index=chunk.index + 1), result
@@ -86,7 +97,13 @@ class LearningChain:
         named = zip(self._operators, lessons.learners, strict=True)
         snapshots = {name: learner.snapshot() for name, learner in named}
         return _ENCODER.encode(
-            _Checkpoint(_VERSION, lessons.next_index, snapshots, lessons.trainer)
+            _Checkpoint(
+                _VERSION,
+                lessons.next_index,
+                snapshots,
+                lessons.trainer,
+                lessons.joining.encode(),
+            )
         )
 
     def decode(self, data: bytes) -> Lessons:
@@ -106,7 +123,9 @@ class LearningChain:
                 f"the checkpoint has lessons of the steps {list(kept.snapshots)}; the pipeline has "
                 f"{list(self._operators)}; keep their names and order, or start the run anew"
             )
-        return self._opened(kept.snapshots, kept.next_index, kept.trainer)
+        lessons = self._opened(kept.snapshots, kept.next_index, kept.trainer)
+        lessons.joining.restore(kept.joining)
+        return lessons
 
     def _opened(self, snapshots: dict[str, bytes], next_index: int, trainer: int) -> Lessons:
         ends_last = trainer == self._context.last_trainer
@@ -116,4 +135,20 @@ class LearningChain:
             operator.open_learner(context.at(name), snapshots.get(name))
             for name, operator in self._operators.items()
         )
-        return Lessons(tuple(learners), next_index, trainer)
+        joining = Joining(self._max_waiting, self._travelling, self._context.metrics)
+        return Lessons(tuple(learners), joining, next_index, trainer)
+
+
+def _take_labels(lessons: Lessons, images: Iterable[Told]) -> list[Event]:
+    """Let all learners take images with their labels; return what they tell."""
+    taken, events = list(images), list[tuple[int, Event]]()
+    if taken:
+        records, places = zip(*taken, strict=True)
+        for learner in lessons.learners:
+            events.extend(learner.take_labels(records, places))
+    return _in_order(events)
+
+
+def _in_order(events: list[tuple[int, Event]]) -> list[Event]:
+    """Return events in the order of their images; of one image, in that of the steps."""
+    return [event for _, event in sorted(events, key=lambda pair: pair[0])]

@@ -249,6 +249,11 @@ class Pipeline:
 
     def _check_needs(self) -> None:
         """Raise an error if a step needs what no part before it gives; parts may not tell."""
+        if "later labels" in getattr(self.source, "gives", ()) and not self.learning:
+            raise PipelineError(
+                f"{type(self.source).__name__} tells labels later, which learning steps such as "
+                "Train and Evaluate take; apply one, or leave it out"
+            )
         given: set[str] = set()
         for part in (self.source, *(step.operator for step in self.all_steps)):
             missing = sorted(set(getattr(part, "needs", ())) - given)

@@ -18,6 +18,7 @@ from sightflow.records import (
     EncodedImage,
     Event,
     ImageRecord,
+    Label,
     Outcome,
     Rejected,
     Row,
@@ -30,6 +31,8 @@ __all__ = [
     "ImageSink",
     "Inference",
     "KeyedOperator",
+    "LabelSource",
+    "LabelStream",
     "Learner",
     "LearningOperator",
     "Metrics",
@@ -163,10 +166,11 @@ class Source(Protocol):
 class Stream(Protocol):
     """An opened stream: images one by one, as they arrive."""
 
-    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | None:
+    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | Label | None:
         """Return the next image, or None when none came in this time or the stream has ended.
 
         A live stream that is read too slowly may leave images out, and says how many: `Skipped`.
+        The `Label` of an image may come any time after it.
         """
 
     def ended(self) -> bool:
@@ -184,11 +188,34 @@ class StreamSource(Protocol):
         """Return the stream, from its start or from a position that it gave before."""
 
 
+class LabelStream(Protocol):
+    """An opened stream of labels: what images show, in the order in which it becomes known."""
+
+    def poll(self, timeout_s: float) -> Label | Rejected | None:
+        """Return the next label, or None when none came in this time or the stream has ended."""
+
+    def ended(self) -> bool:
+        """Return whether nothing will come any more."""
+
+    def position(self) -> str:
+        """Return where the stream stands, in the source's own words; kept in checkpoints."""
+
+
+@runtime_checkable
+class LabelSource(Protocol):
+    """Where the labels of a stream of images come from over time."""
+
+    def open_labels(self, context: Context, position: str | None) -> LabelStream:
+        """Return the stream, from its start or from a position that it gave before."""
+
+
 class Operator(Protocol):
     """A stateless step: one outcome for each image.
 
     It may tell as class variables which fields of a record it `gives` and `needs`: then a pipeline
-    in which they are missing is refused before it runs. So may sources and keyed operators.
+    in which they are missing is refused before it runs. So may sources and keyed operators. A part
+    may have a method `identity` that gives, by name, what must be the same for a run to go on from
+    its checkpoints; without it all options must.
     """
 
     def check(self) -> None:
@@ -250,6 +277,11 @@ class Learner(Protocol):
         self, records: Sequence[ImageRecord], places: Sequence[Place]
     ) -> tuple[Sequence[Outcome], Sequence[tuple[int, Event]]]:
         """Take the next images; return an outcome for each, and events with their image's index."""
+
+    def take_labels(
+        self, records: Sequence[ImageRecord], places: Sequence[Place]
+    ) -> Sequence[tuple[int, Event]]:
+        """Take images once more, as they came out before and now with their labels."""
 
     def end_chunk(self, index: int) -> None:
         """Called behind each chunk, also one without images; `index` is its position, from 0."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sightflow.chunks import Content, Frame, SourceEnd, StreamEnd
 from sightflow.protocols import Stream
-from sightflow.records import Skipped
+from sightflow.records import Label, Skipped
 from sightflow.state import StateCodec
 
 __all__ = ["StreamState", "listen"]
@@ -57,9 +57,10 @@ def listen(
     while not stop and not stream.ended() and time.monotonic() < ends:
         image = stream.poll(max(0.0, ends - time.monotonic()))
         if image is not None:
-            n_images = image.n_images if isinstance(image, Skipped) else 1
-            state, frame = _next(state, image.origin.source_id, image)
-            state = replace(state, n_images=state.n_images + n_images, position=stream.position())
+            about = image if isinstance(image, Label) else image.origin
+            state, frame = _next(state, about.source_id, image)
+            n_images = state.n_images + _n_images(image)
+            state = replace(state, n_images=n_images, position=stream.position())
             yield state, frame
     if not state.has_ended and (stop or stream.ended()):
         for source_id in sorted(state.indices):
@@ -69,6 +70,12 @@ def listen(
             replace(state, has_ended=True),
             Frame(state.number, 0, time.time(), StreamEnd(state.n_images)),
         )
+
+
+def _n_images(content: Content) -> int:
+    if isinstance(content, Skipped):
+        return content.n_images
+    return int(not isinstance(content, Label))
 
 
 def _next(state: StreamState, source_id: str, content: Content) -> tuple[StreamState, Frame]:

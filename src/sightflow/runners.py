@@ -57,9 +57,12 @@ def informed(pipeline: Pipeline) -> Pipeline:
     is_curious = any(_is_curious(step.operator) for step in pipeline.learning)
     if not is_curious or isinstance(pipeline.source, StreamSource):
         return pipeline
-    origins = [claim.origin for claim in pipeline.source.claims()]
-    labels = tuple(sorted({origin.label for origin in origins if origin.label is not None}))
-    n_images = sum(o.label is not None and not o.held_out for o in origins)
+    claims = list(pipeline.source.claims())
+    later = [label.label for claim in claims for label in claim.labels]
+    found = {*later, *(claim.origin.label for claim in claims)} - {None}
+    labels = tuple(sorted(label for label in found if label is not None))
+    to_learn = (claim.origin for claim in claims if not claim.origin.held_out)
+    n_images = sum(origin.label is not None or origin.awaits_label for origin in to_learn)
     steps = (
         replace(step, operator=step.operator.told(labels, n_images))
         if isinstance(step.operator, _Curious)

@@ -13,9 +13,11 @@ from PIL import Image, ImageDraw
 from sightflow.protocols import (
     Context,
     KeyedOperator,
+    LabelSource,
     LearningOperator,
     Operator,
     Outcome,
+    Place,
     Source,
     StreamSource,
 )
@@ -26,6 +28,7 @@ from sightflow.records import (
     EncodedImage,
     Event,
     ImageRecord,
+    Label,
     Origin,
     Rejected,
     Row,
@@ -42,6 +45,7 @@ __all__ = [
     "a_record",
     "an_origin",
     "check_keyed_operator",
+    "check_labels",
     "check_learning_operator",
     "check_operator",
     "check_source",
@@ -133,6 +137,44 @@ def check_stream(source: StreamSource, *, replays: bool = True) -> list[Polled]:
     return outcomes
 
 
+def check_labels(source: LabelSource) -> list[Label | Rejected]:
+    """Raise AssertionError unless a source keeps the promises of `protocols.LabelSource`.
+
+    The stream must end by itself, and soon. It is read to its end, and again from each position.
+    """
+    _check_description(source)
+    labels, positions = _read_labels(source, None)
+    for i, position in enumerate(positions):
+        rest, _ = _read_labels(source, position)
+        assert list(map(_content, rest)) == list(map(_content, labels[i + 1 :])), (
+            "opened at the position behind a label, a stream must give those behind it"
+        )
+    return labels
+
+
+def _content(label: Label | Rejected) -> Any:
+    """Return what is the same when a label is read again; the time of a rejected one is not."""
+    return label if isinstance(label, Label) else (label.origin.name, label.reason)
+
+
+def _read_labels(
+    source: LabelSource, position: str | None
+) -> tuple[list[Label | Rejected], list[str]]:
+    """Read labels to their end; return them, and the position behind each."""
+    labels: list[Label | Rejected] = []
+    positions: list[str] = []
+    context = a_context("read")
+    with context.resources:
+        stream = source.open_labels(context, position)
+        while not stream.ended():
+            label = stream.poll(0.01)
+            if label is not None:
+                labels.append(label)
+                positions.append(stream.position())
+        assert stream.poll(0.0) is None, "a stream that has ended gives nothing"
+    return labels, positions
+
+
 def _are_the_same(rest: Sequence[Polled], before: Sequence[Polled]) -> bool:
     """Return whether names are equal; numbers suffice where images were left out, by chance."""
     if any(isinstance(outcome, Skipped) for outcome in (*rest, *before)):
@@ -153,7 +195,7 @@ def _read_stream(source: StreamSource, position: str | None) -> tuple[list[Polle
         stream = source.open_stream(context, position)
         while not stream.ended():
             outcome = stream.poll(0.01)
-            if outcome is not None:
+            if outcome is not None and not isinstance(outcome, Label):
                 outcomes.append(outcome)
                 positions.append(stream.position())
         assert stream.poll(0.0) is None, "a stream that has ended gives nothing"
@@ -217,7 +259,8 @@ def _fold(operator: KeyedOperator, *, restarts: bool) -> tuple[list[Any], list[E
 def check_learning_operator(operator: LearningOperator) -> list[Event]:
     """Raise AssertionError unless it keeps the promises of `protocols.LearningOperator`.
 
-    It gets forty images of the classes `a` and `b`, classified at random, a few at a time. Each has
+    It gets forty images of the classes `a` and `b`, classified at random, a few at a time; of some
+    the label comes later. Each has
     `features`, float32 [8], and `prepared`, uint8 [8, 8, 3], that tell the classes apart.
     """
     _check_description(operator)
@@ -243,6 +286,7 @@ def _learn(operator: LearningOperator, *, restarts: bool) -> tuple[list[Any], li
             places = [(start // _CHUNK, row) for row in range(len(chunk))]
             outcomes, news = learner.take(chunk, places)
             assert [o.origin for o in outcomes] == [r.origin for r in chunk], "each as itself"
+            news = [*news, *learner.take_labels(*_told_later(outcomes, places))]
             assert all(0 <= row < len(chunk) for row, _ in news), "events belong to an image"
             events.extend(event for _, event in news)
             rows.append(([_row(outcome) for outcome in outcomes], learner.snapshot()))
@@ -251,6 +295,18 @@ def _learn(operator: LearningOperator, *, restarts: bool) -> tuple[list[Any], li
 
 
 _CHUNK = 7
+
+
+def _told_later(
+    outcomes: Sequence[Outcome], places: Sequence[Place]
+) -> tuple[list[ImageRecord], list[Place]]:
+    """Return the images whose label comes now, and their places."""
+    waiting = [
+        (replace(outcome, origin=replace(outcome.origin, label="b", awaits_label=False)), place)
+        for outcome, place in zip(outcomes, places, strict=True)
+        if isinstance(outcome, ImageRecord) and outcome.origin.awaits_label
+    ]
+    return [record for record, _ in waiting], [place for _, place in waiting]
 
 
 def _row(outcome: Outcome) -> Row:
@@ -267,7 +323,12 @@ def _lessons(n_images: int) -> Iterable[ImageRecord]:
         classes = [i % 2, 1 - i % 2] if right else [1 - i % 2, i % 2]
         yield a_record(
             origin=an_origin(
-                uri=f"{i}.jpg", sequence=i, event_time_ms=i * 100, label=label, held_out=i >= 35
+                uri=f"{i}.jpg",
+                sequence=i,
+                event_time_ms=i * 100,
+                label=None if i % 7 == 3 else label,
+                held_out=i >= 35,
+                awaits_label=i % 7 == 3,
             ),
             features=rng.normal(brightness / 100, 0.2, 8).astype(np.float32),
             prepared=np.clip(rng.normal(brightness, 20, (8, 8, 3)), 0, 255).astype(np.uint8),

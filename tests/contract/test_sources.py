@@ -1,6 +1,7 @@
 """Every registered source keeps its promises. A new source needs an example here."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,18 +13,27 @@ from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.errors import SourceError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Source, StreamSource
-from sightflow.records import EncodedImage, ImageRecord, Origin, Rejected
+from sightflow.protocols import LabelSource, Source, StreamSource
+from sightflow.records import EncodedImage, ImageRecord, Label, Origin, Rejected
 from sightflow.sources import Directory, Union
+from sightflow.sources.joined import Joined
+from sightflow.sources.jsonlabels import JsonLabels
 from sightflow.sources.labelled import Labelled
 from sightflow.sources.late import Late
 from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
 from sightflow.sources.passes import Passes
 from sightflow.sources.video import Video
-from sightflow.testing import a_context, check_source, check_stream, draw_scene, encode_image
+from sightflow.testing import (
+    a_context,
+    check_labels,
+    check_source,
+    check_stream,
+    draw_scene,
+    encode_image,
+)
 
-AT_LEAST, STREAMS_AT_LEAST = 7, 1
+AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 7, 2, 1
 
 
 def write_pictures(folder: Path) -> str:
@@ -52,6 +62,15 @@ def write_detections(path: Path) -> str:
     return str(path)
 
 
+def write_labels(path: Path) -> JsonLabels:
+    """Write two labels, and between them what is none."""
+    path.write_text(
+        '{"source_id": "door", "sequence": 0, "label": "cat"}\nno label\n'
+        '{"source_id": "door", "sequence": 1, "label": null}\n'
+    )
+    return JsonLabels(str(path), follow=False)
+
+
 EXAMPLES: dict[str, Callable[[Path], Source]] = {
     "Directory": lambda folder: Directory(write_pictures(folder / "photos")),
     "Labelled": lambda folder: Labelled(Directory(write_pictures(folder / "photos"))),
@@ -77,15 +96,24 @@ EXAMPLES: dict[str, Callable[[Path], Source]] = {
 STREAM_EXAMPLES: dict[str, Callable[[Path], StreamSource]] = {
     # A recording: of a camera nothing could be read again. What holds for one is in test_live.py.
     "Live": lambda folder: Live(str(write_recording(folder, 12, fps=40))),
+    "Joined": lambda folder: Joined(
+        Live(str(write_recording(folder, 12, fps=40))), write_labels(folder / "labels")
+    ),
+}
+
+LABEL_EXAMPLES: dict[str, Callable[[Path], LabelSource]] = {
+    "JsonLabels": lambda folder: write_labels(folder / "labels"),
 }
 
 CLAIMED = [
     kind for kind in known_kinds("sources") if hasattr(resolve_kind("sources", kind), "open")
 ]
 STREAMS = [kind for kind in known_kinds("sources") if kind not in CLAIMED]
+LABELS = known_kinds("labels")
 
 KINDS = pytest.mark.parametrize("kind", CLAIMED)
 STREAM_KINDS = pytest.mark.parametrize("kind", STREAMS)
+LABEL_KINDS = pytest.mark.parametrize("kind", LABELS)
 
 
 def origins(source: Source) -> Iterator[Origin]:
@@ -101,6 +129,8 @@ def test_the_sources_were_found_and_each_has_an_example() -> None:
     assert set(CLAIMED) == set(EXAMPLES)
     assert len(STREAMS) >= STREAMS_AT_LEAST
     assert set(STREAMS) == set(STREAM_EXAMPLES)
+    assert len(LABELS) >= LABELS_AT_LEAST
+    assert set(LABELS) == set(LABEL_EXAMPLES)
 
 
 @KINDS
@@ -166,7 +196,8 @@ def test_a_place_that_is_not_there_is_a_source_error(kind: str, tmp_path: Path) 
 def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(kind: str, tmp_path: Path) -> None:
     source = STREAM_EXAMPLES[kind](tmp_path)
     assert type(source) is resolve_kind("sources", kind)
-    origins = [outcome.origin for outcome in check_stream(source)]
+    outcomes = check_stream(source)
+    origins = [o.origin for o in outcomes if getattr(o, "reason", "") != "bad_label"]
     assert len(origins) > 1
     assert {origin.source_id for origin in origins} == {origins[0].source_id}
     numbers = [origin.sequence for origin in origins]
@@ -185,7 +216,10 @@ def test_a_stream_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> No
     assert read_pipeline(tmp_path / "job.yaml")[0] == pipeline
 
 
-STREAMS_NOWHERE: dict[str, Callable[[str], StreamSource]] = {"Live": Live}
+STREAMS_NOWHERE: dict[str, Callable[[str], StreamSource]] = {
+    "Live": Live,
+    "Joined": lambda path: Joined(Live(path), JsonLabels(path)),
+}
 
 
 @STREAM_KINDS
@@ -195,3 +229,19 @@ def test_a_stream_that_is_not_there_is_a_source_error(kind: str, tmp_path: Path)
         stream = STREAMS_NOWHERE[kind](str(tmp_path / "nowhere")).open_stream(context, None)
         with pytest.raises(SourceError, match="nowhere: no such"):
             stream.poll(5.0)
+
+
+@LABEL_KINDS
+def test_labels_are_of_their_kind_and_keep_the_promises_of_labels(kind, tmp_path) -> None:
+    source = LABEL_EXAMPLES[kind](tmp_path)
+    assert type(source) is resolve_kind("labels", kind)
+    found = check_labels(source)
+    assert [label.label for label in found if isinstance(label, Label)] == ["cat", None]
+    assert [label.reason for label in found if isinstance(label, Rejected)] == ["bad_label"]
+
+
+@LABEL_KINDS
+def test_labels_that_are_not_there_are_a_source_error(kind, tmp_path) -> None:
+    source = replace(LABEL_EXAMPLES[kind](tmp_path), path=str(tmp_path / "nowhere"))
+    with pytest.raises(SourceError, match="nowhere: no such file"):
+        source.open_labels(a_context("read"), None)

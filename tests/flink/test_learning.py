@@ -6,6 +6,7 @@ import pytest
 from tests.flink.kills import in_the_middle, keeping, kill_java
 from tests.lessons import learned, lessons, taught
 from tests.steps import FailOnce, Slow
+from tests.streams import Offered, labelled_later
 
 from sightflow import RunSettings, run
 from sightflow.errors import JobError
@@ -100,3 +101,22 @@ def test_trainers_that_average_learn_the_same_as_inline_also_when_they_are_kille
     assert versions[0][0].sha256 == versions[1][0].sha256
     n_samples = versions[0][0].facts.n_samples
     assert 0 <= 2 * (N_IMAGES - 3) - n_samples <= 3, "the last image alone is no batch"
+
+
+def test_images_that_wait_for_their_labels_survive_a_kill(tmp_path):
+    (tmp_path / "inline").mkdir()
+    (tmp_path / "flink").mkdir()
+    images = Offered(300)
+    source = labelled_later(images, tmp_path / "labels", ("dark", "light"), n_later=60)
+    run(taught(source, tmp_path / "inline"), RunSettings(runner="inline"))
+    state = tmp_path / "state"
+    pipeline = taught(source, tmp_path / "flink", "out", Slow(0.01))
+
+    killer = in_the_middle(state, kill_java)
+    with pytest.raises(JobError, match="the Java process that ran the job is gone"):
+        run(pipeline, RunSettings(workers=2, **keeping(state)))
+    killer.join()
+    summary = run(pipeline, RunSettings(workers=1, **keeping(state)))
+
+    assert summary.ledger.read == 300
+    assert learned(tmp_path / "flink") == learned(tmp_path / "inline")

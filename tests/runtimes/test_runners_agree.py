@@ -1,5 +1,6 @@
 """The same pipeline through every runner gives the same output, byte for byte."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from tests.lessons import learned, lessons, taught
 from tests.networks import Thumbnails
 from tests.pictures import draw_video, fill_folder
 from tests.steps import Bright, Count
-from tests.streams import Offered
+from tests.streams import Offered, labelled_later
 
 from sightflow import (
     AnnotatedImages,
@@ -21,8 +22,10 @@ from sightflow import (
     Video,
     run,
 )
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.train import Train
 from sightflow.sinks.events import JsonEvents
+from sightflow.sources.late import Late
 
 RUNNERS = [
     pytest.param(RunSettings(runner="flink", workers=1), id="flink, 1 worker"),
@@ -187,6 +190,43 @@ def test_a_network_learns_the_same_on_flink_as_inline(settings, tmp_path):
     assert learned(tmp_path / "inline") == learned(tmp_path / "flink")
     rejected = [(tmp_path / n / "out.rejected.jsonl").read_bytes() for n in ("inline", "flink")]
     assert rejected[0] == rejected[1] != b""
+
+
+@pytest.mark.flink
+def test_labels_that_come_later_teach_the_same_on_flink_as_inline(tmp_path):
+    source = Late(lessons(tmp_path / "pictures", 60), n_images=25)
+    for name in ("inline", "flink"):
+        (tmp_path / name).mkdir()
+        pipeline = taught(source, tmp_path / name)
+        summary = run(pipeline, RunSettings(runner=name, batch_size=4))
+        assert (summary.ledger.read, summary.ledger.rejected) == (140, 6)
+
+    assert learned(tmp_path / "inline") == learned(tmp_path / "flink")
+    events = (tmp_path / "flink" / "out.events").read_text().splitlines()
+    (joined,) = (e for e in map(json.loads, events) if e["kind"] == "joined")
+    assert {name: n for name, n in joined["figures"].items() if n} == {
+        "n_joined": 134,
+        "n_unmatched": 6,  # those of pictures that cannot be read
+    }
+
+
+@pytest.mark.flink
+def test_a_network_learns_the_same_from_a_stream_of_labels_on_flink_as_inline(tmp_path):
+    images = Offered(90, broken=(3, 70))
+    source = labelled_later(images, tmp_path / "labels", ("red", "none"), n_later=20)
+    train = Train(("red", "none"), network=Thumbnails(), batch_size=8, report_every=1)
+    pipeline = Pipeline(source).apply("train", train).apply("evaluate", Evaluate(train.labels))
+
+    for name in ("inline", "flink"):
+        described = pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        described = described.write("events", JsonEvents(str(tmp_path / f"{name}.events")))
+        summary = run(described, RunSettings(runner=name, checkpoint_interval_ms=200))
+        assert (summary.ledger.read, summary.ledger.rejected) == (90, 2)
+
+    for ending in ("jsonl", "events"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+    assert inline.count(b'"kind":"trained"') == 11
 
 
 @pytest.mark.flink

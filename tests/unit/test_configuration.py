@@ -174,7 +174,7 @@ MISTAKES = {
     "a source that is text": ("source: photos", r"source: .* one of Directory, .*; got 'photos'"),
     "an unknown kind": (
         "source: {kind: Folder, paths: x}",
-        r"source\.kind: no source is named 'Folder'; known: Directory, Labelled, .*; .*:Class",
+        r"source\.kind: no source is named 'Folder'; known: Directory, Joined, .*; .*:Class",
     ),
     "a kind of another group": (
         "source: {kind: JsonLines, path: x}",

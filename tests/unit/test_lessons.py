@@ -6,13 +6,14 @@ from typing import ClassVar
 import pytest
 
 from sightflow import Directory, Pipeline
-from sightflow.chunks import Recognised
+from sightflow.chunks import Recognised, chunked
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn.train import Train
 from sightflow.lessons import LearningChain
-from sightflow.records import Event, Rejected
+from sightflow.records import Event, Label, Rejected
+from sightflow.sources.late import Late
 from sightflow.tasks.track import Track
-from sightflow.testing import a_context, a_record, an_origin
+from sightflow.testing import a_claim, a_context, a_record, an_origin
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class _Tally:
             rejected = self.n % self.how.rejects == 0
             outcomes.append(Rejected(record.origin, self.step, "tired", "") if rejected else record)
         return outcomes, events
+
+    def take_labels(self, records, places):
+        told = zip(records, places, strict=True)
+        return [(i, Event(r.origin.label, self.step, "", *p)) for i, (r, p) in enumerate(told)]
 
     def end_chunk(self, index):
         self.chunks.append(index)
@@ -111,7 +116,7 @@ def test_lessons_of_another_version_are_refused(monkeypatch) -> None:
     chain = a_chain(Tally())
     data = chain.encode(chain.initial(""))
     monkeypatch.setattr("sightflow.lessons._VERSION", 9)
-    with pytest.raises(JobError, match="lessons must be of version 9; got 1; start the run anew"):
+    with pytest.raises(JobError, match="lessons must be of version 9; got 2; start the run anew"):
         chain.decode(data)
 
 
@@ -129,3 +134,49 @@ def test_a_learning_step_brings_what_prepares_its_input() -> None:
     assert pipeline.travelling == ("features",)
     assert [model.card.name for model in pipeline.models] == ["efficientnet_lite0"]
     assert replace(pipeline, learning=()).travelling == ()
+
+
+def test_labels_that_come_later_are_taken_with_their_images_by_all_steps() -> None:
+    chain = a_chain(Tally(), Tally())
+    images = [a_record(origin=an_origin(sequence=i, awaits_label=True)) for i in range(3)]
+    lessons, result = chain.take(chain.initial(""), Recognised(0, images))
+    assert len(result.events) == 6
+    lessons = chain.decode(chain.encode(lessons))
+    labels = (Label("photos", 2, "cat"), Label("photos", 0, "dog"))
+    _, result = chain.take(lessons, Recognised(1, (), "", 1, labels=labels))
+    assert result.n_read == 0
+    assert [(e["kind"], e["step"], e["event_time_ms"]) for e in result.events] == [
+        ("cat", "t0", 2),
+        ("cat", "t1", 2),
+        ("dog", "t0", 0),
+        ("dog", "t1", 0),
+    ]
+
+
+def test_labels_are_taken_behind_the_images_of_their_chunk() -> None:
+    chain = a_chain(Tally())
+    image = a_record(origin=an_origin(awaits_label=True))
+    _, result = chain.take(
+        chain.initial(""), Recognised(0, [image], labels=(Label("photos", 0, "cat"),))
+    )
+    assert [event["kind"] for event in result.events] == ["t0-1", "cat"]
+
+
+def test_the_end_tells_what_became_of_labels() -> None:
+    chain = a_chain(Tally())
+    image = a_record(origin=an_origin(awaits_label=True))
+    _, result = chain.take(chain.initial(""), Recognised(0, [image], has_ended=True))
+    assert [event["kind"] for event in result.events] == ["t0-1", "joined", "end"]
+    assert result.events[1]["figures"]["n_waiting"] == 1
+
+
+def test_labels_that_come_later_need_a_step_that_takes_them() -> None:
+    source = Late(Directory("photos"), n_images=1)
+    with pytest.raises(PipelineError, match="Late tells labels later, which learning steps such"):
+        Pipeline(source).check()
+
+
+def test_several_trainers_and_labels_that_come_later_are_refused() -> None:
+    claim = replace(a_claim(), labels=(Label("photos", 0, "cat"),))
+    with pytest.raises(PipelineError, match="2 trainers share the images, and labels that come"):
+        list(chunked([claim], 4, n_trainers=2))

@@ -149,6 +149,8 @@ def print_learning(learning: "Learning") -> None:
     if rows:
         columns = "images", "n", "accuracy %", "top k %", "log loss", "calibration error"
         console.print_table(columns, rows)
+    if learning.labels_later:
+        click.echo(f"labels that came later: {learning.labels_later}")
     for one in learning.of("published"):
         serves = "serves" if one.figures["serves"] else "does not serve"
         click.echo(f"published {one.event['uri']}: {serves}, {one.event['reason']}")

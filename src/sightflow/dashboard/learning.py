@@ -1,7 +1,7 @@
 """What the events of a run tell of training and of tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ __all__ = ["Details", "Learning", "Placed", "read_learning"]
 
 _COURSE = ("trained", "published", "evaluated", "tested", "drifted")
 _DETAILS = ("scored", "confused", "calibrated", "mistaken")
+_KNOWN = (*_COURSE, *_DETAILS, "joined")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Learning:
     """What happened on the way, in order."""
     details: Sequence[Details]
     """Held-out images first."""
+    joined: Mapping[str, float] = field(default_factory=dict)
+    """What became of labels that came later, and of their images; empty without such."""
 
     def of(self, kind: str) -> list[Placed]:
         """Return what happened of one kind."""
@@ -75,6 +78,14 @@ class Learning:
     def last(self, kind: str) -> Placed | None:
         """Return what happened last of one kind; None: nothing did."""
         return next((placed for placed in reversed(self.course) if placed.kind == kind), None)
+
+    @property
+    def labels_later(self) -> str:
+        """What became of labels that came later, in words; empty without such."""
+        counts = self.joined.items()
+        return ", ".join(
+            f"{n:.0f} {name.removeprefix('n_').replace('_', ' ')}" for name, n in counts
+        )
 
     @property
     def serving(self) -> Placed | None:
@@ -110,14 +121,15 @@ def read_learning(path: Path) -> Learning:
     """
     try:
         with open(path, "rb") as lines:
-            rows = [row for row in map(orjson.loads, lines) if row["kind"] in _COURSE + _DETAILS]
+            rows = [row for row in map(orjson.loads, lines) if row["kind"] in _KNOWN]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SourceError(
             f"{path}: must be a file of events, one in JSON a line, as JsonEvents writes it: "
             f"{error}"
         ) from error
     course = [row for row in rows if row["kind"] in _COURSE]
-    return Learning(tuple(_placed(course)), tuple(_details(rows)))
+    joined = [_figures(row) for row in rows if row["kind"] == "joined"]
+    return Learning(tuple(_placed(course)), tuple(_details(rows)), joined[-1] if joined else {})
 
 
 def _figures(event: Row) -> Mapping[str, Any]:

@@ -130,6 +130,8 @@ def _tile(name: str, value: str, note: str) -> dict[str, str]:
 def _facts(learning: Learning, facts: Mapping[str, str]) -> dict[str, str]:
     """Return the facts, and before them the classes."""
     labels = learning.labels
+    if learning.labels_later:
+        facts = {"labels that came later": learning.labels_later, **facts}
     if not labels:
         return dict(facts)
     more = ", ..." if len(labels) > _N_LABELS else ""

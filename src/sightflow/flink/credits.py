@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from sightflow.protocols import Stream
-from sightflow.records import EncodedImage, Rejected, Skipped
+from sightflow.records import EncodedImage, Label, Rejected, Skipped
 
 __all__ = ["Credits", "Rationed", "credits_of"]
 
@@ -65,7 +65,7 @@ class Rationed:
         self._credits = credits
         self._limit = limit
 
-    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | None:
+    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | Label | None:
         """Return the next image, or None when none came or may be taken in this time."""
         if not self._credits.wait(self._limit, timeout_s):
             return None

@@ -152,10 +152,10 @@ def _fingerprint(pipeline: Pipeline) -> str:
 def _described(part: Any) -> Any:
     if isinstance(part, tuple | list):
         return [_described(item) for item in part]
-    if dataclasses.is_dataclass(part):
+    if hasattr(part, "identity"):
+        fields = part.identity()
+    elif dataclasses.is_dataclass(part):
         fields = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
-        if fields.get("follow"):  # whatever version serves now, it is the same pipeline
-            fields["model"] = str(fields["model"].address).partition("@")[0]
     elif hasattr(part, "__dict__") and not isinstance(part, type):
         fields = vars(part)
     else:

@@ -82,11 +82,21 @@ class _Comparison:
         for row, record in enumerate(records):
             said, on_trial = _best(record.classification), _best(record.shadow)
             self._count(record.origin, said[0], on_trial[0])
+            if record.origin.label is not None:
+                self._judge(record)
             if said[0] != on_trial[0]:
                 events.append((row, self._differed(record.origin, said, on_trial)))
             if self._counts.n % self._how.every == 0:
                 events.append((row, self._compared()))
         return list(records), events
+
+    def take_labels(
+        self, records: Sequence[ImageRecord], places: Sequence[Place]
+    ) -> list[tuple[int, Event]]:
+        """Count which of the two was right."""
+        for record in records:
+            self._judge(record)
+        return []
 
     def end_chunk(self, index: int) -> None:
         """Do nothing: images count, and not chunks."""
@@ -103,12 +113,14 @@ class _Comparison:
         counts = self._counts
         counts.n += 1
         counts.n_different += said != on_trial
-        if origin.label is not None:
-            counts.n_labelled += 1
-            counts.n_right += said == origin.label
-            counts.n_shadow_right += on_trial == origin.label
         source_id = origin.source_id.encode("utf-8", "surrogateescape")
         counts.last = source_id, origin.sequence, origin.event_time_ms
+
+    def _judge(self, record: ImageRecord) -> None:
+        label = record.origin.label
+        self._counts.n_labelled += 1
+        self._counts.n_right += _best(record.classification)[0] == label
+        self._counts.n_shadow_right += _best(record.shadow)[0] == label
 
     def _differed(
         self, origin: Origin, said: tuple[str | None, float], on_trial: tuple[str | None, float]

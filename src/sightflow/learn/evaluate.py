@@ -39,9 +39,6 @@ class Evaluate:
     """How many of the best classes may hold the right one, for `top_k_accuracy`."""
     drift: Drift | None = field(default_factory=Drift)
     """What is watched for changes; None: nothing."""
-    max_waiting: int = 10_000
-    """Images that are remembered until their label comes; of more, the first are forgotten and
-    tested by what is said of them when it comes."""
     n_mistakes: int = 50
     """How many mistakes are told: those with the highest scores."""
 
@@ -60,7 +57,7 @@ class Evaluate:
     def check(self) -> None:
         """Refuse a test that cannot work."""
         check_count(self, "every", "top_k", at_least=1)
-        check_count(self, "max_waiting", "n_mistakes", at_least=0)
+        check_count(self, "n_mistakes", at_least=0)
         for name in ("window", "window_ms"):
             if getattr(self, name) is not None:
                 check_count(self, name, at_least=1)

@@ -14,7 +14,6 @@ from sightflow.metrics.classification import Verdicts, Window, judge
 from sightflow.protocols import Context, Outcome, Place
 from sightflow.records import Classification, Event, ImageRecord
 from sightflow.records.arrays import PackedArray
-from sightflow.records.codec import decode_outcomes, encode_outcomes
 
 if TYPE_CHECKING:
     from sightflow.learn.evaluate import Evaluate
@@ -41,11 +40,9 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     tested: KeptAccount
     n_tests: int
     is_testing: bool
-    waiting: bytes
-    """Images whose labels are to come, with what was said of them."""
 
 
-_VERSION = 1
+_VERSION = 2
 # Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Snapshot)
@@ -69,7 +66,6 @@ class Evaluation:
         self._watch = None if how.drift is None else how.drift.open()
         self._n_told = self._n_tests = 0
         self._is_testing = False
-        self._waiting: dict[tuple[str, str], ImageRecord] = {}
         if snapshot is not None:
             self._restore(_DECODER.decode(snapshot))
 
@@ -77,13 +73,11 @@ class Evaluation:
         self, records: Sequence[ImageRecord], places: Sequence[Place]
     ) -> tuple[list[Outcome], _Told]:
         """Test the next images; they come out as they are."""
-        events = _Told()
-        tested = self._as_first_seen(records)
-        for start, stop in _runs(tested):
-            part = tested[start:stop]
-            told = self._test(part) if part[0].origin.held_out else self._evaluate(part)
-            events.extend((start + row, event) for row, event in told)
-        return list(records), events
+        return list(records), self._judged_by_part(records, again=False)
+
+    def take_labels(self, records: Sequence[ImageRecord], places: Sequence[Place]) -> _Told:
+        """Test images by what was said of them when they came."""
+        return self._judged_by_part(records, again=True)
 
     def end_chunk(self, index: int) -> None:
         """Do nothing: images count, and not chunks."""
@@ -111,7 +105,6 @@ class Evaluation:
                 self._tested.state(),
                 self._n_tests,
                 self._is_testing,
-                encode_outcomes(self._waiting.values()),
             )
         )
 
@@ -130,41 +123,34 @@ class Evaluation:
             self._watch = self._how.drift.open(kept.watch)
         self._n_told, self._n_tests = kept.n_told, kept.n_tests
         self._is_testing = kept.is_testing
-        for outcome in decode_outcomes(kept.waiting):
-            if isinstance(outcome, ImageRecord):
-                self._waiting[_listing(outcome)] = outcome
 
-    def _as_first_seen(self, records: Sequence[ImageRecord]) -> list[ImageRecord]:
-        """Return images with what was said of them before their label came."""
-        found = list[ImageRecord]()
-        for record in records:
-            key = _listing(record)
-            if record.origin.awaits_label:
-                self._waiting[key] = _without_arrays(record)
-                if len(self._waiting) > self._how.max_waiting:
-                    del self._waiting[next(iter(self._waiting))]
-            elif record.origin.label is not None and key in self._waiting:
-                first = self._waiting.pop(key)
-                record = replace(record, classification=first.classification)
-            found.append(record)
-        return found
+    def _judged_by_part(self, records: Sequence[ImageRecord], *, again: bool) -> _Told:
+        """Test images, those apart that are held out; `again`: they were seen before."""
+        events = _Told()
+        for start, stop in _runs(records):
+            part = records[start:stop]
+            if part[0].origin.held_out:
+                self._test(part)
+            else:
+                events.extend((start + row, e) for row, e in self._evaluate(part, again=again))
+        return events
 
     def _options(self) -> str:
         return repr(replace(self._how, labels=()))
 
-    def _test(self, records: Sequence[ImageRecord]) -> _Told:
+    def _test(self, records: Sequence[ImageRecord]) -> None:
         """Test images that are held out."""
+        rows, unknown = self._labelled(records)
+        if not rows and not unknown:
+            return
         if not self._is_testing:
             self._is_testing = True
             self._n_tests += 1
             self._tested.reset()
-        rows, unknown = self._labelled(records)
         known = [records[row] for row in rows]
         self._tested.add(known, self._judged(known))
         self._tested.n_unknown += len(unknown)
-        if labelled := [*rows, *unknown]:
-            self._tested.see(records[max(labelled)].origin)
-        return []
+        self._tested.see(records[max([*rows, *unknown])].origin)
 
     def _end_test(self) -> Iterator[Event]:
         """Tell how a test went that is over now."""
@@ -173,13 +159,13 @@ class Evaluation:
             yield self._tested.event("tested", self._step, figures)
         self._is_testing = False
 
-    def _evaluate(self, records: Sequence[ImageRecord]) -> _Told:
+    def _evaluate(self, records: Sequence[ImageRecord], *, again: bool) -> _Told:
         """Test images that are not held out, one `every` after the other."""
-        told = [(0, event) for event in self._end_test()]
         rows, unknown = self._labelled(records)
+        told = [(0, event) for event in self._end_test()] if rows or unknown else []
         known = [records[row] for row in rows]
         verdicts = self._judged(known)
-        told.extend(self._drifted(records, rows, verdicts))
+        told.extend(self._drifted(records, rows, verdicts, again=again))
         start = n_before = 0
         while start < len(rows):
             stop = start + self._how.every - self._online.n % self._how.every
@@ -217,14 +203,21 @@ class Evaluation:
         return self._online.event("evaluated", self._step, figures)
 
     def _drifted(
-        self, records: Sequence[ImageRecord], rows: Sequence[int], verdicts: Verdicts
+        self,
+        records: Sequence[ImageRecord],
+        rows: Sequence[int],
+        verdicts: Verdicts,
+        *,
+        again: bool,
     ) -> Iterator[tuple[int, Event]]:
-        """Show all values to their watch and yield the alarms."""
+        """Show values to their watch and yield the alarms: all, or `again` what labels tell."""
         for watched in () if self._watch is None else self._watch.values:
             values: Iterable[tuple[int, float]]
             if watched.name == "error":
                 wrong = (verdicts.ranks != 0).tolist()
                 values = zip(rows, map(float, wrong), strict=True)
+            elif again:
+                continue
             else:
                 values = enumerate(self._value(watched.name, record) for record in records)
             for row, value in values:
@@ -275,15 +268,6 @@ class Evaluation:
         labels = [record.origin.label or "" for record in records]
         truths = np.array([self._class_ids[label] for label in labels], np.int64)
         return judge(truths, scores, class_ids, n_classes=len(self._class_ids))
-
-
-def _listing(record: ImageRecord) -> tuple[str, str]:
-    """Return what both times have in common that `sources.late.Late` lists an image."""
-    return record.origin.uri, record.origin.name.partition("/")[2]
-
-
-def _without_arrays(record: ImageRecord) -> ImageRecord:
-    return replace(record, prepared=None, features=None)
 
 
 def _runs(records: Sequence[ImageRecord]) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, JobError, PipelineError
+from sightflow.errors import CardError, JobError, ModelError, PipelineError
 from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelFile, zoo
@@ -112,14 +112,30 @@ class TrainableHead:
         first = (weights["layer0.weight"] / deviation[:, None]).astype(np.float32)
         weights["layer0.bias"] = weights["layer0.bias"] - mean.astype(np.float32) @ first
         weights["layer0.weight"] = first
-        return weights
+        return {**weights, **self._seen}
+
+    def start(self, weights: Tensors) -> None:
+        """Begin with the weights of another head, and with what it knew of the features.
+
+        Raises:
+            ModelError: they are of another head.
+        """
+        if self.predictor(weights) is None:
+            there = {name: value.shape for name, value in weights.items()}
+            raise ModelError(f"a head with {self._shapes()} cannot start from {there}")
+        self._seen = {name: weights[name].copy() for name in self._seen}
+        mean, deviation = self._scale()
+        first = weights["layer0.weight"]
+        self._weights = {name: weights[name].copy() for name in self._weights}
+        self._weights["layer0.weight"] = (first * deviation[:, None]).astype(np.float32)
+        self._weights["layer0.bias"] += mean.astype(np.float32) @ first
+        self._average = {name: value.copy() for name, value in self._weights.items()}
 
     def predictor(self, weights: Tensors) -> Predict | None:
         """Return what predicts with other weights; None where they are of another head."""
-        here = {name: value.shape for name, value in self._weights.items()}
-        if {name: value.shape for name, value in weights.items()} != here:
+        if {name: value.shape for name, value in weights.items()} != self._shapes():
             return None
-        frozen = {name: np.array(value) for name, value in weights.items()}
+        frozen = {name: np.array(weights[name]) for name in self._weights}
         return lambda inputs: _softmax(self._forward(inputs, frozen)[-1])
 
     def tensors(self) -> Tensors:
@@ -155,6 +171,11 @@ class TrainableHead:
             (weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]) for i in range(self._n_layers)
         ]
         return Exported(with_head(self._head.model, layers), self._head.model.card.input, OUTPUT)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of what is published."""
+        published: Tensors = {**self._weights, **self._seen}
+        return {name: value.shape for name, value in published.items()}
 
     def _predicting(self) -> dict[str, Floats]:
         """Return the weights that predict, for standardised features."""

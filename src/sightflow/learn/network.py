@@ -36,10 +36,17 @@ class Trainable(Protocol):
         """
 
     def weights(self) -> Tensors:
-        """Return the weights that predict: their average, where one is kept."""
+        """Return the weights that predict: their average, where one is kept. They are published."""
 
     def predictor(self, weights: Tensors) -> Predict | None:
         """Return what predicts with other weights; None where they are of another network."""
+
+    def start(self, weights: Tensors) -> None:
+        """Begin with weights that another training gave; the optimiser remembers nothing.
+
+        Raises:
+            ModelError: they are of another network.
+        """
 
     def tensors(self) -> Tensors:
         """Return all that `restore` needs: weights, averages, the optimiser's memory."""

@@ -10,10 +10,11 @@ import safetensors.numpy
 
 from sightflow.errors import PipelineError
 from sightflow.learn.contest import Contest, Verdict
-from sightflow.learn.network import Exported, Predict, Trainable, packed
-from sightflow.models import Card, DataRange, Facts, Registry, Version
+from sightflow.learn.network import Exported, Predict, Tensors, Trainable, packed
+from sightflow.models import Card, DataRange, Facts, ModelFile, Registry, Version
+from sightflow.models.registry import parse_address
 
-__all__ = ["Publication", "Publish", "Publisher", "Share", "together"]
+__all__ = ["Publication", "Publish", "Publisher", "Share", "together", "weights_of"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ def together(shares: Sequence[Share]) -> tuple[Facts, Verdict]:
     return facts, Verdict.together([share.verdict for share in shares])
 
 
+def weights_of(model: ModelFile) -> Tensors:
+    """Return the weights of a published version."""
+    place = parse_address(str(model.address))
+    tensors: Tensors = safetensors.numpy.load(place.registry.weights(place.name, place.resolve()))
+    return tensors
+
+
 @dataclass(frozen=True)
 class Publication:
     """A version that was published."""
@@ -85,9 +93,10 @@ class Publication:
 class Publisher:
     """Publishes the versions of one training; what it knows of the serving one is in its state."""
 
-    def __init__(self, how: Publish, run_id: str) -> None:
-        """Begin with what the registry says."""
+    def __init__(self, how: Publish, run_id: str, *, start: ModelFile | None = None) -> None:
+        """Begin with what the registry says; `start` is what the training began with."""
         self._how = how
+        self._start = start
         self._run_id = run_id
         self._registry = Registry(how.registry)
         self.serving = self._served_before()
@@ -102,6 +111,16 @@ class Publisher:
             if version.facts.run_id != self._run_id:
                 return pointer.number
         return None
+
+    @property
+    def parent(self) -> int | None:
+        """The version of the same model that the training began with."""
+        address = None if self._start is None else self._start.address
+        if address is None:
+            return None
+        place = parse_address(address)
+        is_ours = (place.registry, place.name) == (self._registry, self._how.name)
+        return place.number if is_ours else None
 
     def is_due(self, step: int) -> bool:
         """Return whether a version is to be published after so many steps."""
@@ -157,13 +176,14 @@ class Publisher:
         return Publication(address, version.number, verdict, reason, promoted=promoted)
 
     def _card(self, exported: Exported, labels: tuple[str, ...], facts: Facts) -> Card:
+        begun = "" if self._start is None else f" from {self._start.address}"
         return Card(
             name=self._how.name,
             task="classify",
             input=exported.input,
             head={"kind": "Probabilities", "output": exported.output},
             labels=labels,
-            origin=f"trained on the stream, step {facts.step}, {facts.n_samples} samples",
+            origin=f"trained on the stream{begun}, step {facts.step}, {facts.n_samples} samples",
         )
 
     def _decide(self, verdict: Verdict) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ from sightflow.records.arrays import PackedArray
 
 __all__ = ["VERSION", "Kept", "Snapshot", "decode_snapshot", "encode_snapshot"]
 
-VERSION = 1
+VERSION = 2
 """Of the form of a `Snapshot`; a change of the fields takes the next number."""
 
 
@@ -51,6 +51,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """Where it began the round of now."""
     last_version: int | None
     """The last version that this training published."""
+    n_unknown: int
+    """Labels that came later and are none of the classes."""
 
 
 # Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.

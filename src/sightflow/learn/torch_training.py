@@ -87,15 +87,23 @@ class TrainableModule:
 
     def predictor(self, weights: Tensors) -> Predict | None:
         """Return what predicts with other weights; None where they are of another module."""
-        torch = pytorch()
         module = copy.deepcopy(self._predicting()).eval()
-        own = module.state_dict()
-        if {n: np.size(w) for n, w in weights.items()} != {n: t.numel() for n, t in own.items()}:
+        if not _given(module, weights):
             return None
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(torch.tensor(weights[name]).reshape(tensor.shape))
         return lambda inputs: self._probabilities(module, inputs)
+
+    def start(self, weights: Tensors) -> None:
+        """Begin with the weights of another training of such a module.
+
+        Raises:
+            ModelError: they are of another module.
+        """
+        for module in (self._module, self._average):
+            if module is not None and not _given(module, weights):
+                raise ModelError(
+                    f"{type(self._module).__name__} cannot start from weights of another network: "
+                    f"{sorted(weights)[:3]} and so on"
+                )
 
     def tensors(self) -> Tensors:
         """Return parameters, buffers, their averages, and the optimiser's memory."""
@@ -253,6 +261,17 @@ class TrainableModule:
             state.setdefault(numbers[id(parameters[name])], {})[key] = value
         groups = self._descent.state_dict()["param_groups"]
         self._descent.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _given(module: Any, weights: Tensors) -> bool:
+    """Give a module these weights; return whether they are its own."""
+    own = module.state_dict()
+    if {n: np.size(w) for n, w in weights.items()} != {n: t.numel() for n, t in own.items()}:
+        return False
+    with pytorch().no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(pytorch().tensor(weights[name]).reshape(tensor.shape))
+    return True
 
 
 @contextmanager

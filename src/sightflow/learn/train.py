@@ -10,6 +10,7 @@ from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
 from sightflow.learn.training import Training
+from sightflow.models import ModelFile
 from sightflow.ops.augment import Augment
 from sightflow.protocols import Context, Operator
 from sightflow.tasks.options import check_count
@@ -27,9 +28,12 @@ class Train:
     """
 
     labels: tuple[str, ...] = ()
-    """The classes, by the labels of the images; empty: those that the source lists."""
+    """The classes, by the labels of the images; empty: those of `start`, or of the source."""
     network: Network = field(default_factory=Head)
     """What is trained."""
+    start: ModelFile | None = None
+    """A published version of such a network to begin with, `REGISTRY/NAME@VERSION` in YAML; None:
+    the network's own first weights."""
     optimiser: Optimiser = field(default_factory=Optimiser)
     batch_size: int = 32
     """Images in one step of gradient descent."""
@@ -88,6 +92,7 @@ class Train:
                 f"Train: `augment` changes pixels; {type(self.network).__name__} learns from "
                 f"{self.network.takes}"
             )
+        self._check_start()
         if self.publish is not None:
             self.publish.check()
             if self.trainers > 1 and self.publish.every_steps is not None:
@@ -96,6 +101,20 @@ class Train:
                     "`publish.every_steps`"
                 )
         self.network.check()
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            return
+        if self.start.address is None:
+            raise PipelineError(
+                f"Train: `start` is a published version, REGISTRY/NAME@VERSION; got "
+                f"{self.start.reference}; a file of weights is `pretrained` of a TorchNetwork"
+            )
+        if self.start.card.labels != self.labels:
+            raise PipelineError(
+                f"Train: `start`, {self.start.address}, knows {list(self.start.card.labels)} in "
+                f"this order; `labels` must be the same; got {list(self.labels)}"
+            )
 
     def told(self, labels: tuple[str, ...], n_images: int) -> "Train":
         """Return the same, with what is left out taken from the source.
@@ -109,7 +128,8 @@ class Train:
             again = 0 if self.replay is None else self.replay.batches
             n_steps = n_images // (self.batch_size * self.trainers) * (1 + again)
             how = replace(how, n_steps=max(1, n_steps))
-        return replace(self, labels=self.labels or labels, optimiser=how)
+        known = () if self.start is None else self.start.card.labels
+        return replace(self, labels=self.labels or known or labels, optimiser=how)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Training:
         """Return the training, from its beginning or from a snapshot of it."""

@@ -14,12 +14,12 @@ from sightflow.errors import JobError
 from sightflow.learn.averaging import Averager
 from sightflow.learn.contest import Contest
 from sightflow.learn.network import Trainable, packed
-from sightflow.learn.publish import Publisher, Share, together
+from sightflow.learn.publish import Publisher, Share, together, weights_of
+from sightflow.learn.recollection import Recollection
 from sightflow.learn.samples import ReplayMemory, Sample
-from sightflow.learn.snapshot import VERSION, Kept, Snapshot, decode_snapshot, encode_snapshot
+from sightflow.learn.snapshot import VERSION, Snapshot, decode_snapshot, encode_snapshot
 from sightflow.protocols import Context, Outcome, Place
 from sightflow.records import Classification, Event, ImageRecord, ModelUse, Rejected
-from sightflow.records.arrays import PackedArray
 
 if TYPE_CHECKING:
     from sightflow.learn.train import Train
@@ -51,16 +51,18 @@ class Training:
         self._class_ids = {label: i for i, label in enumerate(how.labels)}
         self._network: Trainable | None = None
         self._shape: tuple[int, ...] | None = None
-        self._step = self._n_samples = 0
+        self._step = self._n_samples = self._n_unknown = 0
         self._loss = 0.0
         self._waiting: list[Sample] = []
+        self._recollection = Recollection(context.recall, self._input, how.kept_bytes)
         self._memory = None if how.replay is None else ReplayMemory(how.replay.size, how.seed)
         self._moment = _Moment()
         self._times_ms = (_NEVER, -_NEVER)
         self._last_version: int | None = None
         self._publisher: Publisher | None = None
         if how.publish is not None:
-            self._publisher = Publisher(how.publish, context.run_id)
+            self._publisher = Publisher(how.publish, context.run_id, start=how.start)
+            self._last_version = self._publisher.parent
         self._averager: Averager | None = None
         if how.trainers > 1:
             if context.shared is None:
@@ -82,18 +84,46 @@ class Training:
             else:
                 outcomes[row] = self._unknown(record)
         events = list[tuple[int, Event]]()
-        for is_test, group in groupby(rows, lambda row: records[row].origin.held_out):
-            part = list(group)
-            if is_test and len(self._waiting) > 1:  # what is tested has learned all before it
-                events.extend((part[0], event) for event in self._learn())
+        for part in self._parts(records, rows, events):
             found = list(self._classified([records[row] for row in part]))
             for row, outcome in zip(part, found, strict=True):
                 outcomes[row] = outcome
-            if self._publisher is not None:
-                self._compare(self._publisher, found, held_out=is_test)
+            self._compare(found)
             for row in part:
                 events.extend((row, event) for event in self._see(records[row], places[row]))
         return outcomes, events
+
+    def take_labels(
+        self, records: Sequence[ImageRecord], places: Sequence[Place]
+    ) -> list[tuple[int, Event]]:
+        """Learn from images that were classified when they came; unknown labels are counted."""
+        rows = [i for i, record in enumerate(records) if record.origin.label in self._class_ids]
+        self._n_unknown += len(records) - len(rows)
+        events = list[tuple[int, Event]]()
+        for part in self._parts(records, rows, events):
+            if self._publisher is not None:
+                self._compare(list(self._classified([records[row] for row in part])))
+            for row in part:
+                events.extend((row, event) for event in self._see(records[row], places[row]))
+        return events
+
+    def _parts(
+        self,
+        records: Sequence[ImageRecord],
+        rows: Sequence[int],
+        events: list[tuple[int, Event]],
+    ) -> Iterator[list[int]]:
+        """Yield rows of images that are all held out, or all not.
+
+        What is tested has learned all before it: events of that are added.
+        """
+        for is_test, group in groupby(rows, lambda row: records[row].origin.held_out):
+            part = list(group)
+            labelled = (row for row in part if records[row].origin.label is not None)
+            first = next(labelled, None)
+            if is_test and first is not None and len(self._waiting) > 1:
+                events.extend((part[0], event) for event in self._learn())
+            yield part
 
     def end_chunk(self, index: int) -> None:
         """Average with the other trainers, where there are some and it is time."""
@@ -140,8 +170,8 @@ class Training:
                 self._n_samples,
                 self._loss,
                 b"" if self._network is None else packed(self._network.tensors()),
-                [self._kept(sample) for sample in self._waiting],
-                [self._kept(sample) for sample in memory.samples],
+                self._recollection.keep(self._waiting),
+                self._recollection.keep(memory.samples),
                 n_seen,
                 full,
                 rows,
@@ -155,6 +185,7 @@ class Training:
                 ([], [], False) if self._publisher is None else self._publisher.contest.state(),
                 *(({}, b"") if self._averager is None else self._averager.state()),
                 self._last_version,
+                self._n_unknown,
             )
         )
 
@@ -174,10 +205,10 @@ class Training:
             self._publisher.contest.restore(*kept.contest)
         if self._averager is not None:
             self._averager.restore(kept.rounds, kept.start)
-        self._last_version = kept.last_version
+        self._last_version, self._n_unknown = kept.last_version, kept.n_unknown
         if kept.shape is not None:
             self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
-        samples = self._samples([*kept.waiting, *kept.remembered])
+        samples = self._recollection.samples([*kept.waiting, *kept.remembered])
         self._waiting = samples[: len(kept.waiting)]
         if self._memory is not None:
             remembered = samples[len(kept.waiting) :]
@@ -219,7 +250,12 @@ class Training:
         return np.stack(arrays)
 
     def _opened(self, inputs: npt.NDArray[Any]) -> Trainable:
-        return self._network or self._open(inputs.shape[1:])
+        if self._network is not None:
+            return self._network
+        network = self._open(inputs.shape[1:])
+        if self._how.start is not None:
+            network.start(weights_of(self._how.start))
+        return network
 
     def _open(self, shape: tuple[int, ...]) -> Trainable:
         how = self._how
@@ -251,16 +287,14 @@ class Training:
         if self._publisher is not None and self._publisher.is_due(self._step):
             yield from self._published(self._publisher, [self._share()])
 
-    def _compare(
-        self, publisher: Publisher, records: Sequence[ImageRecord], *, held_out: bool
-    ) -> None:
-        """Hold the network against the one that serves, on the labelled images among these.
+    def _compare(self, records: Sequence[ImageRecord]) -> None:
+        """Hold the network against the one that serves, if it is to be published.
 
         Args:
-            publisher: knows the one that serves.
-            records: as they were classified.
-            held_out: whether all of them are, or none.
+            records: as they were classified; all are held out, or none.
         """
+        if self._publisher is None:
+            return
         inputs, truths, said = list[npt.NDArray[Any]](), list[int](), list[int]()
         for record in records:
             label, found = record.origin.label, record.classification
@@ -270,7 +304,8 @@ class Training:
                 said.append(int(found.class_ids[0]))
         if inputs:
             right, ours = np.array(truths, np.int64), np.array(said, np.int64)
-            publisher.compare(self._stacked(inputs), right, ours, held_out=held_out)
+            held_out = records[0].origin.held_out
+            self._publisher.compare(self._stacked(inputs), right, ours, held_out=held_out)
 
     def _published(self, publisher: Publisher, shares: Sequence[Share]) -> Iterator[Event]:
         """Publish the network as it is now, if those who share in it have learned anything."""
@@ -322,6 +357,7 @@ class Training:
             "n_samples": self._n_samples,
             "loss": self._loss,
             "rate": self._how.optimiser.rate_at(max(0, self._step - 1)),
+            "n_unknown": self._n_unknown,
         }
         return self._event("trained", figures)
 
@@ -329,41 +365,3 @@ class Training:
         moment = self._moment
         where = moment.source_id, moment.sequence, moment.time_ms
         return Event(kind, self._context.step, *where, figures=figures)
-
-    def _kept(self, sample: Sample) -> Kept:
-        is_large = sample.array.nbytes > self._how.kept_bytes
-        array = None if is_large and self._context.recall else PackedArray.of(sample.array)
-        return Kept(sample.place, sample.class_id, array)
-
-    def _samples(self, kept: Sequence[Kept]) -> list[Sample]:
-        """Return samples of a checkpoint; what is not in it is read again."""
-        missing = [one.place for one in kept if one.array is None]
-        found = dict(zip(missing, self._recalled(missing), strict=True))
-        return [
-            Sample(
-                one.place,
-                one.class_id,
-                found[one.place] if one.array is None else one.array.unpack(),
-            )
-            for one in kept
-        ]
-
-    def _recalled(self, places: Sequence[Place]) -> list[npt.NDArray[Any]]:
-        """Return the inputs of images that are read again.
-
-        Raises:
-            JobError: one cannot be read any more.
-        """
-        if not places:
-            return []
-        if self._context.recall is None:
-            raise JobError("the checkpoint has images of a source that can be read again")
-        inputs = []
-        for outcome in self._context.recall(places):
-            if isinstance(outcome, Rejected):
-                raise JobError(
-                    f"{outcome.origin.uri}: was learned from and cannot be read again: "
-                    f"{outcome.message}"
-                )
-            inputs.append(self._input(outcome))
-        return inputs

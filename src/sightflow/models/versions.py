@@ -36,7 +36,7 @@ class Facts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     """How good it was measured, by the name of the measure; finite numbers."""
     parent: int | None = None
-    """The version before it of the same training; None for the first."""
+    """The version before it of the same training, or the one that this began with."""
 
     def check(self) -> None:
         """Raise `ModelError` for a measure that is no finite number."""

@@ -16,6 +16,7 @@ __all__ = [
     "Claim",
     "EncodedImage",
     "ImageRecord",
+    "Label",
     "ModelUse",
     "Origin",
     "Outcome",
@@ -47,7 +48,18 @@ class Origin:
     held_out: bool = False
     """Whether networks are tested with it and never learn from it."""
     awaits_label: bool = False
-    """Whether it will come once more when its label is known."""
+    """Whether it is remembered until its label comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an image shows, told when the image itself is gone by."""
+
+    source_id: str
+    sequence: int
+    """Of the image."""
+    label: str | None
+    """None: nobody will ever tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,8 @@ class Claim:
     `event_time_ms`); empty when the claim is for a single image."""
     source: tuple[int, ...] = ()
     """Which of united sources it belongs to, outermost first."""
+    labels: tuple[Label, ...] = ()
+    """Of earlier images, known by the time that these are there."""
 
     @property
     def n_images(self) -> int:

@@ -65,12 +65,14 @@ EVENT_KINDS = (
     "mistaken",
     "differed",
     "compared",
+    "joined",
 )
 """What happens: an object is followed from now on; it is lost for good; it crosses a line; it
 enters and exits a zone; a window of time ends, with what was counted in it; a network has learned;
 a version of it was published; it was held against the labels, on the stream and in a test; a
 watched value has changed; and at the end how it did for a class, a pair of classes, a range of
-scores, and an image; two classifiers do not say the same of an image; how often they do."""
+scores, and an image; two classifiers do not say the same of an image; how often they do; labels
+that came later were joined with their images."""
 
 
 @dataclass(frozen=True, slots=True)

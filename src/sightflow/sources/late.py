@@ -1,4 +1,4 @@
-"""Labels that come late: each image is listed when it is there, and again when its label is."""
+"""Labels that come late: an image is there first, and what it shows is known later."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context, Read, Source
-from sightflow.records import Claim
+from sightflow.records import Claim, Label
 
 __all__ = ["Late"]
 
@@ -16,14 +16,14 @@ __all__ = ["Late"]
 class Late:
     """The images of a source as if their labels came later, after so many more images.
 
-    Each image comes twice: first without its label, then with it. What a network says at first is
-    what it is tested by, and it learns at the second time.
+    Learning steps remember an image until its label is there: they test it by what was said of it
+    when it came, and learn from it then. Labels are taken at the end of a chunk of images.
     """
 
     source: Source
     n_images: int
 
-    gives: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[tuple[str, ...]] = ("later labels",)
 
     def __post_init__(self) -> None:
         """Refuse a negative delay."""
@@ -31,33 +31,25 @@ class Late:
             raise PipelineError(f"Late: `n_images` is a count, from 0; got {self.n_images}")
 
     def claims(self) -> Iterator[Claim]:
-        """List the images, and again with their labels.
+        """List the images, and beside them the labels of earlier ones; the last have all the rest.
 
         Raises:
             SourceError: the source lists videos.
         """
-        waiting, sequence = deque[Claim](), 0
+        waiting, last = deque[Label](), list[Claim]()
         for claim in self.source.claims():
+            yield from last
+            origin = claim.origin
             if claim.frames:
-                raise SourceError(f"{claim.origin.uri}: Late takes pictures; this is a video")
-            if claim.origin.label is None:
-                yield _numbered(claim, sequence, "unlabelled")
-            else:
-                unlabelled = replace(claim.origin, label=None, awaits_label=True)
-                yield _numbered(replace(claim, origin=unlabelled), sequence, "unlabelled")
-                waiting.append(claim)
-            sequence += 1
-            if len(waiting) > self.n_images:
-                yield _numbered(waiting.popleft(), sequence, "labelled")
-                sequence += 1
-        for number, claim in enumerate(waiting, sequence):
-            yield _numbered(claim, number, "labelled")
+                raise SourceError(f"{origin.uri}: Late takes pictures; this is a video")
+            if origin.label is not None:
+                waiting.append(Label(origin.source_id, origin.sequence, origin.label))
+                origin = replace(origin, label=None, awaits_label=True)
+            known = [waiting.popleft() for _ in range(len(waiting) - self.n_images)]
+            last = [replace(claim, origin=origin, labels=(*claim.labels, *known))]
+        for claim in last:
+            yield replace(claim, labels=(*claim.labels, *waiting))
 
     def open(self, context: Context) -> Read:
         """Return the function of the source itself."""
         return self.source.open(context)
-
-
-def _numbered(claim: Claim, sequence: int, folder: str) -> Claim:
-    name = f"{folder}/{claim.origin.name}"
-    return replace(claim, origin=replace(claim.origin, name=name, sequence=sequence))

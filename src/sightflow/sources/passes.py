@@ -97,7 +97,7 @@ def _draw(claim: Claim) -> float:
 def _as_part(claim: Claim, part: int, folder: str, counts: Counter[str]) -> Claim:
     """Return a claim of a pass; an image is numbered by its position in all passes."""
     origin, source_id = claim.origin, claim.origin.source_id
-    if origin.awaits_label:
+    if origin.awaits_label or claim.labels:
         raise SourceError(
             f"{origin.uri}: Passes changes the order, and labels would come before their images; "
             "put Late around Passes"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from sightflow.errors import CardError, ModelError, PipelineError
 from sightflow.models import Card, ModelFile, zoo
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, Scene
-from sightflow.tasks.following import check_published, follow
+from sightflow.tasks.following import check_published, follow, identity_of
 from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
 
 __all__ = ["Classify"]
@@ -32,6 +32,10 @@ class Classify:
     """Of a published model: use the version that serves, also when another one begins to."""
 
     gives: ClassVar[tuple[str, ...]] = ("classification", "scene")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on."""
+        return identity_of(self)
 
     def check(self) -> None:
         """Refuse a model for another task, and scenes where the card has none."""

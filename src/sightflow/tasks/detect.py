@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from sightflow.ops.boxes import clip_boxes, nms
 from sightflow.ops.preprocess import Placement
 from sightflow.protocols import Context, Process
 from sightflow.records import Detections, ImageRecord
-from sightflow.tasks.following import check_published, follow
+from sightflow.tasks.following import check_published, follow, identity_of
 from sightflow.tasks.heads import Found
 from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
 
@@ -34,6 +34,10 @@ class Detect:
     """Of a published model: use the version that serves, also when another one begins to."""
 
     gives: ClassVar[tuple[str, ...]] = ("detections",)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on."""
+        return identity_of(self)
 
     def check(self) -> None:
         """Refuse a model for another task and thresholds that cannot be."""

@@ -9,6 +9,8 @@ nothing but the log, and is tried again.
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
 
 from sightflow.errors import CardError
 from sightflow.models import ModelFile
@@ -16,7 +18,7 @@ from sightflow.models.registry import Address, parse_address
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord, Outcome
 
-__all__ = ["check_published", "follow"]
+__all__ = ["check_published", "follow", "identity_of"]
 
 _LOGGER = logging.getLogger("sightflow")
 _LOOK_EVERY_S = 1.0
@@ -28,6 +30,14 @@ def check_published(model: ModelFile, step: str) -> None:
         raise CardError(
             f"{step}: `follow` needs a published model, REGISTRY/NAME; got {model.reference}"
         )
+
+
+def identity_of(step: Any) -> dict[str, Any]:
+    """Return the options of a step; of a model that is followed only the name, not the version."""
+    options = {field.name: getattr(step, field.name) for field in fields(step)}
+    if options["follow"]:
+        options["model"] = str(step.model.address).partition("@")[0]
+    return options
 
 
 def follow(

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sightflow.models import ModelFile
 from sightflow.protocols import Context, Outcome, Process
 from sightflow.records import ImageRecord
 from sightflow.tasks.classify import Classify
+from sightflow.tasks.following import identity_of
 
 __all__ = ["Shadow"]
 
@@ -23,6 +24,10 @@ class Shadow:
     """Of a published model: use the version that serves, also when another one begins to."""
 
     gives: ClassVar[tuple[str, ...]] = ("shadow",)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on."""
+        return identity_of(self)
 
     def check(self) -> None:
         """Refuse what `Classify` refuses."""

@@ -291,3 +291,9 @@ def test_a_file_that_is_no_file_of_events_is_refused(text: str, tmp_path: Path) 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere\.jsonl: must be a file of events"):
         read_learning(tmp_path / "nowhere.jsonl")
+
+
+def test_it_tells_what_became_of_labels_that_came_later(tmp_path: Path) -> None:
+    joined = an_event("joined", "labels", figures={"n_joined": 12.0, "n_let_go": 3.0})
+    assert "12 joined, 3 let go" in page_of(tmp_path, [*COURSE, joined])
+    assert read(tmp_path, COURSE).labels_later == ""

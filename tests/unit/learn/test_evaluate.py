@@ -311,7 +311,7 @@ def test_the_snapshot_has_a_bound() -> None:
 
 def test_a_snapshot_of_another_version_is_refused() -> None:
     data = FULL.open_learner(a_context(), None).snapshot()
-    assert data[1] == 1
+    assert data[1] == 2
     with pytest.raises(JobError, match="step 'step': the checkpoint has a test of version 9"):
         FULL.open_learner(a_context(), data[:1] + b"\x09" + data[2:])
 
@@ -385,33 +385,40 @@ def test_a_watch_that_cannot_be_is_refused(options, message) -> None:
         Drift(**options)
 
 
-def late(number: int, said: str, label: str | None, uri: str) -> ImageRecord:
-    """Return an image whose label is to come, or has come."""
+def joined(number: int, said: str, label: str, **origin: object) -> ImageRecord:
+    """Return an image whose label came later, with what was said of it when it came."""
     record = image(number, label, (said, 0.75))
-    name = f"{'unlabelled' if label is None else 'labelled'}/{uri}"
-    origin = replace(record.origin, uri=uri, name=name, awaits_label=label is None)
-    return replace(record, origin=origin)
+    return replace(record, origin=replace(record.origin, **origin))
+
+
+def waiting(number: int, said: str, **origin: object) -> ImageRecord:
+    record = image(number, None, (said, 0.75))
+    return replace(record, origin=replace(record.origin, awaits_label=True, **origin))
 
 
 def test_an_image_is_tested_by_what_was_said_before_its_label_came() -> None:
-    how = Evaluate(("cat", "dog"), every=1, drift=None)
-    first, again = late(0, "dog", None, "x"), late(1, "cat", "cat", "x")
-    evaluation = how.open_learner(a_context("test"), None)
-    outcomes, _ = evaluation.take([first], [(0, 0)])
-    assert outcomes == [first]
-    evaluation = how.open_learner(a_context("test"), evaluation.snapshot())
-    (outcome,), ((_, event),) = evaluation.take([again], [(1, 0)])
-    assert outcome is again, "it comes out as it is"
-    assert event.figures["accuracy"] == 0, "`dog` was said when nobody knew"
+    evaluation = Evaluate(("cat", "dog"), every=1, drift=None).open_learner(a_context("test"), None)
+    outcomes, events = evaluation.take([first := waiting(0, "dog")], [(0, 0)])
+    assert (outcomes, events) == ([first], [])
+    ((_, event),) = evaluation.take_labels([joined(0, "dog", "cat")], [(0, 0)])
+    assert event.figures["accuracy"] == 0
 
 
-def test_what_waits_for_labels_has_a_bound() -> None:
-    how = Evaluate(("cat", "dog"), every=1, drift=None, max_waiting=2)
+def test_a_later_label_shows_an_error_to_the_watch_and_nothing_else_again() -> None:
+    how = Evaluate(("cat", "dog"), drift=Drift(("error", "confidence")))
     evaluation = how.open_learner(a_context("test"), None)
-    sizes = []
-    for i in range(50):
-        evaluation.take([late(i, "dog", None, f"{i:02d}")], [(0, i)])
-        sizes.append(len(evaluation.snapshot()))
-    assert max(sizes[2:]) - min(sizes[2:]) <= 4
-    _, ((_, event),) = evaluation.take([late(50, "cat", "cat", "00")], [(1, 0)])
-    assert event.figures["accuracy"] == 1, "it was forgotten; what is said now counts"
+    watched = evaluation._watch.values
+    evaluation.take([waiting(0, "dog")], [(0, 0)])
+    assert [value.state().n for value in watched] == [0, 1]
+    evaluation.take_labels([joined(0, "dog", "cat")], [(0, 0)])
+    assert [value.state().n for value in watched] == [1, 1]
+
+
+def test_images_without_labels_do_not_end_a_test_whose_labels_come_later() -> None:
+    evaluation = Evaluate(("cat", "dog"), drift=None).open_learner(a_context("test"), None)
+    for i in range(4):
+        evaluation.take([waiting(i, "cat", held_out=i % 2 == 0)], [(0, i)])
+        if i % 2 == 0:
+            evaluation.take_labels([joined(i, "cat", "cat", held_out=True)], [(0, i)])
+    tested = [event.figures for event in evaluation.end() if event.kind == "tested"]
+    assert [(figures["test"], figures["n"]) for figures in tested] == [(1, 2)]

@@ -1,18 +1,20 @@
 """Versions of a network go to a registry; one serves only if it is better on the same images."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
-from sightflow.errors import PipelineError
+from sightflow.errors import ModelError, PipelineError
 from sightflow.learn.contest import Contest, Verdict
 from sightflow.learn.head import Head
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.train import Train
-from sightflow.models import Registry, find_model
+from sightflow.models import Registry, find_model, zoo
 from sightflow.records import Event, ImageRecord
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -196,3 +198,56 @@ def test_without_a_test_the_last_images_of_the_stream_count() -> None:
 def test_what_cannot_be_is_refused(tmp_path: Path, options: dict, message: str) -> None:
     with pytest.raises(PipelineError, match=f"Publish: {message}"):
         a_train(tmp_path, **options).check()
+
+
+def test_a_training_begins_with_a_published_version(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i) for i in range(200)])
+    start = find_model(f"{tmp_path}/pets@1")
+    how = replace(a_train(tmp_path), start=start)
+    images = [image(i) for i in range(300, 340)]
+    training = how.open_learner(replace(a_context("train"), run_id="r2"), None)
+    found, _ = training.take(images, [(0, row) for row in range(len(images))])
+
+    inputs = np.stack([record.features for record in images])
+    weights = safetensors.numpy.load(Registry(str(tmp_path)).weights("pets", 1))
+    logits = inputs @ weights["layer0.weight"] + weights["layer0.bias"]
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = (powers / powers.sum(axis=1, keepdims=True)).max(axis=1)
+    scores = [record.classification.scores[0] for record in found]
+    assert np.allclose(scores, expected, atol=1e-4), "it says what the version says"
+
+    training.end()
+    version = Registry(str(tmp_path)).version("pets", 2)
+    assert (version.facts.parent, version.facts.n_samples) == (1, 40)
+    assert f"from {tmp_path}/pets@1" in find_model(f"{tmp_path}/pets@2").card.origin
+
+
+def test_a_restart_of_such_a_training_does_not_begin_again(tmp_path: Path) -> None:
+    trained(a_train(tmp_path / "a"), [image(i) for i in range(40)])
+    how = replace(a_train(tmp_path / "b"), start=find_model(f"{tmp_path}/a/pets@1"))
+    context = replace(a_context("train"), run_id="r2")
+    training = how.open_learner(context, None)
+    training.take([image(i) for i in range(20)], [(0, row) for row in range(20)])
+    snapshot = training.snapshot()
+    shutil.rmtree(tmp_path / "a")
+    assert how.open_learner(context, snapshot).snapshot() == snapshot
+    training.end()
+    facts = Registry(str(tmp_path / "b")).version("pets", 1).facts
+    assert facts.parent is None, "that is a version of another model"
+
+
+def test_a_start_of_other_classes_or_of_another_network_is_refused(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i) for i in range(10)])
+    start = find_model(f"{tmp_path}/pets")
+    with pytest.raises(PipelineError, match=r"pets@1, knows \['cat', 'dog'\] in this order; `lab"):
+        replace(a_train(tmp_path), start=start, labels=("dog", "cat")).check()
+    with pytest.raises(PipelineError, match=r"`start` is a published version, .*; got effic"):
+        replace(a_train(tmp_path), start=zoo("efficientnet_lite0")).check()
+    with pytest.raises(ModelError, match=r"a head with .* cannot start from \{"):
+        trained(replace(a_train(tmp_path), start=start, network=Head(hidden=8)), [image(0)])
+
+
+def test_classes_that_are_not_listed_are_those_of_the_start(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i) for i in range(10)])
+    how = replace(a_train(tmp_path), start=find_model(f"{tmp_path}/pets"), labels=())
+    assert how.told(("ant", "bee"), 5).labels == ("cat", "dog")

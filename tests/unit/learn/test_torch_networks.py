@@ -535,3 +535,17 @@ def test_without_pytorch_the_message_says_what_to_install(monkeypatch: Any) -> N
     for act in (ConvNet().check, lambda: opened(ConvNet())):
         with pytest.raises(SetupError, match=r"pip install 'sightflow\[train\]'"):
             act()
+
+
+@needs_torch
+def test_a_network_begins_with_the_weights_of_another_training() -> None:
+    network = TorchNetwork(f"{HERE}:two_parts", SMALL)
+    how = Optimiser(rate=0.01, averaging=0.9)
+    first, second = (network.open(2, SHAPE, how, seed) for seed in (0, 1))
+    inputs, class_ids = np.zeros((4, *SHAPE), np.uint8), np.array([0, 1, 0, 1])
+    first.learn(inputs, class_ids, 0)
+    second.start(first.weights())
+    assert np.array_equal(second.predict(inputs), first.predict(inputs))
+    other = TorchNetwork(f"{HERE}:linear", SMALL).open(2, SHAPE, how, 0)
+    with pytest.raises(ModelError, match="Sequential cannot start from weights of another network"):
+        other.start(first.weights())

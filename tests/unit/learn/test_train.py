@@ -180,7 +180,7 @@ def test_what_is_left_out_is_taken_from_the_source() -> None:
 
 def test_a_snapshot_of_other_classes_is_refused() -> None:
     snapshot = opened().snapshot()
-    with pytest.raises(JobError, match=r"for \['cat', 'dog'\]; this one is of version 1 for"):
+    with pytest.raises(JobError, match=r"for \['cat', 'dog'\]; this one is of version 2 for"):
         opened(replace(TRAIN, labels=("cat", "cow")), snapshot)
 
 
@@ -204,3 +204,22 @@ def test_inputs_of_two_shapes_are_refused() -> None:
 def test_what_cannot_work_is_refused(options: dict, message: str) -> None:
     with pytest.raises(PipelineError, match=f"Train: {message}"):
         replace(TRAIN, **options).check()
+
+
+def test_it_learns_from_an_image_when_its_label_comes_and_counts_labels_it_does_not_know() -> None:
+    training = opened(replace(TRAIN, report_every=1))
+    waiting = [
+        replace(record, origin=replace(record.origin, label=None, awaits_label=True))
+        for record in map(image, range(TRAIN.batch_size))
+    ]
+    places = [(0, row) for row in range(len(waiting))]
+    found, events = training.take(waiting, places)
+    assert all(record.classification is not None for record in found)
+    assert events == []
+    labelled = [replace(r, origin=replace(r.origin, label="cat")) for r in found]
+    unknown = replace(found[0], origin=replace(found[0].origin, label="cow"))
+    ((row, event),) = training.take_labels([unknown, *labelled], [(0, 0), *places])
+    assert (row, event.kind) == (TRAIN.batch_size, "trained")
+    assert (event.figures["n_samples"], event.figures["n_unknown"]) == (TRAIN.batch_size, 1)
+    again = opened(replace(TRAIN, report_every=1), training.snapshot())
+    assert again.snapshot() == training.snapshot()

@@ -1,0 +1,102 @@
+"""A stream of images and a stream of their labels, which come when somebody has looked."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from sightflow.errors import PipelineError
+from sightflow.protocols import Context, LabelSource, LabelStream, Stream, StreamSource
+from sightflow.records import EncodedImage, Label, Rejected, Skipped
+
+__all__ = ["Joined"]
+
+_SHORT_S = 0.05
+"""While images are waited for, labels are looked for this often."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The images of a stream, whose labels come in a stream of their own.
+
+    A label belongs to the image with its `source_id` and `sequence`, as the results name them.
+    Learning steps remember an image until its label is there: they test it by what was said of it
+    when it came, and learn from it then. A label may also be there before its image.
+    """
+
+    images: StreamSource
+    labels: LabelSource
+    max_waiting: int = 5_000
+    """Images, and labels, that wait for each other. Of more, the first are let go, which is
+    counted. They are in checkpoints."""
+    wait_s: float = 0.0
+    """When the images have ended: end as well when no label has come for so long."""
+
+    gives: ClassVar[tuple[str, ...]] = ("later labels",)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be waited for."""
+        if self.max_waiting < 1:
+            raise PipelineError(f"Joined: `max_waiting` is from 1; got {self.max_waiting}")
+        if not 0 <= self.wait_s < float("inf"):
+            raise PipelineError(f"Joined: `wait_s` is from 0; got {self.wait_s}")
+
+    def open_stream(self, context: Context, position: str | None) -> "JoinedStream":
+        """Return both as one stream, from their starts or from a position of both."""
+        of_images, of_labels, turn = (
+            (None, None, False) if position is None else json.loads(position)
+        )
+        return JoinedStream(
+            self.images.open_stream(context, of_images),
+            self.labels.open_labels(context, of_labels),
+            self.wait_s,
+            was_turn_of_labels=turn,
+        )
+
+
+class JoinedStream:
+    """Gives an image and a label by turns, where both are there."""
+
+    def __init__(
+        self, images: Stream, labels: LabelStream, wait_s: float, *, was_turn_of_labels: bool
+    ) -> None:
+        """Take both, how long to wait for labels when the images have ended, and the last turn."""
+        self._images, self._labels, self._wait_s = images, labels, wait_s
+        self._is_turn_of_labels = was_turn_of_labels
+        self._quiet_since: float | None = None
+
+    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | Label | None:
+        """Return what comes next: an image that waits for its label, or a label."""
+        if self.ended():
+            return None
+        if self._images.ended():
+            return self._label(timeout_s)
+        self._is_turn_of_labels = not self._is_turn_of_labels
+        if self._is_turn_of_labels and (label := self._labels.poll(0.0)) is not None:
+            return label
+        image = self._images.poll(min(timeout_s, _SHORT_S))
+        if image is None:
+            return self._labels.poll(0.0)
+        if isinstance(image, EncodedImage):
+            return replace(image, origin=replace(image.origin, awaits_label=True))
+        return image
+
+    def ended(self) -> bool:
+        """Return whether nothing will come any more, or labels were waited for long enough."""
+        if not self._images.ended():
+            return False
+        now, quiet = time.monotonic(), self._quiet_since
+        return self._labels.ended() or (quiet is not None and now - quiet >= self._wait_s)
+
+    def position(self) -> str:
+        """Return where both stand, and whose turn it was."""
+        places = self._images.position(), self._labels.position(), self._is_turn_of_labels
+        return json.dumps(places)
+
+    def _label(self, timeout_s: float) -> Label | Rejected | None:
+        label = self._labels.poll(min(timeout_s, self._wait_s))
+        if label is not None:
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = time.monotonic()
+        return label

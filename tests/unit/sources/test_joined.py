@@ -1,0 +1,119 @@
+"""Images and labels come as one stream, by turns, and both go on where they stood."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import pytest
+
+from sightflow.errors import PipelineError
+from sightflow.records import EncodedImage, Label, Rejected, Skipped
+from sightflow.sources.joined import Joined
+from sightflow.testing import a_context, an_origin
+
+
+@dataclass(frozen=True)
+class Given:
+    """Gives what it was given, and then ends or not."""
+
+    items: tuple[object, ...]
+    ends: bool = True
+
+    def open_stream(self, context, position):
+        return _Given(self, int(position or 0))
+
+    def open_labels(self, context, position):
+        return _Given(self, int(position or 0))
+
+
+class _Given:
+    def __init__(self, source: Given, start: int) -> None:
+        self._items, self._ends, self._next = deque(source.items[start:]), source.ends, start
+
+    def poll(self, timeout_s):
+        if not self._items:
+            return None
+        self._next += 1
+        return self._items.popleft()
+
+    def ended(self):
+        return self._ends and not self._items
+
+    def position(self):
+        return str(self._next)
+
+
+def image(sequence: int) -> EncodedImage:
+    return EncodedImage(an_origin(sequence=sequence), b"")
+
+
+def label(sequence: int) -> Label:
+    return Label("photos", sequence, "cat")
+
+
+def opened(images, labels, position=None, **options):
+    source = Joined(Given(tuple(images)), Given(tuple(labels), ends=False), **options)
+    return source.open_stream(a_context("read"), position)
+
+
+def read(stream) -> list[object]:
+    found = []
+    for _ in range(50):
+        if stream.ended():
+            break
+        if (item := stream.poll(0.0)) is not None:
+            found.append(item)
+    return found
+
+
+def shown(items) -> list[str]:
+    names = {EncodedImage: "image", Label: "label", Rejected: "rejected", Skipped: "skipped"}
+    return [f"{names[type(i)]} {getattr(i, 'origin', i).sequence}" for i in items]
+
+
+def test_they_come_by_turns_and_labels_that_are_left_at_the_end() -> None:
+    stream = opened([image(0), image(1)], [label(0), label(1), label(2), label(3)])
+    assert shown(read(stream)) == [
+        "label 0",
+        "image 0",
+        "label 1",
+        "image 1",
+        "label 2",
+        "label 3",
+    ]
+
+
+def test_images_await_their_labels_and_what_is_no_image_stays_as_it_is() -> None:
+    rejected, skipped = Rejected(an_origin(sequence=1), "s", "r", ""), Skipped(an_origin(), 3)
+    first, *others = read(opened([image(0), rejected, skipped], []))
+    assert first.origin.awaits_label
+    assert others == [rejected, skipped]
+
+
+def test_both_go_on_where_they_stood() -> None:
+    stream = opened([image(0), image(1)], [label(0), label(1)])
+    stream.poll(0.0)
+    stream.poll(0.0)
+    again = opened([image(0), image(1)], [label(0), label(1)], stream.position())
+    assert shown(read(again)) == ["label 1", "image 1"]
+
+
+def test_it_waits_for_labels_when_the_images_have_ended() -> None:
+    stream = opened([image(0)], [], wait_s=0.05)
+    stream.poll(0.0)
+    assert not stream.ended()
+    assert stream.poll(0.0) is None
+    assert not stream.ended(), "the time has not passed"
+    while not stream.ended():
+        stream.poll(0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_waiting": 0}, "`max_waiting` is from 1; got 0"),
+        ({"wait_s": -1.0}, "`wait_s` is from 0; got -1.0"),
+    ],
+)
+def test_what_cannot_be_waited_for_is_refused(options, message) -> None:
+    with pytest.raises(PipelineError, match=message):
+        Joined(Given(()), Given(()), **options)
