@@ -2,6 +2,7 @@
 
     make bench-faults ARGS="DATA"
     make bench-faults ARGS="DATA --kills 20 --seed 1"
+    make bench-faults ARGS="DATA --kills 2 --weights-mib 98 --out FILE"
 
 DATA is a folder with `gtsrb/train.zip`; it is not part of the project. A small convolutional
 network (dropout, batch norms, averaged weights, replay memory, augmentation) learns from some of it
@@ -10,6 +11,9 @@ fails, after which Flink goes on from its last checkpoint; and Java with its Tas
 is killed with SIGKILL, after which the call is repeated with another number of workers. At the
 end the sha256 of all published versions, and all results and events, must be those of the
 undisturbed run.
+
+With `--weights-mib` a head with that much of weights learns instead: its state is four times as
+large, and how large the last checkpoint was is told.
 
 Needs PyTorch: make setup-train.
 """
@@ -25,16 +29,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from bench import HERE, machine, write_report
+from endurance import state_bytes
 from sightflow import Directory, JsonEvents, JsonLines, Pipeline, RunSettings, run
 from sightflow.errors import JobError
 from sightflow.learn.evaluate import Evaluate
+from sightflow.learn.head import Head
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
@@ -49,6 +55,26 @@ from sightflow.sources.labelled import Labelled
 from sightflow.sources.passes import Passes
 
 CLASSES = ("00", "07", "14", "21", "35")
+N_FEATURES = 1_280
+"""Of the network that ships."""
+
+
+def convolutions() -> Train:
+    """Return the training of a small network."""
+    return Train(
+        CLASSES,
+        network=ConvNet(width=8, dropout=0.2),
+        batch_size=16,
+        replay=Replay(batches=4, size=300),
+        augment=Augment(rotation_deg=10, shift=0.1, brightness=0.2),
+        report_every=10,
+    )
+
+
+def large_head(mib: int) -> Train:
+    """Return the training of a head with so much of weights, on features."""
+    hidden = (mib << 20) // 4 // (N_FEATURES + len(CLASSES) + 1)
+    return Train(CLASSES, network=Head(hidden=hidden), batch_size=64, report_every=10)
 
 
 @dataclass(frozen=True)
@@ -79,22 +105,17 @@ class Trip:
 
 
 def source_of(data: Path) -> Passes:
-    """Return two passes over the images of some classes."""
+    """Return two passes over the images of the classes."""
     paths = tuple(f"zip://train/{label}::{data / 'gtsrb' / 'train.zip'}" for label in CLASSES)
     return Passes(Labelled(Directory(paths)), hold_out=0.1, n_passes=2, test_every=1)
 
 
-def training(source: Passes, folder: Path, trip: str) -> Pipeline:
+def training(source: Passes, how: Train, folder: Path, trip: str) -> Pipeline:
     """Return the pipeline; a worker fails at the image `trip`."""
-    train = Train(
-        CLASSES,
-        network=ConvNet(width=8, dropout=0.2),
+    train = replace(
+        how,
         optimiser=Optimiser(rate=0.002, averaging=0.98),
-        batch_size=16,
-        replay=Replay(batches=4, size=300),
-        augment=Augment(rotation_deg=10, shift=0.1, brightness=0.2),
         publish=Publish(str(folder / "models"), "signs", every_steps=100),
-        report_every=10,
     )
     return (
         Pipeline(source, name="faults")
@@ -146,11 +167,16 @@ def go_on(pipeline: Pipeline, settings: RunSettings) -> float | None:
 
 
 def disturbed(
-    source: Passes, folder: Path, rng: random.Random, seconds: float, names: Sequence[str]
+    source: Passes,
+    how: Train,
+    folder: Path,
+    rng: random.Random,
+    seconds: float,
+    names: Sequence[str],
 ) -> dict[str, Any]:
     """Run with a failure and a kill at random moments; return what happened."""
     trip, kill_after = rng.choice(names), rng.uniform(0.2, 0.9) * seconds
-    pipeline = training(source, folder, trip)
+    pipeline = training(source, how, folder, trip)
     state = folder / "state"
 
     def settings(workers: int) -> RunSettings:
@@ -165,14 +191,14 @@ def disturbed(
     workers = [rng.choice((1, 2, 3)) for _ in range(2)]
     is_over = threading.Event()
     killer = kill_java(kill_after, is_over)
-    killed, again_after_s = False, None
+    killed, again_after_s, state_kib = False, None, None
     try:
         run(pipeline, settings(workers[0]))
         is_over.set()
     except JobError as error:
         if "is gone" not in str(error):
             raise
-        killed = True
+        killed, state_kib = True, state_bytes(state).get("state_kib")
         again_after_s = go_on(pipeline, settings(workers[1]))
     killer.join()
     return {
@@ -181,6 +207,7 @@ def disturbed(
         "killed_after_s": round(kill_after, 2),
         "java_killed": killed,
         "again_after_s": again_after_s,
+        "state_kib": state_kib,
         "workers": workers,
     }
 
@@ -193,17 +220,20 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights-mib", type=int, help="a head with so much of weights")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "faults-training.json")
     arguments = parser.parse_args()
     source, rng = source_of(arguments.data), random.Random(arguments.seed)
+    how = large_head(mib) if (mib := arguments.weights_mib) else convolutions()
     names = [claim.origin.name for claim in source.claims()]
     report: dict[str, Any] = {"machine": machine(), "images": len(names), "runs": []}
+    report["weights_mib"] = mib
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("warm-up", "undisturbed"):  # the first loads PyTorch and starts Java
             folder = Path(scratch, name)
             folder.mkdir()
             started = time.monotonic()
-            run(training(source, folder, ""), RunSettings(batch_size=8, workers=2))
+            run(training(source, how, folder, ""), RunSettings(batch_size=8, workers=2))
             seconds = time.monotonic() - started
         expected = digest(folder)
         report |= {"undisturbed_s": round(seconds, 1), "sums": expected}
@@ -212,7 +242,7 @@ def main() -> None:
         while n_kills < arguments.kills:
             folder = Path(scratch, f"run{number}")
             folder.mkdir()
-            row = disturbed(source, folder, rng, seconds, names)
+            row = disturbed(source, how, folder, rng, seconds, names)
             found = digest(folder)
             row["identical"] = found == expected
             row["differing"] = [name for name in expected if found.get(name) != expected[name]]
