@@ -46,11 +46,11 @@ from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
 from sightflow.learn.torch_networks import ConvNet
 from sightflow.learn.train import Train
-from sightflow.ledger import Ledger
 from sightflow.models import Registry
 from sightflow.ops.augment import Augment
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord
+from sightflow.records.ledger import Ledger
 from sightflow.sources.labelled import Labelled
 from sightflow.sources.passes import Passes
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightflow.ledger import Summary
 from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Origin, Row
+from sightflow.records.ledger import Summary
 
 __all__ = ["OpenLoop", "Stopwatch"]
 

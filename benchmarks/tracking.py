@@ -34,7 +34,7 @@ from bench import HERE, machine, write_report
 from environments import TRACKING, packages_of, python_of
 from runs import own_environment, run_command
 from sightflow.metrics import TrackingMetrics
-from sightflow.motfile import MotRows, read_mot
+from sightflow.storage.motfile import MotRows, read_mot
 
 SEQUENCES = {
     "PETS09-S2L1": "mot15_pets09_s2l1",

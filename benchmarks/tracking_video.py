@@ -22,10 +22,10 @@ import av
 
 from bench import HERE, machine, write_report
 from sightflow.models import zoo
-from sightflow.motfile import mot_line
 from sightflow.protocols import Context, Inference
 from sightflow.records import Detections, ImageRecord, Origin
 from sightflow.settings import n_cores
+from sightflow.storage.motfile import mot_line
 from sightflow.tasks.detect import Detect
 from sightflow.tasks.track import Track
 from tracking import SEQUENCES

@@ -8,18 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
-from sightflow.chunks import ChunkResult, Frame, Recognised, chunked
-from sightflow.delivery import Delivery, Place, RunTimes, finish
-from sightflow.interrupts import noticing_interrupts
-from sightflow.keyed import open_stateful
-from sightflow.ledger import Ledger, Summary
-from sightflow.lessons import last_trainer
+from sightflow.engine.chunks import ChunkResult, Frame, Recognised, chunked
+from sightflow.engine.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.interrupts import noticing_interrupts
+from sightflow.engine.learning import last_trainer
+from sightflow.engine.listening import StreamState, listen
+from sightflow.engine.recall import open_recall
+from sightflow.engine.recognition import (
+    open_reader,
+    open_recogniser,
+    recognise_chunk,
+    recognise_frame,
+)
+from sightflow.engine.stateful import open_stateful
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Stream, StreamSource
-from sightflow.reading import StreamState, listen
-from sightflow.recall import open_recall
 from sightflow.records import Row
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]

@@ -12,7 +12,6 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy.typing as npt
 
-from sightflow.ledger import Summary
 from sightflow.records import (
     Claim,
     EncodedImage,
@@ -24,6 +23,7 @@ from sightflow.records import (
     Row,
     Skipped,
 )
+from sightflow.records.ledger import Summary
 
 __all__ = [
     "Context",

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from sightflow import inline
-from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import LearningOperator, StreamSource
 from sightflow.records import Row
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.settings import RunSettings
 
 __all__ = ["informed", "run"]

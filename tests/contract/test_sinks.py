@@ -12,10 +12,10 @@ import pytest
 from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.errors import OutputExistsError
 from sightflow.kinds import known_kinds, resolve_kind
-from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ImageSink, ResultSink
 from sightflow.records import Event, Tracks, event_row, result_row
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, MotTracks, Parquet
 from sightflow.sinks.events import JsonRejected
 from sightflow.sinks.video import AnnotatedVideo, Outline

@@ -63,7 +63,8 @@ def test_a_pipeline_of_the_documentation_is_read_and_runs(block, place, save_mod
     (place / "block.yaml").write_text(block.text)
     pipeline, settings = read_pipeline(place / "block.yaml")
     summary = run(pipeline, replace(settings, runner="inline"))
-    assert summary.ledger.recognised == summary.ledger.read >= 3
+    assert summary.ledger.rejected == 0  # a live stream may leave pictures out
+    assert summary.ledger.recognised >= 3
 
 
 @pytest.mark.parametrize("block", CARDS, ids=str)

@@ -19,7 +19,6 @@ from sightflow import (
     run,
     zoo,
 )
-from sightflow.ledger import Ledger, Summary
 from sightflow.ops.decode import FORMATS
 from sightflow.records import (
     EVENT_KINDS,
@@ -28,6 +27,7 @@ from sightflow.records import (
     REJECTED_SCHEMA,
     RESULT_SCHEMA,
 )
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.sources.labelled import Labelled
 from sightflow.tasks.shadow import Shadow
 from sightflow.testing import draw_scene, encode_image

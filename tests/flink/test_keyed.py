@@ -26,7 +26,7 @@ from sightflow import (
 )
 from sightflow.errors import JobError, OutputExistsError, PipelineError
 from sightflow.flink.rundir import run_directory
-from sightflow.ledger import Summary
+from sightflow.records.ledger import Summary
 
 pytestmark = pytest.mark.flink
 

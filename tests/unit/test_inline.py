@@ -15,9 +15,9 @@ from sightflow import AnnotatedImages, Directory, JsonLines, Parquet, Pipeline, 
 from sightflow import run as public_run
 from sightflow.errors import OutputExistsError, SourceError
 from sightflow.inline import run
-from sightflow.ledger import Ledger
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, ModelUse
+from sightflow.records.ledger import Ledger
 from sightflow.testing import encode_image
 
 

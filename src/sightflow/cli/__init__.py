@@ -37,7 +37,7 @@ def main() -> None:
         print("sightflow: stopped", file=sys.stderr)
         sys.exit(_STOPPED)
     except SightflowError as error:
-        from sightflow import console
+        from sightflow.cli import console
 
         console.print_error(error)
         sys.exit(_FAILED if isinstance(error, JobError | LedgerError) else _WRONG_CALL)

@@ -13,7 +13,7 @@ _FAILED = 1
 @click.option("--quick", is_flag=True, help="Do not run a job.")
 def doctor(*, quick: bool) -> None:
     """Check Java, Flink, models, video, GPU: what works, and what to do where not."""
-    from sightflow import console
+    from sightflow.cli import console
     from sightflow.doctor import examine
 
     findings = examine(run_job=not quick)

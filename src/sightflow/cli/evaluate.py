@@ -138,7 +138,7 @@ def evaluate_tracks(*, truths: Sequence[str], predictions: Sequence[str], as_jso
             f"got {len(truths)} and {len(predictions)}"
         )
     from sightflow.metrics import TrackingMetrics
-    from sightflow.motfile import read_mot
+    from sightflow.storage.motfile import read_mot
 
     metrics = TrackingMetrics()
     for path, found in zip(truths, predictions, strict=True):
@@ -153,7 +153,7 @@ def evaluate_tracks(*, truths: Sequence[str], predictions: Sequence[str], as_jso
 
         click.echo(json.dumps({"sequences": scores, "combined": combined}, indent=2))
         return
-    from sightflow import console
+    from sightflow.cli import console
 
     columns = {**scores, **({"all": combined} if len(scores) > 1 else {})}
     ratios = [

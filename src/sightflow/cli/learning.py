@@ -13,8 +13,8 @@ from sightflow.cli.running import execute
 
 if TYPE_CHECKING:
     from sightflow.dashboard.learning import Learning
-    from sightflow.ledger import Summary
     from sightflow.pipeline import Pipeline
+    from sightflow.records.ledger import Summary
     from sightflow.settings import RunSettings
 
 __all__ = ["config_argument", "filled", "learning_options", "print_learning", "run_to_report"]
@@ -143,7 +143,7 @@ def _facts(config: Path, summary: "Summary") -> dict[str, str]:
 
 def print_learning(learning: "Learning") -> None:
     """Print how good it is, and which versions were published."""
-    from sightflow import console
+    from sightflow.cli import console
 
     rows = list(_rows(learning))
     if rows:

@@ -34,7 +34,7 @@ def list_registry(registry: str | None, *, as_json: bool) -> None:
     if registry is None:
         _list_those_that_ship(as_json=as_json)
         return
-    from sightflow import console
+    from sightflow.cli import console
     from sightflow.models.listing import VERSION_COLUMNS, as_text, list_versions
 
     rows = list_versions(registry)
@@ -45,7 +45,7 @@ def list_registry(registry: str | None, *, as_json: bool) -> None:
 
 
 def _list_those_that_ship(*, as_json: bool) -> None:
-    from sightflow import console
+    from sightflow.cli import console
     from sightflow.models.listing import COLUMNS, list_models
 
     rows = list_models()
@@ -100,7 +100,7 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
 
         click.echo(msgspec.json.encode(found))
         return
-    from sightflow import console
+    from sightflow.cli import console
 
     console.print_table([COLUMNS[0], first, second, COLUMNS[-1]], found.rows())
 
@@ -144,7 +144,7 @@ def quantize_model(model: str, **options: Any) -> None:
 
     MODEL is a name (see `sightflow models`), an .onnx file with its card, or REGISTRY/NAME@VERSION.
     """
-    from sightflow import console
+    from sightflow.cli import console
     from sightflow.models import find_model
     from sightflow.quantizer import COLUMNS, quantize
 

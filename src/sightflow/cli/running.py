@@ -11,9 +11,9 @@ import click
 from sightflow.errors import JobError
 
 if TYPE_CHECKING:
-    from sightflow.ledger import Summary
     from sightflow.pipeline import Pipeline
     from sightflow.protocols import Source
+    from sightflow.records.ledger import Summary
     from sightflow.settings import RunSettings
 
 __all__ = [
@@ -119,7 +119,7 @@ def run_to_out(
         options: of the call.
         more_kinds: sinks by the ending of their file, beside `jsonl` and `parquet`.
     """
-    from sightflow import console
+    from sightflow.cli import console
     from sightflow.sinks import JsonLines, Parquet
 
     out = options["out"]
@@ -191,7 +191,7 @@ def execute(
     pipeline: "Pipeline", settings: "RunSettings", *, quiet: bool, hidden: str | None = None
 ) -> "Summary":
     """Run a pipeline before the eyes of a person; outputs in `hidden` are not mentioned."""
-    from sightflow import console
+    from sightflow.cli import console
     from sightflow.runners import run
 
     if settings.state_dir and Path(settings.state_dir, "run.json").exists():

@@ -9,9 +9,14 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, MapFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from sightflow.chain import open_reader, open_recogniser, recognise_chunk, recognise_frame
-from sightflow.chunks import ChunkResult, Frame, Recognised
-from sightflow.delivery import Delivery, Place
+from sightflow.engine.chunks import ChunkResult, Frame, Recognised
+from sightflow.engine.delivery import Delivery, Place
+from sightflow.engine.recognition import (
+    open_reader,
+    open_recogniser,
+    recognise_chunk,
+    recognise_frame,
+)
 from sightflow.flink.credits import credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest

@@ -15,7 +15,7 @@ from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFun
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
-from sightflow.chunks import Recognised, chunked
+from sightflow.engine.chunks import Recognised, chunked
 from sightflow.flink.functions import Deliver, RecogniseChunk, RecogniseFrame
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.memory import Remember, stream_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sightflow.chunks import Chunk
+from sightflow.engine.chunks import Chunk
 
 __all__ = ["Manifest"]
 

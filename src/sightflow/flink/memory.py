@@ -10,16 +10,16 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from sightflow.chunks import ChunkResult, Recognised
+from sightflow.engine.chunks import ChunkResult, Recognised
+from sightflow.engine.learning import last_trainer
+from sightflow.engine.recall import open_recall
+from sightflow.engine.stateful import open_stateful
 from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
-from sightflow.keyed import open_stateful
-from sightflow.lessons import last_trainer
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference
-from sightflow.recall import open_recall
 from sightflow.settings import RunSettings
 
 __all__ = ["Remember", "stream_of"]

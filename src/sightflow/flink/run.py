@@ -14,7 +14,8 @@ import orjson
 from py4j.protocol import Py4JError, Py4JJavaError
 
 from sightflow import errors
-from sightflow.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import end_lost, log_directory
@@ -22,10 +23,9 @@ from sightflow.flink.job import Job
 from sightflow.flink.notes import Tail, relay
 from sightflow.flink.rundir import NOTES, RunDirectory, run_directory
 from sightflow.flink.start import start
-from sightflow.interrupts import noticing_interrupts
-from sightflow.ledger import Ledger, Summary
 from sightflow.pipeline import Pipeline
 from sightflow.records import Row
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.settings import RunSettings
 
 __all__ = ["run"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sightflow.delivery import Place
+from sightflow.engine.delivery import Place
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.sinks.staging import lock, replacing

@@ -9,12 +9,12 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from sightflow.engine.listening import StreamState, listen
 from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.rundir import STOP
 from sightflow.protocols import Context, Stream, StreamSource
-from sightflow.reading import StreamState, listen
 
 __all__ = ["TICK_S", "ReadStream"]
 

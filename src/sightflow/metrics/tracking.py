@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sightflow.errors import MetricsError
 from sightflow.metrics.clear import Clear, count_clear
 from sightflow.metrics.sums import Sums
-from sightflow.motfile import MotRows
+from sightflow.storage.motfile import MotRows
 
 __all__ = ["Hota", "Identity", "TrackingMetrics", "TrackingScores"]
 
@@ -134,7 +134,7 @@ class TrackingMetrics:
     """Scores of tracks against a truth, sequence by sequence.
 
     Examples:
-        >>> from sightflow.motfile import parse_mot
+        >>> from sightflow.storage.motfile import parse_mot
         >>> metrics = TrackingMetrics()
         >>> metrics.update("a", parse_mot(b"1,1,0,0,9,9", "gt"), parse_mot(b"1,5,0,0,9,9", "t"))
         >>> metrics.compute().clear.mota

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightflow.ledger import Summary
 from sightflow.records import Row
+from sightflow.records.ledger import Summary
 from sightflow.sinks.staging import StagedLines, check_files, discard_staged, staged
 
 __all__ = ["JsonEvents", "JsonRejected"]

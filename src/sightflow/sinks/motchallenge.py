@@ -10,9 +10,8 @@ from typing import Any, TextIO
 import orjson
 
 from sightflow.errors import OutputError
-from sightflow.ledger import Summary
-from sightflow.motfile import mot_line
 from sightflow.records import Row
+from sightflow.records.ledger import Summary
 from sightflow.sinks.staging import (
     StagedLines,
     check_files,
@@ -22,6 +21,7 @@ from sightflow.sinks.staging import (
     staged,
 )
 from sightflow.sinks.streamnames import stream_names
+from sightflow.storage.motfile import mot_line
 
 __all__ = ["MotTracks"]
 

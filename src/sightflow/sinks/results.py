@@ -12,8 +12,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sightflow.ledger import Summary
 from sightflow.records import RESULT_SCHEMA, Row
+from sightflow.records.ledger import Summary
 from sightflow.sinks.staging import (
     StagedLines,
     check_files,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError
-from sightflow.ledger import Summary
 from sightflow.ops.overlay import Outline
 from sightflow.records import Row
+from sightflow.records.ledger import Summary
 from sightflow.sinks.annotations import Annotator
 from sightflow.sinks.encoder import find_encoder
 from sightflow.sinks.footage import Files, can_be_read_again

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from sightflow.errors import PipelineError, SourceError
-from sightflow.motfile import MotRows, parse_mot
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, Detections, ImageRecord, Origin, Rejected
 from sightflow.sources.naming import frame_origins
 from sightflow.sources.storage import Reader, list_named
+from sightflow.storage.motfile import MotRows, parse_mot
 
 __all__ = ["CLASSES", "MotDetections"]
 

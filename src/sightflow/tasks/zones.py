@@ -10,7 +10,7 @@ from sightflow.errors import PipelineError
 from sightflow.ops.geometry import crosses, distance_to_line, distance_to_polygon
 from sightflow.protocols import Context, Fold
 from sightflow.records import Event, ImageRecord
-from sightflow.state import StateCodec
+from sightflow.records.state import StateCodec
 from sightflow.tasks.options import check_count
 from sightflow.tasks.sides import Border, Box, Change, Point, Sighting, forget, look
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sightflow import Directory, Pipeline
-from sightflow.chunks import Recognised, chunked
+from sightflow.engine.chunks import Recognised, chunked
+from sightflow.engine.learning import LearningChain, last_trainer
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn import averaging
 from sightflow.learn.averaging import Averager, mean_of
@@ -16,7 +17,6 @@ from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish, Share
 from sightflow.learn.train import Train
-from sightflow.lessons import LearningChain, last_trainer
 from sightflow.models import Registry
 from sightflow.protocols import Trainer
 from sightflow.records import ImageRecord

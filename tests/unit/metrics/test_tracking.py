@@ -6,7 +6,7 @@ import pytest
 
 from sightflow.errors import MetricsError
 from sightflow.metrics import TrackingMetrics, TrackingScores
-from sightflow.motfile import MotRows, parse_mot
+from sightflow.storage.motfile import MotRows, parse_mot
 
 HERE, THERE = "0,0,10,10", "100,0,10,10"
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sightflow.errors import JobError, OutputExistsError
-from sightflow.ledger import Ledger, Summary
 from sightflow.protocols import ResultSink
 from sightflow.records import RESULT_SCHEMA
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import JsonLines, Parquet
 
 Rows = Sequence[dict[str, Any]]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
-from sightflow.ledger import Ledger, Summary
 from sightflow.ops.draw import colour_of
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
 from sightflow.sinks.video import AnnotatedVideo, Outline
 from sightflow.testing import encode_image

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sightflow import Directory, Pipeline, Track
-from sightflow.chunks import ChunkResult, Recognised
+from sightflow.engine.chunks import ChunkResult, Recognised
+from sightflow.engine.folds import KeyedChain, open_keyed
 from sightflow.errors import JobError, PipelineError
-from sightflow.keyed import KeyedChain, open_keyed
 from sightflow.ops.motion import Noise
 from sightflow.records import Detections, ImageRecord
 from sightflow.testing import a_context, a_record, an_origin

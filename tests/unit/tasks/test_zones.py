@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sightflow import Directory, Pipeline
-from sightflow.chunks import Recognised
+from sightflow.engine.chunks import Recognised
+from sightflow.engine.folds import open_keyed
 from sightflow.errors import PipelineError
-from sightflow.keyed import open_keyed
 from sightflow.records import ImageRecord, Tracks
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import a_context, a_record, an_origin

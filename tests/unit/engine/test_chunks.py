@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from sightflow.chunks import (
+from sightflow.engine.chunks import (
     Chunk,
     ChunkResult,
     Frame,
@@ -183,7 +183,7 @@ def test_a_file_name_that_is_not_utf_8_does_not_stop_a_chunk() -> None:
 def test_the_first_claims_may_be_decoded_by_several_threads_at_once() -> None:
     script = f"""
 import sys, threading
-from sightflow.chunks import Chunk
+from sightflow.engine.chunks import Chunk
 sys.setswitchinterval(1e-7)
 barrier = threading.Barrier(8)
 def decode():

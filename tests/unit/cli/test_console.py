@@ -3,8 +3,8 @@
 import io
 from typing import Any
 
-from sightflow.console import progress
-from sightflow.ledger import Ledger
+from sightflow.cli.console import progress
+from sightflow.records.ledger import Ledger
 
 
 class Terminal(io.StringIO):

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from sightflow.chunks import ChunkResult
-from sightflow.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.chunks import ChunkResult
+from sightflow.engine.delivery import Delivery, Place, RunTimes, finish
 from sightflow.errors import JobError, LedgerError
-from sightflow.ledger import Ledger
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
+from sightflow.records.ledger import Ledger
 from sightflow.sinks import JsonLines, Parquet
 from sightflow.sources import Directory
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sightflow.chunks import Content, Frame, SourceEnd, StreamEnd
+from sightflow.engine.chunks import Content, Frame, SourceEnd, StreamEnd
 from sightflow.protocols import Stream
 from sightflow.records import Label, Skipped
-from sightflow.state import StateCodec
+from sightflow.records.state import StateCodec
 
 __all__ = ["StreamState", "listen"]
 

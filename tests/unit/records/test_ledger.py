@@ -3,7 +3,7 @@
 import pytest
 
 from sightflow.errors import LedgerError
-from sightflow.ledger import Ledger, Summary
+from sightflow.records.ledger import Ledger, Summary
 
 
 def a_summary(ledger: Ledger, *, seconds: float = 8.0, first: float | None = 0.12345) -> Summary:

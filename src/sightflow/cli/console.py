@@ -21,8 +21,8 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from sightflow.ledger import Ledger, Summary
 from sightflow.records import Row
+from sightflow.records.ledger import Ledger, Summary
 from sightflow.sources.naming import VIDEO_SUFFIXES
 
 __all__ = [

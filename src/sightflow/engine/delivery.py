@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from sightflow.chunks import ChunkResult
-from sightflow.ledger import Ledger, Summary
+from sightflow.engine.chunks import ChunkResult
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
-from sightflow.state import StateCodec
+from sightflow.records.ledger import Ledger, Summary
+from sightflow.records.state import StateCodec
 
 __all__ = ["Delivery", "Place", "RunTimes", "finish"]
 

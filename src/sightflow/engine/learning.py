@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from sightflow.chunks import ChunkResult, Recognised
+from sightflow.engine.chunks import ChunkResult, Recognised
+from sightflow.engine.joining import Joining, Told
 from sightflow.errors import JobError
-from sightflow.joining import Joining, Told
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Learner, LearningOperator, Trainer
 from sightflow.records import Event, ImageRecord

@@ -6,10 +6,10 @@ from typing import ClassVar
 import pytest
 
 from sightflow import Directory, Pipeline
-from sightflow.chunks import Recognised, chunked
+from sightflow.engine.chunks import Recognised, chunked
+from sightflow.engine.learning import LearningChain
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn.train import Train
-from sightflow.lessons import LearningChain
 from sightflow.records import Event, Label, Rejected
 from sightflow.sources.late import Late
 from sightflow.tasks.track import Track
@@ -115,7 +115,7 @@ def test_lessons_of_other_steps_are_refused() -> None:
 def test_lessons_of_another_version_are_refused(monkeypatch) -> None:
     chain = a_chain(Tally())
     data = chain.encode(chain.initial(""))
-    monkeypatch.setattr("sightflow.lessons._VERSION", 9)
+    monkeypatch.setattr("sightflow.engine.learning._VERSION", 9)
     with pytest.raises(JobError, match="lessons must be of version 9; got 2; start the run anew"):
         chain.decode(data)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from sightflow.chain import open_reader, open_recogniser
-from sightflow.chunks import Chunk
+from sightflow.engine.chunks import Chunk
+from sightflow.engine.recognition import open_reader, open_recogniser
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Outcome, Place, Recall
 from sightflow.settings import RunSettings

@@ -4,9 +4,9 @@ import pytest
 from tests.steps import Bright, Count
 
 from sightflow import AnnotatedImages, Directory, Pipeline
-from sightflow.chunks import ChunkResult, Recognised
+from sightflow.engine.chunks import ChunkResult, Recognised
+from sightflow.engine.folds import KeyedChain, Memory, open_keyed
 from sightflow.errors import JobError, PipelineError
-from sightflow.keyed import KeyedChain, Memory, open_keyed
 from sightflow.records import ImageRecord, Outcome, Rejected
 from sightflow.testing import a_context, a_record, an_origin
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sightflow.chain import open_reader, open_recogniser
+from sightflow.engine.recognition import open_reader, open_recogniser
 from sightflow.errors import PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Outcome, Process, Read
@@ -179,7 +179,7 @@ def test_rejected_images_take_a_place_in_a_batch() -> None:
 
 
 def test_a_batch_of_large_pictures_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sightflow.chain._MAX_BATCH_BYTES", 2 * 32 * 24 * 3)
+    monkeypatch.setattr("sightflow.engine.recognition._MAX_BATCH_BYTES", 2 * 32 * 24 * 3)
     step = Note()
     run(*[PICTURE] * 7, step=step, batch_size=100)
     assert step.batches == [3, 3, 1]  # the third is the first beyond two pictures

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from sightflow.errors import JobError
-from sightflow.state import StateCodec
+from sightflow.records.state import StateCodec
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sightflow.errors import ShapeError, SourceError
-from sightflow.motfile import MotRows, mot_line, parse_mot, read_mot
+from sightflow.storage.motfile import MotRows, mot_line, parse_mot, read_mot
 
 
 def test_a_box_is_given_by_its_corners(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sightflow.chunks import Frame, SourceEnd, StreamEnd
+from sightflow.engine.chunks import Frame, SourceEnd, StreamEnd
+from sightflow.engine.listening import StreamState, listen
 from sightflow.errors import JobError
-from sightflow.reading import StreamState, listen
 from sightflow.records import EncodedImage, Rejected, Skipped
 from sightflow.testing import an_origin
 

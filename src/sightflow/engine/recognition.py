@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from sightflow.allocator import keep_freed_memory
-from sightflow.chunks import Chunk, Frame, Recognised, SourceEnd, StreamEnd
+from sightflow.engine.allocator import keep_freed_memory
+from sightflow.engine.chunks import Chunk, Frame, Recognised, SourceEnd, StreamEnd
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline

@@ -1,23 +1,18 @@
-"""The keyed steps of a pipeline: they take the images of each stream in the order of their time.
-
-Both runners call this and keep what it remembers, a `Memory` for each stream (`source_id`).
-Learning steps look alike to them: theirs is a stream of all images.
-"""
+"""The keyed steps of a pipeline: they take the images of each stream in the order of their time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
-from sightflow.chunks import ChunkResult, Recognised
+from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.errors import JobError
-from sightflow.lessons import LearningChain
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Fold, Metrics
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.records.codec import decode_outcomes, encode_outcomes
-from sightflow.state import StateCodec
+from sightflow.records.state import StateCodec
 
-__all__ = ["KeyedChain", "Memory", "StatefulChain", "open_keyed", "open_stateful"]
+__all__ = ["KeyedChain", "Memory", "open_keyed"]
 
 
 @dataclass(frozen=True)
@@ -51,29 +46,6 @@ class _Checkpoint:
 
 
 _CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream")
-
-
-class StatefulChain(Protocol):
-    """Steps with a state, opened; what they remember of a stream has a `next_index`."""
-
-    def initial(self, source_id: str, /) -> Any:
-        """Return what is remembered of a stream of which nothing has come."""
-
-    def take(self, memory: Any, chunk: Recognised, /) -> tuple[Any, ChunkResult]:
-        """Take the next chunk of a stream; return what to remember, and what comes out."""
-
-    def encode(self, memory: Any, /) -> bytes:
-        """Return what is remembered as bytes."""
-
-    def decode(self, data: bytes) -> Any:
-        """Return what `encode` made."""
-
-
-def open_stateful(pipeline: Pipeline, context: Context) -> StatefulChain:
-    """Open the steps with a state: those of each stream, or those that learn from all."""
-    if pipeline.learning:
-        return LearningChain(pipeline, context)
-    return open_keyed(pipeline, context)
 
 
 def open_keyed(pipeline: Pipeline, context: Context) -> "KeyedChain":

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sightflow.engine.joining import Joining
 from sightflow.errors import JobError
-from sightflow.joining import Joining
 from sightflow.records import ImageRecord, Label, Rejected
 from sightflow.testing import a_context, a_record, an_origin
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sightflow.interrupts import noticing_interrupts
+from sightflow.engine.interrupts import noticing_interrupts
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ FAULTS = """
 import resource
 import threading
 import numpy as np
-from sightflow.allocator import keep_freed_memory
+from sightflow.engine.allocator import keep_freed_memory
 
 keep_freed_memory()
 

@@ -1,0 +1,1 @@
+"""What both runners do: claims become outcomes, pass steps with a state, and go out as results."""

@@ -1,0 +1,1 @@
+"""Disk, object stores, archives and videos: opened and written in one way."""
