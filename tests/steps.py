@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sightflow.protocols import Context, Fold, Outcome, Process
-from sightflow.records import Detections, Event, ImageRecord, ModelUse, Rejected
+from sightflow.protocols import Context, Fold, Process
+from sightflow.records import Detections, Event, ImageRecord, ModelUse, Outcome, Rejected
 
 __all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Old", "Slow"]
 

@@ -156,6 +156,9 @@ def _build(kind: Any, place: str, options: Any) -> Any:
     for name in options:
         if name not in known:
             raise PipelineError(f"{place}.{name}: no such option; {kind.__name__} has {known}")
+    missing = [field.name for field in dataclasses.fields(kind) if _is_missing(field, options)]
+    if missing:
+        raise PipelineError(f"{place}: {kind.__name__} needs {', '.join(missing)}")
     values = {
         name: _value(hints[name], f"{place}.{name}", value) for name, value in options.items()
     }
@@ -163,6 +166,12 @@ def _build(kind: Any, place: str, options: Any) -> Any:
         return kind(**values)
     except (TypeError, SightflowError) as error:
         raise PipelineError(f"{place}: {error}") from error
+
+
+def _is_missing(field: "dataclasses.Field[Any]", options: Mapping[str, Any]) -> bool:
+    has_default = field.default is not dataclasses.MISSING
+    has_factory = field.default_factory is not dataclasses.MISSING
+    return field.init and field.name not in options and not has_default and not has_factory
 
 
 def _value(hint: Any, place: str, value: Any) -> Any:

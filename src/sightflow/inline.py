@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightflow.engine.chunks import ChunkResult, Frame, Recognised, chunked
-from sightflow.engine.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.engine.learning import last_trainer
 from sightflow.engine.listening import StreamState, listen
@@ -73,7 +73,7 @@ def run(
         context, n_images, work = _work(
             pipeline, settings, context, lambda: interrupts.came or stop()
         )
-        delivery = Delivery(sinks, Place())
+        delivery = Delivery(sinks, Progress())
         resources.callback(delivery.close)
         for result in _results(pipeline, work, context):
             delivery.deliver(result)

@@ -13,7 +13,16 @@ from sightflow.errors import PipelineError
 
 __all__ = ["GROUPS", "known_kinds", "resolve_kind"]
 
-GROUPS = ("sources", "labels", "operators", "networks", "sinks", "heads", "backends")
+_SINGULAR = {
+    "sources": "source",
+    "labels": "source of labels",
+    "operators": "operator",
+    "networks": "network",
+    "sinks": "sink",
+    "heads": "head",
+    "backends": "back end",
+}
+GROUPS = tuple(_SINGULAR)
 """Entry point groups are named `sightflow.<group>`."""
 
 
@@ -41,10 +50,10 @@ def resolve_kind(group: str, kind: str) -> Any:
     module, colon, attribute = (point.value if point else kind).partition(":")
     if not colon:
         raise PipelineError(
-            f"no {group[:-1]} is named {kind!r}; known: {', '.join(known_kinds(group))}; "
+            f"no {_SINGULAR[group]} is named {kind!r}; known: {', '.join(known_kinds(group))}; "
             "a kind of your own is named `package.module:Class`"
         )
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise PipelineError(f"{group[:-1]} {kind!r} cannot be imported: {error}") from error
+        raise PipelineError(f"{_SINGULAR[group]} {kind!r} cannot be imported: {error}") from error

@@ -1,8 +1,9 @@
 """A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 from sightflow.errors import PipelineError
 from sightflow.models import ModelFile
@@ -14,15 +15,25 @@ from sightflow.protocols import (
     ResultSink,
     Source,
     StreamSource,
+    given_by,
 )
 
 __all__ = ["KeyedStep", "LearningStep", "NamedSink", "Pipeline", "Step"]
 
-_SHAPES = {
-    "source": ("claims", "open"),
-    "step": ("check", "scale_for", "open"),
-    "keyed step": ("check", "open_fold"),
-    "learning step": ("check", "open_learner"),
+_STEPS: dict[str, tuple[str, type]] = {
+    "open_learner": ("learning step", LearningOperator),
+    "open_fold": ("keyed step", KeyedOperator),
+    "open": ("step", Operator),
+}
+"""The method that tells what a part is, what to call it, and the rest of its shape."""
+
+_SINKS: dict[str, tuple[str, type]] = {
+    "open_results": ("sink of results", ResultSink),
+    "open_images": ("sink of images", ImageSink),
+}
+_SOURCES: dict[str, tuple[str, type]] = {
+    "claims": ("source", Source),
+    "open_stream": ("stream", StreamSource),
 }
 
 
@@ -31,7 +42,7 @@ class Step:
     """An operator with its place in a pipeline."""
 
     name: str
-    """Unique in the pipeline; Flink's `uid`, so it must not change while state is kept."""
+    """Unique in the pipeline; it names the step in results and errors."""
     operator: Operator
 
 
@@ -89,13 +100,12 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         """Refuse a source without the methods of one."""
-        if isinstance(self.source, type) or not isinstance(self.source, StreamSource):
-            _check_shape("source", "the source", self.source)
-        elif callable(getattr(self.source, "claims", None)):
+        if all(callable(getattr(self.source, method, None)) for method in _SOURCES):
             raise PipelineError(
                 "the source needs `claims` and `open`, or `open_stream`, not both; "
                 f"got {self.source!r}"
             )
+        _check_shape("the source", self.source, _SOURCES)
 
     def apply(self, name: str, operator: Operator | KeyedOperator | LearningOperator) -> "Pipeline":
         """Add a step at the end.
@@ -105,21 +115,21 @@ class Pipeline:
                 one behind one with a state, or there are keyed and learning ones.
         """
         self._check_name("step", name)
+        kind = _check_shape(f"step {name!r}", operator, _STEPS)
         stateful: list[KeyedStep | LearningStep] = [*self.keyed, *self.learning]
-        if isinstance(operator, LearningOperator):
-            _check_shape("learning step", f"step {name!r}", operator)
-            added = replace(self, learning=(*self.learning, LearningStep(name, operator)))
-        elif isinstance(operator, KeyedOperator):
-            _check_shape("keyed step", f"step {name!r}", operator)
-            added = replace(self, keyed=(*self.keyed, KeyedStep(name, operator)))
+        if kind is LearningOperator:
+            step = LearningStep(name, cast(LearningOperator, operator))
+            added = replace(self, learning=(*self.learning, step))
+        elif kind is KeyedOperator:
+            keyed = KeyedStep(name, cast(KeyedOperator, operator))
+            added = replace(self, keyed=(*self.keyed, keyed))
+        elif stateful:
+            raise PipelineError(
+                f"step {name!r} needs the pixels, which do not travel to where steps with a "
+                f"state work; apply it before {stateful[0].name!r}"
+            )
         else:
-            _check_shape("step", f"step {name!r}", operator)
-            if stateful:
-                raise PipelineError(
-                    f"step {name!r} needs the pixels, which do not travel to where steps with a "
-                    f"state work; apply it before {stateful[0].name!r}"
-                )
-            return replace(self, steps=(*self.steps, Step(name, operator)))
+            return replace(self, steps=(*self.steps, Step(name, cast(Operator, operator))))
         if added.keyed and added.learning:
             raise PipelineError(
                 f"step {name!r} and {stateful[0].name!r}: one takes each stream on its own and the "
@@ -134,11 +144,7 @@ class Pipeline:
             PipelineError: the name is taken or empty, or `sink` is no sink.
         """
         self._check_name("sink", name)
-        if isinstance(sink, type) or not isinstance(sink, ResultSink | ImageSink):
-            raise PipelineError(
-                f"sink {name!r} needs an object with `open_results` and `commit`, or with "
-                f"`open_images`; got {sink!r}"
-            )
+        _check_shape(f"sink {name!r}", sink, _SINKS)
         return replace(self, sinks=(*self.sinks, NamedSink(name, sink)))
 
     def check(self, *, without_sinks: Collection[str] = ()) -> None:
@@ -235,6 +241,11 @@ class Pipeline:
         """Raise an error if learning steps cannot work in several places."""
         if self.n_trainers == 1:
             return
+        if getattr(self.source, "labels_come_later", False):
+            raise PipelineError(
+                f"{self.n_trainers} trainers share the images, and labels that come later are "
+                "joined with them in one place; leave out `trainers`"
+            )
         if isinstance(self.source, StreamSource):
             raise PipelineError(
                 f"{self.n_trainers} trainers share the images that a source lists; a stream has "
@@ -249,22 +260,25 @@ class Pipeline:
 
     def _check_needs(self) -> None:
         """Raise an error if a step needs what no part before it gives; parts may not tell."""
-        if "later labels" in getattr(self.source, "gives", ()) and not self.learning:
+        if getattr(self.source, "labels_come_later", False) and not self.learning:
             raise PipelineError(
                 f"{type(self.source).__name__} tells labels later, which learning steps such as "
                 "Train and Evaluate take; apply one, or leave it out"
             )
         given: set[str] = set()
-        for part in (self.source, *(step.operator for step in self.all_steps)):
+        steps = ((f"step {step.name!r}", step.operator) for step in self.all_steps)
+        for place, part in (("the source", self.source), *steps):
             missing = sorted(set(getattr(part, "needs", ())) - given)
             if missing:
                 raise PipelineError(
-                    f"{type(part).__name__} needs {', '.join(missing)}, which no step before it "
-                    "gives; Detect gives detections, Track tracks, and Classify classification"
+                    f"{place}: {type(part).__name__} needs {', '.join(missing)}, which no step "
+                    "before it gives; Detect gives detections, Track tracks, and Classify "
+                    "classification"
                 )
-            if not hasattr(part, "gives"):
+            gives = given_by(part)
+            if gives is None:
                 return  # it may give anything
-            given.update(part.gives)
+            given.update(gives)
 
     def _check_name(self, kind: str, name: str) -> None:
         taken = {step.name for step in self.all_steps} | {named.name for named in self.sinks}
@@ -274,10 +288,29 @@ class Pipeline:
             )
 
 
-def _check_shape(kind: str, place: str, part: object) -> None:
-    missing = [method for method in _SHAPES[kind] if not callable(getattr(part, method, None))]
-    if missing or isinstance(part, type):
-        raise PipelineError(
-            f"{place} needs an object with {', '.join(f'`{m}`' for m in _SHAPES[kind])}; "
-            f"got {part!r}"
-        )
+def _check_shape(place: str, part: object, shapes: Mapping[str, tuple[str, type]]) -> type:
+    """Return the shape that a part has, by the method that tells it.
+
+    Raises:
+        PipelineError: it has none of these methods, or not all others of its shape.
+    """
+    if not isinstance(part, type):
+        for method, (name, shape) in shapes.items():
+            if not callable(getattr(part, method, None)):
+                continue
+            missing = [f"`{member}`" for member in _members(shape) if not hasattr(part, member)]
+            if not missing:
+                return shape
+            raise PipelineError(
+                f"{place}: {type(part).__name__} has `{method}`, so it is a {name}; it also needs "
+                f"{', '.join(missing)}"
+            )
+    raise PipelineError(
+        f"{place} needs an object with {' or '.join(f'`{method}`' for method in shapes)}; "
+        f"got {part!r}"
+    )
+
+
+def _members(shape: type) -> list[str]:
+    """Return the names that a protocol asks for."""
+    return sorted(name for name in vars(shape) if not name.startswith("_"))

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
 
 from sightflow import inline
-from sightflow.pipeline import Pipeline
-from sightflow.protocols import LearningOperator, StreamSource
+from sightflow.pipeline import LearningStep, Pipeline
+from sightflow.protocols import Source, SourceFacts, StreamSource, TakesSourceFacts
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.settings import RunSettings
@@ -51,33 +50,28 @@ def run(
 def informed(pipeline: Pipeline) -> Pipeline:
     """Return a pipeline whose learning steps know what its source lists.
 
-    A step with a method `told` gets the labels of the images, sorted, and how many of them are
-    learned from, and returns itself with what it was not told otherwise.
+    A step that takes facts and lacks one gets those of the source. What the source does not tell,
+    an earlier step may: `Evaluate` has the classes of the `Train` before it.
     """
-    is_curious = any(_is_curious(step.operator) for step in pipeline.learning)
-    if not is_curious or isinstance(pipeline.source, StreamSource):
-        return pipeline
-    claims = list(pipeline.source.claims())
-    later = [label.label for claim in claims for label in claim.labels]
-    found = {*later, *(claim.origin.label for claim in claims)} - {None}
-    labels = tuple(sorted(label for label in found if label is not None))
-    to_learn = (claim.origin for claim in claims if not claim.origin.held_out)
-    n_images = sum(origin.label is not None or origin.awaits_label for origin in to_learn)
-    steps = (
-        replace(step, operator=step.operator.told(labels, n_images))
-        if isinstance(step.operator, _Curious)
-        else step
-        for step in pipeline.learning
-    )
+    steps = list[LearningStep]()
+    facts: SourceFacts | None = None
+    for step in pipeline.learning:
+        operator = step.operator
+        if isinstance(operator, TakesSourceFacts) and operator.lacks_facts:
+            facts = facts or _facts_of(pipeline.source)
+            operator = operator.with_facts(facts)
+            facts = replace(facts, labels=facts.labels or getattr(operator, "labels", ()))
+        steps.append(replace(step, operator=operator))
     return replace(pipeline, learning=tuple(steps))
 
 
-def _is_curious(operator: LearningOperator) -> bool:
-    """Return whether a step lacks something that it could be told."""
-    return isinstance(operator, _Curious) and operator.told(("a", "b"), 1) != operator
-
-
-@runtime_checkable
-class _Curious(Protocol):
-    def told(self, labels: tuple[str, ...], n_images: int, /) -> LearningOperator:
-        """Return the same step, which knows more."""
+def _facts_of(source: Source | StreamSource) -> SourceFacts:
+    """Return what a source lists; a stream lists nothing."""
+    if isinstance(source, StreamSource):
+        return SourceFacts()
+    claims = list(source.claims())
+    later = (label.label for claim in claims for label in claim.labels)
+    labels = {*later, *(claim.origin.label for claim in claims)} - {None}
+    to_learn = (claim.origin for claim in claims if not claim.origin.held_out)
+    n_images = sum(origin.label is not None or origin.awaits_label for origin in to_learn)
+    return SourceFacts(tuple(sorted(label for label in labels if label is not None)), n_images)

@@ -200,7 +200,7 @@ MISTAKES = {
     ),
     "a missing option": (
         "source: {kind: Directory}",
-        r"source: .*missing 1 required positional argument: 'paths'",
+        r"source: Directory needs paths",
     ),
     "a wrong type": (
         SMALL + "steps: [{name: a, kind: Detect, max_objects: many}]",

@@ -93,24 +93,53 @@ def test_a_name_must_be_given_and_be_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("source", ["photos", None, JsonLines("a.jsonl"), Directory])
 def test_a_source_must_have_the_methods_of_one(source: Any) -> None:
-    with pytest.raises(
-        PipelineError, match="the source needs an object with `claims`, `open`; got"
-    ):
+    message = "the source needs an object with `claims` or `open_stream`; got"
+    with pytest.raises(PipelineError, match=message):
         Pipeline(source)
 
 
 @pytest.mark.parametrize("operator", ["classify", JsonLines("a.jsonl"), Prepare, len])
 def test_a_step_must_have_the_methods_of_an_operator(operator: Any) -> None:
-    message = "step 'one' needs an object with `check`, `scale_for`, `open`; got"
+    message = "step 'one' needs an object with `open_learner` or `open_fold` or `open`; got"
     with pytest.raises(PipelineError, match=message):
         a_pipeline().apply("one", operator)
 
 
 @pytest.mark.parametrize("sink", ["out.jsonl", Prepare(), Directory("photos"), JsonLines])
 def test_a_sink_must_have_the_methods_of_one(sink: Any) -> None:
-    message = "sink 'out' needs an object with `open_results` and `commit`, or with `open_images`"
+    message = "sink 'out' needs an object with `open_results` or `open_images`; got"
     with pytest.raises(PipelineError, match=message):
         a_pipeline().write("out", sink)
+
+
+class Forgetful:
+    """Has the one method that tells what it is to be."""
+
+    def __init__(self, method: str) -> None:
+        setattr(self, method, lambda *arguments: None)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("open", "has `open`, so it is a step; it also needs `check`, `scale_for`"),
+        ("open_fold", "is a keyed step; it also needs `check`, `max_out_of_order_ms`"),
+        ("open_learner", "is a learning step; it also needs `check`, `preparation`, `takes`"),
+    ],
+)
+def test_what_a_step_has_forgotten_is_named(method: str, message: str) -> None:
+    with pytest.raises(PipelineError, match=f"step 'one': Forgetful .*{message}"):
+        a_pipeline().apply("one", Forgetful(method))  # type: ignore[arg-type]
+
+
+def test_what_a_source_or_a_sink_has_forgotten_is_named() -> None:
+    with pytest.raises(
+        PipelineError, match="so it is a source; it also needs `open`"
+    ):
+        Pipeline(Forgetful("claims"))  # type: ignore[arg-type]
+    message = "so it is a sink of results; it also needs `check`, `commit`, `discard`, `outputs`"
+    with pytest.raises(PipelineError, match=message):
+        a_pipeline().write("out", Forgetful("open_results"))  # type: ignore[arg-type]
 
 
 def test_sinks_are_told_apart_by_what_they_take() -> None:

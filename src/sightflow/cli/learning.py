@@ -149,8 +149,18 @@ def print_learning(learning: "Learning") -> None:
     if rows:
         columns = "images", "n", "accuracy %", "top k %", "log loss", "calibration error"
         console.print_table(columns, rows)
+    trained = learning.last("trained")
+    if trained is not None and trained.figures.get("n_unknown"):
+        n_unknown = trained.figures["n_unknown"]
+        click.echo(f"{n_unknown:.0f} labels that came later are none of the classes", err=True)
     if learning.labels_later:
         click.echo(f"labels that came later: {learning.labels_later}")
+        if not learning.joined.get("n_joined"):
+            click.echo(
+                "no label found its image: do `source_id` and `sequence` of the labels name images "
+                "of this run?",
+                err=True,
+            )
     for one in learning.of("published"):
         serves = "serves" if one.figures["serves"] else "does not serve"
         click.echo(f"published {one.event['uri']}: {serves}, {one.event['reason']}")

@@ -26,6 +26,7 @@ from sightflow.records import (
     result_row,
 )
 from sightflow.records.codec import decode_outcomes, encode_outcomes
+from sightflow.records.state import as_bytes, as_text
 
 __all__ = [
     "Chunk",
@@ -89,8 +90,8 @@ class StreamEnd:
     """How many there were, those that were skipped included."""
 
 
-# msgspec makes its plan for a type at the first use and is not safe against a second thread then:
-# it reads the half-made plan and the process dies. Here the import lock keeps others away.
+# One thread must make the plan of msgspec for a type, which a second would read half-made: the
+# process dies. See `records.state`.
 for _kind in (Chunk, Label, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
     msgspec.convert([], list[_kind])  # type: ignore[valid-type]
 msgspec.convert([], tuple[Label, ...])
@@ -224,7 +225,7 @@ class Recognised:
 
     def encode(self, arrays: Collection[str] = ()) -> bytes:
         """Return it as bytes: numbers and two lengths, head, labels, outcomes with these arrays."""
-        head = self.source_id.encode("utf-8", "surrogateescape")
+        head = as_bytes(self.source_id)
         labels = _as_json(self.labels) if self.labels else b""
         n_images = -1 if self.n_images is None else self.n_images
         numbers = self.number, self.index, self.n_skipped, self.has_ended, n_images
@@ -248,7 +249,7 @@ class Recognised:
         """Return the `source_id` of what `encode` made, without decoding the rest."""
         *_, n_head = _RECOGNISED.unpack_from(data)
         head = data[_RECOGNISED.size : _RECOGNISED.size + n_head]
-        return head.decode("utf-8", "surrogateescape")
+        return as_text(head)
 
 
 _RECOGNISED = struct.Struct("<qqq?qII")

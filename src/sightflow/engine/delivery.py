@@ -14,15 +14,15 @@ from sightflow.protocols import ResultSink
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.records.state import StateCodec
 
-__all__ = ["Delivery", "Place", "RunTimes", "finish"]
+__all__ = ["Delivery", "Progress", "RunTimes", "finish"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Progress:
     """How far a delivery has come."""
 
     next_chunk: int = 0
-    """How many chunks are in the output; in order, those before this one."""
+    """How many chunks are in the output; where they come in order, also the number of the next."""
     positions: tuple[tuple[int, ...], ...] | None = None
     """Where the output of each sink stands; None before anything was written."""
     ledger: Ledger = field(default_factory=Ledger)
@@ -34,8 +34,6 @@ class Place:
     """How many chunks there are in all; None until the end of a stream was seen."""
     n_images: int | None = None
     """How many images there are in all; None until then."""
-    version: int = 3
-    """Of this form of the state; a change of the fields takes the next number."""
 
     def is_complete(self, n_chunks: int | None = None) -> bool:
         """Return whether all is delivered: so many chunks, or those of a stream that has ended."""
@@ -46,7 +44,7 @@ class Place:
         return _PLACES.encode(self)
 
     @classmethod
-    def decode(cls, data: bytes) -> "Place":
+    def decode(cls, data: bytes) -> "Progress":
         """Return the place that `encode` made.
 
         Raises:
@@ -55,13 +53,15 @@ class Place:
         return _PLACES.decode(data)
 
 
-_PLACES = StateCodec(Place, "place")
+_PLACES = StateCodec(Progress, "place", version=4)
 
 
 class Delivery:
     """Writes chunk after chunk; the caller keeps early chunks until their turn has come."""
 
-    def __init__(self, sinks: Sequence[ResultSink], place: Place, *, ordered: bool = True) -> None:
+    def __init__(
+        self, sinks: Sequence[ResultSink], place: Progress, *, ordered: bool = True
+    ) -> None:
         """Open the sinks at a place; without `ordered` chunks may come in any order."""
         self._sinks = sinks
         self._ordered = ordered
@@ -73,7 +73,7 @@ class Delivery:
         """Return whether it is this chunk's turn."""
         return not self._ordered or number == self.place.next_chunk
 
-    def deliver(self, result: ChunkResult) -> Place:
+    def deliver(self, result: ChunkResult) -> Progress:
         """Write a chunk whose turn it is; return the new place, which holds what was written."""
         place = self.place
         if not self.takes(result.number):
@@ -127,7 +127,7 @@ class RunTimes:
 
 def finish(
     pipeline: Pipeline,
-    place: Place,
+    place: Progress,
     n_images: int | None,
     times: RunTimes,
     *,

@@ -1,8 +1,10 @@
 """The keyed steps of a pipeline: they take the images of each stream in the order of their time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.errors import JobError
@@ -31,21 +33,18 @@ class Memory:
     """Images that the steps have not taken, since older ones may still come."""
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
+class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """A `Memory` as it is kept in checkpoints."""
 
-    states: dict[str, bytes] = field(default_factory=dict)
+    states: dict[str, bytes]
     """By the name of the step, encoded by its fold."""
-    next_index: int = 0
-    newest_ms: int | None = None
-    done_with: tuple[int, int] | None = None
-    waiting: bytes = b""
-    version: int = 1
-    """Of this form; a change of the fields takes the next number."""
+    next_index: int
+    newest_ms: int | None
+    done_with: tuple[int, int] | None
+    waiting: bytes
 
 
-_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream")
+_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream", version=2)
 
 
 def open_keyed(pipeline: Pipeline, context: Context) -> "KeyedChain":

@@ -6,11 +6,21 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from sightflow.engine.chunks import ChunkResult, Recognised
-from sightflow.engine.joining import Joining, Told
+from sightflow.engine.joining import Joining, Labelled, Limits
 from sightflow.errors import JobError
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Learner, LearningOperator, Trainer
+from sightflow.protocols import (
+    MAX_WAITING,
+    MAX_WAITING_MIB,
+    Context,
+    Learner,
+    LearningOperator,
+    Source,
+    StreamSource,
+    Trainer,
+)
 from sightflow.records import Event, ImageRecord
+from sightflow.records.state import StateCodec
 
 __all__ = ["LearningChain", "Lessons", "last_trainer"]
 
@@ -32,8 +42,6 @@ class Lessons:
 class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """`Lessons` as they are kept in checkpoints."""
 
-    version: int
-    """Of this form; a change of the fields takes the next number."""
     next_index: int
     snapshots: dict[str, bytes]
     """By the name of the step."""
@@ -43,10 +51,7 @@ class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """What waits for its label."""
 
 
-_VERSION = 2
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Checkpoint)
+_CHECKPOINTS = StateCodec(_Checkpoint, "lessons", version=3)
 
 
 def last_trainer(pipeline: Pipeline, n_chunks: int) -> int:
@@ -62,7 +67,7 @@ class LearningChain:
         self._context = context
         self._n_trainers = pipeline.n_trainers
         self._travelling = pipeline.travelling
-        self._max_waiting: int | None = getattr(pipeline.source, "max_waiting", None)
+        self._limits = _limits(pipeline.source)
         self._operators: dict[str, LearningOperator] = {
             step.name: step.operator for step in pipeline.learning
         }
@@ -96,14 +101,8 @@ class LearningChain:
         """Return all that was learned as bytes."""
         named = zip(self._operators, lessons.learners, strict=True)
         snapshots = {name: learner.snapshot() for name, learner in named}
-        return _ENCODER.encode(
-            _Checkpoint(
-                _VERSION,
-                lessons.next_index,
-                snapshots,
-                lessons.trainer,
-                lessons.joining.encode(),
-            )
+        return _CHECKPOINTS.encode(
+            _Checkpoint(lessons.next_index, snapshots, lessons.trainer, lessons.joining.encode())
         )
 
     def decode(self, data: bytes) -> Lessons:
@@ -112,12 +111,7 @@ class LearningChain:
         Raises:
             JobError: another version wrote it, or a pipeline with other learning steps.
         """
-        kept = _DECODER.decode(data)
-        if kept.version != _VERSION:
-            raise JobError(
-                f"the checkpoint's lessons must be of version {_VERSION}; got {kept.version}; "
-                "start the run anew"
-            )
+        kept = _CHECKPOINTS.decode(data)
         if list(kept.snapshots) != list(self._operators):
             raise JobError(
                 f"the checkpoint has lessons of the steps {list(kept.snapshots)}; the pipeline has "
@@ -135,11 +129,19 @@ class LearningChain:
             operator.open_learner(context.at(name), snapshots.get(name))
             for name, operator in self._operators.items()
         )
-        joining = Joining(self._max_waiting, self._travelling, self._context.metrics)
+        joining = Joining(self._limits, self._travelling, context.metrics, context.recall)
         return Lessons(tuple(learners), joining, next_index, trainer)
 
 
-def _take_labels(lessons: Lessons, images: Iterable[Told]) -> list[Event]:
+def _limits(source: Source | StreamSource) -> Limits | None:
+    """Return how many images of a stream may wait for their labels."""
+    if not isinstance(source, StreamSource):
+        return None
+    n_items = getattr(source, "max_waiting", MAX_WAITING)
+    return Limits(n_items, getattr(source, "max_waiting_mib", MAX_WAITING_MIB) << 20)
+
+
+def _take_labels(lessons: Lessons, images: Iterable[Labelled]) -> list[Event]:
     """Let all learners take images with their labels; return what they tell."""
     taken, events = list(images), list[tuple[int, Event]]()
     if taken:

@@ -25,8 +25,6 @@ class StreamState:
     position: str | None = None
     """Where the source said it stood."""
     has_ended: bool = False
-    version: int = 2
-    """Of this form of the state; a change of the fields takes the next number."""
 
     def encode(self) -> bytes:
         """Return the state as JSON."""
@@ -42,7 +40,7 @@ class StreamState:
         return _STATES.decode(data)
 
 
-_STATES = StateCodec(StreamState, "stream")
+_STATES = StateCodec(StreamState, "stream", version=3)
 
 
 def listen(

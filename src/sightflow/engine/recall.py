@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from sightflow.engine.chunks import Chunk
 from sightflow.engine.recognition import open_reader, open_recogniser
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Outcome, Place, Recall
+from sightflow.protocols import Context, Place, Recall
+from sightflow.records import Outcome
 from sightflow.settings import RunSettings
 
 __all__ = ["open_recall"]

@@ -13,8 +13,8 @@ from sightflow.engine.chunks import Chunk, Frame, Recognised, SourceEnd, StreamE
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Metrics, Outcome, Process, Read, StreamSource
-from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Rejected, Skipped
+from sightflow.protocols import Context, Metrics, Process, Read, StreamSource
+from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Outcome, Rejected, Skipped
 from sightflow.settings import RunSettings
 
 __all__ = [

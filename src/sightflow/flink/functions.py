@@ -10,7 +10,7 @@ from pyflink.datastream import KeyedProcessFunction, MapFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.engine.chunks import ChunkResult, Frame, Recognised
-from sightflow.engine.delivery import Delivery, Place
+from sightflow.engine.delivery import Delivery, Progress
 from sightflow.engine.recognition import (
     open_reader,
     open_recogniser,
@@ -209,7 +209,7 @@ class Deliver(KeyedProcessFunction):
         """Return the delivery, opened at its checkpointed place at the first record."""
         if key not in self._deliveries:
             kept = self._place.value()
-            place = Place() if kept is None else Place.decode(kept)
+            place = Progress() if kept is None else Progress.decode(kept)
             self._report(place.encode(), last=True)  # before the output is cut to this place
             sinks = [sink for _, sink in self._pipeline.result_sinks]
             self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)

@@ -14,7 +14,7 @@ import orjson
 from py4j.protocol import Py4JError, Py4JJavaError
 
 from sightflow import errors
-from sightflow.engine.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
@@ -77,7 +77,9 @@ def run(
         if not directory.can_go_on:
             directory.note(*job.list_work(), started)
             sinks = [sink for _, sink in pipeline.result_sinks]
-            Delivery(sinks, Place()).close()  # takes the files early; all there is without chunks
+            Delivery(
+                sinks, Progress()
+            ).close()  # takes the files early; all there is without chunks
         n_chunks, n_images = directory.work
         place = directory.place
         if n_chunks != 0 and not place.is_complete(n_chunks):
@@ -114,14 +116,14 @@ def _execute(
     on_progress: Callable[[Ledger, int | None], None],
     on_event: Callable[[Row], None] | None,
     stop: Callable[[], bool],
-) -> Place:
+) -> Progress:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
     n_chunks, n_images = directory.work
     environment = job.build(n_chunks, directory.snapshot)
     job.progress.unlink(missing_ok=True)  # of an earlier run
     client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
-    place = Place()
+    place = Progress()
     tell = _teller(job, on_event)
     try:
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from sightflow.engine.delivery import Place
+from sightflow.engine.delivery import Progress
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
+from sightflow.records.state import StateCodec
 from sightflow.sinks.staging import lock, replacing
 
 __all__ = ["NOTES", "PROGRESS", "STOP", "TOLD", "RunDirectory", "run_directory"]
@@ -32,7 +31,8 @@ _MARK = "sightflow-run.lock"
 """Says that a folder holds the state of a run, and whether one is using it."""
 
 
-class _Note(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Note:
     """What is noted of a run once its work is listed."""
 
     pipeline: str
@@ -44,7 +44,9 @@ class _Note(msgspec.Struct, frozen=True):
     """When the first attempt began, in seconds since 1970."""
     committed: tuple[str, ...] = ()
     """Sinks whose output has appeared."""
-    version: int = 1
+
+
+_NOTES = StateCodec(_Note, "note of its run", version=2)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class RunDirectory:
     def note_commit(self, sink: str) -> None:
         """Note that the output of a sink has appeared."""
         note = self._read()
-        self._write(msgspec.structs.replace(note, committed=(*note.committed, sink)))
+        self._write(dataclasses.replace(note, committed=(*note.committed, sink)))
 
     @property
     def committed(self) -> tuple[str, ...]:
@@ -100,10 +102,10 @@ class RunDirectory:
         return newest.parent if newest else None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Progress:
         """Where the delivery stands, or stood when an earlier run ended."""
         progress = self.path / PROGRESS
-        return Place.decode(progress.read_bytes()) if progress.exists() else Place()
+        return Progress.decode(progress.read_bytes()) if progress.exists() else Progress()
 
     @property
     def can_go_on(self) -> bool:
@@ -132,10 +134,10 @@ class RunDirectory:
 
     def _write(self, note: _Note) -> None:
         with replacing(self._note_path) as draft:
-            draft.write_bytes(msgspec.json.encode(note))
+            draft.write_bytes(_NOTES.encode(note))
 
     def _read(self) -> _Note:
-        return msgspec.json.decode(self._note_path.read_bytes(), type=_Note)
+        return _NOTES.decode(self._note_path.read_bytes())
 
     @property
     def _note_path(self) -> Path:
@@ -152,7 +154,7 @@ def _fingerprint(pipeline: Pipeline) -> str:
 def _described(part: Any) -> Any:
     if isinstance(part, tuple | list):
         return [_described(item) for item in part]
-    if hasattr(part, "identity"):
+    if callable(getattr(type(part), "identity", None)):
         fields = part.identity()
     elif dataclasses.is_dataclass(part):
         fields = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 
 from sightflow.metrics.classification import ClassificationMetrics, Verdicts
-from sightflow.records import Event, ImageRecord, Origin
+from sightflow.records import Event, ImageRecord, Moment, Origin
 from sightflow.records.arrays import PackedArray, plain_floats
+from sightflow.records.state import as_bytes, as_text
 
 __all__ = ["Account", "KeptAccount"]
 
@@ -25,9 +26,7 @@ class Mistake(msgspec.Struct, frozen=True, array_like=True):
     class_id: int
     predicted: str | None
     uri: bytes
-    source_id: bytes
-    sequence: int
-    event_time_ms: int
+    moment: Moment
 
 
 class KeptAccount(msgspec.Struct, frozen=True, array_like=True):
@@ -36,7 +35,7 @@ class KeptAccount(msgspec.Struct, frozen=True, array_like=True):
     arrays: dict[str, PackedArray]
     mistakes: list[Mistake]
     n_unknown: int
-    last: tuple[bytes, int, int]
+    last: Moment
 
 
 class Account:
@@ -53,7 +52,7 @@ class Account:
         self._mistakes: list[tuple[float, int, Mistake]] = []
         self.n_unknown = 0
         """Images whose label is none of the labels."""
-        self._last = (b"", 0, 0)
+        self._last = Moment()
 
     @property
     def n(self) -> int:
@@ -76,7 +75,7 @@ class Account:
 
     def see(self, origin: Origin) -> None:
         """Remember where the last image was."""
-        self._last = (_bytes(origin.source_id), origin.sequence, origin.event_time_ms)
+        self._last = Moment.of(origin)
 
     def reset(self) -> None:
         """Forget all images."""
@@ -94,8 +93,7 @@ class Account:
 
     def event(self, kind: str, step: str, figures: dict[str, float]) -> Event:
         """Return an event at the last image."""
-        source_id, sequence, time_ms = self._last
-        return Event(kind, step, _text(source_id), sequence, time_ms, figures=figures)
+        return self._last.event(kind, step, figures=figures)
 
     def details(self, step: str) -> Iterator[Event]:
         """Yield what there is to tell of classes, pairs of classes, scores and mistakes."""
@@ -153,9 +151,9 @@ class Account:
         figures = dict(zip(("score", "score_of_label"), plain_floats(scores), strict=True))
         return replace(
             self._of_class("mistaken", step, mistake.class_id, figures),
-            source_id=_text(mistake.source_id),
-            sequence=mistake.sequence,
-            event_time_ms=mistake.event_time_ms,
+            source_id=as_text(mistake.moment.source),
+            sequence=mistake.moment.sequence,
+            event_time_ms=mistake.moment.time_ms,
             predicted=mistake.predicted,
             uri=mistake.uri.decode("utf-8", "backslashreplace"),
         )
@@ -171,13 +169,5 @@ def _mistake(record: ImageRecord, score: float, number: int, class_id: int) -> M
     own = 0.0
     if found is not None and origin.label in labels:
         own = float(found.scores[labels.index(origin.label)])
-    place = _bytes(origin.uri), _bytes(origin.source_id), origin.sequence, origin.event_time_ms
+    place = as_bytes(origin.uri), Moment.of(origin)
     return Mistake(score, number, own, class_id, labels[0] if labels else None, *place)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import msgspec
 
-from sightflow.errors import JobError
-from sightflow.protocols import Context, Outcome, Place
-from sightflow.records import Classification, Event, ImageRecord, Origin
-from sightflow.tasks.options import check_count
+from sightflow.options import check_count
+from sightflow.protocols import Context, Place
+from sightflow.records import Classification, Event, ImageRecord, Moment, Origin, Outcome
+from sightflow.records.state import StateCodec
 
 __all__ = ["Compare"]
 
@@ -36,34 +36,25 @@ class Compare:
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> "_Comparison":
         """Return the comparison, from its beginning or from a snapshot of it."""
-        counts = _Counts() if snapshot is None else _DECODER.decode(snapshot)
-        if counts.version != _Counts.version_now:
-            raise JobError(
-                f"step {context.step!r}: the checkpoint's comparison must be of version "
-                f"{_Counts.version_now}; got {counts.version}; start the run anew"
-            )
+        counts = _Counts() if snapshot is None else _COUNTS.decode(snapshot)
         return _Comparison(self, context.step, counts)
 
 
 class _Counts(msgspec.Struct, array_like=True):
     """What a comparison remembers."""
 
-    version_now: ClassVar[int] = 1
-
-    version: int = 1
-    """Of this form; a change of the fields takes the next number."""
     n: int = 0
     n_different: int = 0
     n_labelled: int = 0
     n_right: int = 0
     n_shadow_right: int = 0
-    last: tuple[bytes, int, int] = (b"", 0, 0)
-    """Source, sequence and time of the last image; not every name of a source is UTF-8."""
+    last: Moment = Moment()
+    """Of the last image."""
+    told: tuple[int, int] = (0, 0)
+    """`n` and `n_labelled` when they were told last."""
 
 
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Counts)
+_COUNTS = StateCodec(_Counts, "comparison", version=2)
 
 
 class _Comparison:
@@ -103,18 +94,18 @@ class _Comparison:
 
     def end(self) -> list[Event]:
         """Tell how it was."""
-        return [self._compared()] if self._counts.n % self._how.every else []
+        counts = self._counts
+        return [self._compared()] if counts.told != (counts.n, counts.n_labelled) else []
 
     def snapshot(self) -> bytes:
         """Return all that is needed to go on."""
-        return _ENCODER.encode(self._counts)
+        return _COUNTS.encode(self._counts)
 
     def _count(self, origin: Origin, said: str | None, on_trial: str | None) -> None:
         counts = self._counts
         counts.n += 1
         counts.n_different += said != on_trial
-        source_id = origin.source_id.encode("utf-8", "surrogateescape")
-        counts.last = source_id, origin.sequence, origin.event_time_ms
+        counts.last = Moment.of(origin)
 
     def _judge(self, record: ImageRecord) -> None:
         label = record.origin.label
@@ -148,9 +139,8 @@ class _Comparison:
         if counts.n_labelled:
             figures["accuracy"] = counts.n_right / counts.n_labelled
             figures["shadow_accuracy"] = counts.n_shadow_right / counts.n_labelled
-        source_id, sequence, time_ms = counts.last
-        place = source_id.decode("utf-8", "surrogateescape"), sequence, time_ms
-        return Event("compared", self._step, *place, figures=figures)
+        counts.told = counts.n, counts.n_labelled
+        return counts.last.event("compared", self._step, figures=figures)
 
 
 def _best(found: Classification | None) -> tuple[str | None, float]:

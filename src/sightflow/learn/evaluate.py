@@ -6,8 +6,8 @@ from typing import ClassVar
 from sightflow.errors import PipelineError
 from sightflow.learn.evaluation import Evaluation
 from sightflow.learn.watch import Drift
-from sightflow.protocols import Context
-from sightflow.tasks.options import check_count
+from sightflow.options import check_count
+from sightflow.protocols import Context, SourceFacts
 
 __all__ = ["Evaluate"]
 
@@ -66,9 +66,14 @@ class Evaluate:
                 f"Evaluate: `labels` are two or more different words; got {list(self.labels)}"
             )
 
-    def told(self, labels: tuple[str, ...], n_images: int) -> "Evaluate":
+    @property
+    def lacks_facts(self) -> bool:
+        """Whether the classes are to be those of the source."""
+        return not self.labels
+
+    def with_facts(self, facts: SourceFacts) -> "Evaluate":
         """Return the same, with the labels of the source where it has none."""
-        return replace(self, labels=self.labels or labels)
+        return replace(self, labels=self.labels or facts.labels)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Evaluation:
         """Return the test, from its beginning or from a snapshot of it."""

@@ -11,9 +11,10 @@ from sightflow.errors import JobError, PipelineError
 from sightflow.learn.account import Account, KeptAccount
 from sightflow.learn.watch import KeptValue, measure
 from sightflow.metrics.classification import Verdicts, Window, judge
-from sightflow.protocols import Context, Outcome, Place
-from sightflow.records import Classification, Event, ImageRecord
+from sightflow.protocols import Context, Place
+from sightflow.records import Classification, Event, ImageRecord, Outcome
 from sightflow.records.arrays import PackedArray
+from sightflow.records.state import StateCodec
 
 if TYPE_CHECKING:
     from sightflow.learn.evaluate import Evaluate
@@ -28,8 +29,6 @@ _Told = list[tuple[int, Event]]
 class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """A test in a checkpoint."""
 
-    version: int
-    """Of this form; a change of the fields takes the next number."""
     labels: tuple[str, ...]
     options: str
     """The others, as Python writes them."""
@@ -42,10 +41,7 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True):
     is_testing: bool
 
 
-_VERSION = 2
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Snapshot)
+_SNAPSHOTS = StateCodec(_Snapshot, "test", version=3)
 
 
 class Evaluation:
@@ -67,7 +63,7 @@ class Evaluation:
         self._n_told = self._n_tests = 0
         self._is_testing = False
         if snapshot is not None:
-            self._restore(_DECODER.decode(snapshot))
+            self._restore(_SNAPSHOTS.decode(snapshot))
 
     def take(
         self, records: Sequence[ImageRecord], places: Sequence[Place]
@@ -93,9 +89,8 @@ class Evaluation:
     def snapshot(self) -> bytes:
         """Return all that is needed to go on."""
         window = {name: PackedArray.of(array) for name, array in self._window.state().items()}
-        return _ENCODER.encode(
+        return _SNAPSHOTS.encode(
             _Snapshot(
-                _VERSION,
                 self._how.labels,
                 self._options(),
                 self._online.state(),
@@ -109,12 +104,12 @@ class Evaluation:
         )
 
     def _restore(self, kept: _Snapshot) -> None:
-        here = _VERSION, self._how.labels, self._options()
-        if (kept.version, kept.labels, kept.options) != here:
+        here = self._how.labels, self._options()
+        if (kept.labels, kept.options) != here:
             raise JobError(
-                f"step {self._step!r}: the checkpoint has a test of version {kept.version}, "
-                f"{kept.options}, {len(kept.labels)} labels; this one is of version {_VERSION}, "
-                f"{here[2]}, {len(here[1])} labels; keep its options, or start the run anew"
+                f"step {self._step!r}: the checkpoint has a test with {kept.options}, "
+                f"{len(kept.labels)} labels; this one is with {here[1]}, {len(here[0])} labels; "
+                "keep its options, or start the run anew"
             )
         self._online.restore(kept.online)
         self._tested.restore(kept.tested)

@@ -120,10 +120,10 @@ class TrainableHead:
         Raises:
             ModelError: they are of another head.
         """
-        if self.predictor(weights) is None:
-            there = {name: value.shape for name, value in weights.items()}
-            raise ModelError(f"a head with {self._shapes()} cannot start from {there}")
-        self._seen = {name: weights[name].copy() for name in self._seen}
+        here, there = _shapes(self._weights), _shapes(weights)
+        if here != there:
+            raise ModelError(f"a head with {here} cannot start from {there}")
+        self._seen = {name: weights.get(name, zeros).copy() for name, zeros in self._seen.items()}
         mean, deviation = self._scale()
         first = weights["layer0.weight"]
         self._weights = {name: weights[name].copy() for name in self._weights}
@@ -133,7 +133,7 @@ class TrainableHead:
 
     def predictor(self, weights: Tensors) -> Predict | None:
         """Return what predicts with other weights; None where they are of another head."""
-        if {name: value.shape for name, value in weights.items()} != self._shapes():
+        if _shapes(weights) != _shapes(self._weights):
             return None
         frozen = {name: np.array(weights[name]) for name in self._weights}
         return lambda inputs: _softmax(self._forward(inputs, frozen)[-1])
@@ -171,11 +171,6 @@ class TrainableHead:
             (weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]) for i in range(self._n_layers)
         ]
         return Exported(with_head(self._head.model, layers), self._head.model.card.input, OUTPUT)
-
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of what is published."""
-        published: Tensors = {**self._weights, **self._seen}
-        return {name: value.shape for name, value in published.items()}
 
     def _predicting(self) -> dict[str, Floats]:
         """Return the weights that predict, for standardised features."""
@@ -255,3 +250,9 @@ def _softmax(logits: Floats) -> Floats:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     softmax: Floats = powers / powers.sum(axis=1, keepdims=True)
     return softmax
+
+
+def _shapes(weights: Tensors) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the layers."""
+    names = sorted(name for name in weights if name.startswith("layer"))
+    return {name: weights[name].shape for name in names}

@@ -119,7 +119,7 @@ class Publisher:
         if address is None:
             return None
         place = parse_address(address)
-        is_ours = (place.registry, place.name) == (self._registry, self._how.name)
+        is_ours = place.registry.is_at(self._registry.url) and place.name == self._how.name
         return place.number if is_ours else None
 
     def is_due(self, step: int) -> bool:

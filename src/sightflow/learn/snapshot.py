@@ -4,12 +4,11 @@ import msgspec
 
 from sightflow.learn.contest import Result
 from sightflow.protocols import Place
+from sightflow.records import Moment
 from sightflow.records.arrays import PackedArray
+from sightflow.records.state import StateCodec
 
-__all__ = ["VERSION", "Kept", "Snapshot", "decode_snapshot", "encode_snapshot"]
-
-VERSION = 2
-"""Of the form of a `Snapshot`; a change of the fields takes the next number."""
+__all__ = ["SNAPSHOTS", "Kept", "Snapshot"]
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -23,8 +22,6 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """A training in a checkpoint."""
 
-    version: int
-    """Of this form; a change of the fields takes the next number."""
     labels: tuple[str, ...]
     shape: tuple[int, ...] | None
     """Of the network's input; None before the first image."""
@@ -38,8 +35,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     n_seen: dict[int, int]
     full: list[int]
     rows: dict[int, list[int]]
-    last: tuple[bytes, int, int]
-    """Source, sequence and time of the last image; not every name of a source is UTF-8."""
+    last: Moment
+    """Of the last image."""
     times_ms: tuple[int, int]
     """Of the first and the last sample, in event time."""
     serving: int | None
@@ -53,18 +50,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """The last version that this training published."""
     n_unknown: int
     """Labels that came later and are none of the classes."""
+    told: tuple[int, int]
+    """Step and `n_unknown` when they were told last."""
 
 
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Snapshot)
-
-
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Return a training as bytes."""
-    return _ENCODER.encode(snapshot)
-
-
-def decode_snapshot(data: bytes) -> Snapshot:
-    """Return what `encode_snapshot` made."""
-    return _DECODER.decode(data)
+SNAPSHOTS = StateCodec(Snapshot, "training", version=3)

@@ -266,7 +266,8 @@ class TrainableModule:
 def _given(module: Any, weights: Tensors) -> bool:
     """Give a module these weights; return whether they are its own."""
     own = module.state_dict()
-    if {n: np.size(w) for n, w in weights.items()} != {n: t.numel() for n, t in own.items()}:
+    shapes = {name: tuple(tensor.shape) or (1,) for name, tensor in own.items()}
+    if {name: np.shape(weight) or (1,) for name, weight in weights.items()} != shapes:
         return False
     with pytorch().no_grad():
         for name, tensor in own.items():

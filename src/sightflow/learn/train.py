@@ -1,19 +1,22 @@
 """Train a network on the stream: test it with each image, then learn from it."""
 
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
-from sightflow.errors import PipelineError
+from sightflow.errors import ModelError, PipelineError
 from sightflow.learn.head import Head
 from sightflow.learn.network import Network
 from sightflow.learn.optimiser import Optimiser
-from sightflow.learn.publish import Publish
+from sightflow.learn.publish import Publish, weights_of
 from sightflow.learn.samples import Replay
 from sightflow.learn.training import Training
 from sightflow.models import ModelFile
 from sightflow.ops.augment import Augment
-from sightflow.protocols import Context, Operator
-from sightflow.tasks.options import check_count
+from sightflow.options import check_count
+from sightflow.protocols import Context, Inference, Operator, SourceFacts
+from sightflow.tasks.following import name_of
+from sightflow.tasks.model_step import grey_record
 
 __all__ = ["Train"]
 
@@ -76,10 +79,10 @@ class Train:
         check_count(self, "kept_bytes")
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise PipelineError(
-                f"Train: `labels` are two or more different words; got {list(self.labels)}; where "
-                "they are names of folders, there is one for each class"
+                f"Train: `labels` are two or more different words; got {list(self.labels)}; give "
+                "them, or a source that lists its images, such as Labelled with a folder for each"
             )
-        if self.optimiser.schedule != "constant" and self.optimiser.n_steps is None:
+        if self._lacks_steps:
             raise PipelineError(
                 f"Train: the schedule {self.optimiser.schedule!r} needs `optimiser.n_steps`, since "
                 "the source does not list how many images there are"
@@ -115,21 +118,41 @@ class Train:
                 f"Train: `start`, {self.start.address}, knows {list(self.start.card.labels)} in "
                 f"this order; `labels` must be the same; got {list(self.labels)}"
             )
+        try:
+            with ExitStack() as resources:
+                context = Context("check", Inference(device="cpu"), resources=resources)
+                (grey,) = self.preparation.open(context)([grey_record()])
+                shape = getattr(grey, self.network.takes).shape
+                network = self.network.open(len(self.labels), shape, self.optimiser, self.seed)
+                network.start(weights_of(self.start))
+        except ModelError as error:
+            raise ModelError(
+                f"Train: `start`, {self.start.address}: {error}; use the same `network`"
+            ) from error
 
-    def told(self, labels: tuple[str, ...], n_images: int) -> "Train":
-        """Return the same, with what is left out taken from the source.
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on; of `start` the name, not the version."""
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**options, "start": name_of(self.start) if self.start else None}
 
-        Args:
-            labels: of its images, sorted.
-            n_images: how many of them are learned from.
-        """
-        how = self.optimiser
-        if how.n_steps is None and how.schedule != "constant":
+    @property
+    def lacks_facts(self) -> bool:
+        """Whether classes, or the number of steps, are to be those of the source."""
+        return not self.labels or self._lacks_steps
+
+    @property
+    def _lacks_steps(self) -> bool:
+        return self.optimiser.n_steps is None and self.optimiser.schedule != "constant"
+
+    def with_facts(self, facts: SourceFacts) -> "Train":
+        """Return the same, with what is left out taken from the source."""
+        how, n_images = self.optimiser, facts.n_images
+        if self._lacks_steps and n_images is not None:
             again = 0 if self.replay is None else self.replay.batches
             n_steps = n_images // (self.batch_size * self.trainers) * (1 + again)
             how = replace(how, n_steps=max(1, n_steps))
         known = () if self.start is None else self.start.card.labels
-        return replace(self, labels=self.labels or known or labels, optimiser=how)
+        return replace(self, labels=self.labels or known or facts.labels, optimiser=how)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Training:
         """Return the training, from its beginning or from a snapshot of it."""

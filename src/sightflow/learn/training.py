@@ -1,8 +1,8 @@
 """A training under way: what `Train` does with the images, and what it remembers of them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,17 @@ from sightflow.learn.network import Trainable, packed
 from sightflow.learn.publish import Publisher, Share, together, weights_of
 from sightflow.learn.recollection import Recollection
 from sightflow.learn.samples import ReplayMemory, Sample
-from sightflow.learn.snapshot import VERSION, Snapshot, decode_snapshot, encode_snapshot
-from sightflow.protocols import Context, Outcome, Place
-from sightflow.records import Classification, Event, ImageRecord, ModelUse, Rejected
+from sightflow.learn.snapshot import SNAPSHOTS, Snapshot
+from sightflow.protocols import Context, Place
+from sightflow.records import (
+    Classification,
+    Event,
+    ImageRecord,
+    ModelUse,
+    Moment,
+    Outcome,
+    Rejected,
+)
 
 if TYPE_CHECKING:
     from sightflow.learn.train import Train
@@ -30,15 +38,6 @@ _MAX_PREDICT = 256
 _NEVER = 1 << 62
 _DRAW_REPLAY, _DRAW_AUGMENT = 1, 2
 """Each use of randomness in a step has a stream of its own."""
-
-
-@dataclass(frozen=True)
-class _Moment:
-    """Where and when the last image was."""
-
-    source_id: str = ""
-    sequence: int = 0
-    time_ms: int = 0
 
 
 class Training:
@@ -56,7 +55,9 @@ class Training:
         self._waiting: list[Sample] = []
         self._recollection = Recollection(context.recall, self._input, how.kept_bytes)
         self._memory = None if how.replay is None else ReplayMemory(how.replay.size, how.seed)
-        self._moment = _Moment()
+        self._moment = Moment()
+        self._told = (0, 0)
+        """Step and `n_unknown` when they were told last."""
         self._times_ms = (_NEVER, -_NEVER)
         self._last_version: int | None = None
         self._publisher: Publisher | None = None
@@ -70,7 +71,7 @@ class Training:
             folder = context.shared / f"averages-{context.run_id}"
             self._averager = Averager(folder, context.step, context.trainer, how.average_every)
         if snapshot is not None:
-            self._restore(decode_snapshot(snapshot))
+            self._restore(SNAPSHOTS.decode(snapshot))
 
     def take(
         self, records: Sequence[ImageRecord], places: Sequence[Place]
@@ -133,7 +134,7 @@ class Training:
     def _see(self, record: ImageRecord, place: Place) -> Iterator[Event]:
         """Keep an image to learn from, and learn if it makes a batch."""
         origin = record.origin
-        self._moment = _Moment(origin.source_id, origin.sequence, origin.event_time_ms)
+        self._moment = Moment.of(origin)
         if origin.label is None or origin.held_out:
             return
         first_ms, last_ms = self._times_ms
@@ -147,7 +148,7 @@ class Training:
     def end(self) -> list[Event]:
         """Learn from the last images, which are fewer than a batch, and tell how it went."""
         events = list(self._learn()) if len(self._waiting) > 1 else []
-        if self._step % self._how.report_every:
+        if self._told != (self._step, self._n_unknown):
             events.append(self._trained())
         shares = [self._share()]
         if self._averager is not None:
@@ -160,10 +161,8 @@ class Training:
         """Return all that is needed to go on."""
         memory = ReplayMemory(1, 0) if self._memory is None else self._memory
         n_seen, full, rows = memory.state()
-        moment = self._moment
-        return encode_snapshot(
+        return SNAPSHOTS.encode(
             Snapshot(
-                VERSION,
                 self._how.labels,
                 self._shape,
                 self._step,
@@ -175,30 +174,25 @@ class Training:
                 n_seen,
                 full,
                 rows,
-                (
-                    moment.source_id.encode("utf-8", "surrogateescape"),
-                    moment.sequence,
-                    moment.time_ms,
-                ),
+                self._moment,
                 self._times_ms,
                 None if self._publisher is None else self._publisher.serving,
                 ([], [], False) if self._publisher is None else self._publisher.contest.state(),
                 *(({}, b"") if self._averager is None else self._averager.state()),
                 self._last_version,
                 self._n_unknown,
+                self._told,
             )
         )
 
     def _restore(self, kept: Snapshot) -> None:
-        if kept.version != VERSION or kept.labels != self._how.labels:
+        if kept.labels != self._how.labels:
             raise JobError(
-                f"the checkpoint has a training of version {kept.version} for "
-                f"{list(kept.labels)}; this one is of version {VERSION} for "
-                f"{list(self._how.labels)}; start the run anew"
+                f"step {self._context.step!r}: the checkpoint has a training for "
+                f"{list(kept.labels)}; this one is for {list(self._how.labels)}; start the run anew"
             )
         self._step, self._n_samples, self._loss = kept.step, kept.n_samples, kept.loss
-        source_id, sequence, time_ms = kept.last
-        self._moment = _Moment(source_id.decode("utf-8", "surrogateescape"), sequence, time_ms)
+        self._moment, self._told = kept.last, kept.told
         self._times_ms = kept.times_ms
         if self._publisher is not None:
             self._publisher.serving = kept.serving
@@ -321,8 +315,13 @@ class Training:
             "serves": float(found.promoted),
             **found.verdict.figures(),
         }
-        event = self._event("published", figures)
-        yield replace(event, uri=found.address, reason=found.reason)
+        yield self._moment.event(
+            "published",
+            self._context.step,
+            figures=figures,
+            uri=found.address,
+            reason=found.reason,
+        )
 
     def _descend(self, samples: Sequence[Sample]) -> float:
         """Make one step of gradient descent; return the loss before it."""
@@ -359,9 +358,5 @@ class Training:
             "rate": self._how.optimiser.rate_at(max(0, self._step - 1)),
             "n_unknown": self._n_unknown,
         }
-        return self._event("trained", figures)
-
-    def _event(self, kind: str, figures: Mapping[str, float]) -> Event:
-        moment = self._moment
-        where = moment.source_id, moment.sequence, moment.time_ms
-        return Event(kind, self._context.step, *where, figures=figures)
+        self._told = self._step, self._n_unknown
+        return self._moment.event("trained", self._context.step, figures=figures)

@@ -147,6 +147,11 @@ class Registry:
         reference = self.reference(name, number)
         return ModelFile(str(folder / _MODEL), read_card(folder / _CARD), reference)
 
+    def is_at(self, url: str) -> bool:
+        """Return whether a URL is that of this registry, however it is written."""
+        here, there = (_TRAILING.sub("", one) for one in (self.url, url))
+        return here == there or os.path.realpath(here) == os.path.realpath(there)
+
     def reference(self, name: str, number: int) -> str:
         """Return what a version is found by: REGISTRY/NAME@VERSION."""
         return f"{_TRAILING.sub('', self.url)}/{name}@{number}"

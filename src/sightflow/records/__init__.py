@@ -2,6 +2,7 @@
 
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
+from sightflow.records.event import EVENT_KINDS, Event, Moment
 from sightflow.records.image import (
     REASONS,
     Claim,
@@ -24,7 +25,7 @@ from sightflow.records.schema import (
     result_row,
     to_json,
 )
-from sightflow.records.tracks import EVENT_KINDS, Event, Tracks
+from sightflow.records.tracks import Tracks
 
 __all__ = [
     "EVENT_KINDS",
@@ -40,6 +41,7 @@ __all__ = [
     "ImageRecord",
     "Label",
     "ModelUse",
+    "Moment",
     "Origin",
     "Outcome",
     "Rejected",

@@ -5,6 +5,7 @@ last bit.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,9 +15,10 @@ from sightflow.records.arrays import PackedArray
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
 from sightflow.records.image import ImageRecord, ModelUse, Origin, Outcome, Rejected
+from sightflow.records.state import as_bytes, as_text
 from sightflow.records.tracks import Tracks
 
-__all__ = ["decode_outcomes", "encode_outcomes"]
+__all__ = ["decode_outcomes", "encode_outcomes", "without_pixels"]
 
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 _FOUND: dict[str, type] = {
@@ -50,9 +52,16 @@ class _Wire(msgspec.Struct, array_like=True):
     arrays: dict[str, PackedArray]
 
 
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+# Made here, as one thread must make the plan of msgspec for a type: see `state`.
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[_Wire])
+
+
+def without_pixels(record: ImageRecord, arrays: Collection[str] = ()) -> ImageRecord:
+    """Return a record as it comes back from bytes: without pixels, and with these arrays only."""
+    prepared = record.prepared if "prepared" in arrays else None
+    features = record.features if "features" in arrays else None
+    return replace(record, pixels=_NO_PIXELS, prepared=prepared, features=features)
 
 
 def encode_outcomes(outcomes: Iterable[Outcome], arrays: Collection[str] = ()) -> bytes:
@@ -73,16 +82,16 @@ def decode_outcomes(data: bytes) -> list[Outcome]:
 def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
     origin = outcome.origin
     place = (
-        _bytes(origin.uri),
-        _bytes(origin.source_id),
+        as_bytes(origin.uri),
+        as_bytes(origin.source_id),
         origin.sequence,
         origin.event_time_ms,
-        _bytes(origin.name),
+        as_bytes(origin.name),
     )
-    label = None if origin.label is None else _bytes(origin.label)
+    label = None if origin.label is None else as_bytes(origin.label)
     truth = label, origin.held_out, origin.awaits_label
     if isinstance(outcome, Rejected):
-        why = outcome.step, outcome.reason, _bytes(outcome.message)
+        why = outcome.step, outcome.reason, as_bytes(outcome.message)
         return _Wire(*place, (0, 0), [], {}, why, *truth, {})
     uses = [(use.step, use.model, use.version) for use in outcome.models]
     found = {
@@ -99,18 +108,18 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
 
 def _from_wire(wire: _Wire) -> Outcome:
     origin = Origin(
-        _text(wire.uri),
-        _text(wire.source_id),
+        as_text(wire.uri),
+        as_text(wire.source_id),
         wire.sequence,
         wire.event_time_ms,
-        _text(wire.name),
-        None if wire.label is None else _text(wire.label),
+        as_text(wire.name),
+        None if wire.label is None else as_text(wire.label),
         wire.held_out,
         wire.awaits_label,
     )
     if wire.rejected is not None:
         step, reason, message = wire.rejected
-        return Rejected(origin, step, reason, _text(message))
+        return Rejected(origin, step, reason, as_text(message))
     width, height = wire.size
     uses = tuple(ModelUse(*use) for use in wire.models)
     found: dict[str, Any] = {
@@ -137,11 +146,3 @@ def _arrays(columns: dict[str, PackedArray | list[str]]) -> dict[str, Any]:
         name: column.unpack() if isinstance(column, PackedArray) else tuple(column)
         for name, column in columns.items()
     }
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")

@@ -60,6 +60,8 @@ class Label:
     """Of the image."""
     label: str | None
     """None: nobody will ever tell."""
+    event_time_ms: int | None = None
+    """Of the image, where that is told: a camera that is opened anew may give a number again."""
 
 
 @dataclass(frozen=True, slots=True)

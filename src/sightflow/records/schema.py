@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from sightflow.records.arrays import plain_floats
 from sightflow.records.classification import Classification
+from sightflow.records.event import Event
 from sightflow.records.image import ImageRecord, Rejected
-from sightflow.records.tracks import Event
 
 __all__ = [
     "EVENT_SCHEMA",

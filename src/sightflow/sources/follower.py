@@ -1,6 +1,5 @@
 """The thread that reads a live stream: it connects, waits and connects again, and keeps count."""
 
-import json
 import logging
 import random
 import threading
@@ -9,16 +8,17 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import dropwhile, islice, takewhile
 from typing import Any
 
 from sightflow.errors import DecodeError, SourceError
 from sightflow.records import Origin
+from sightflow.records.state import StateCodec
 from sightflow.sources.connection import Connection, LostError, Picture
 from sightflow.sources.mailbox import Arrived, Mailbox
 
-__all__ = ["Place", "Follower", "Waits"]
+__all__ = ["LivePosition", "Follower", "Waits"]
 
 _LOGGER = logging.getLogger("sightflow.sources.live")
 
@@ -30,7 +30,7 @@ _N_SEEN = 2000
 
 
 @dataclass(frozen=True)
-class Place:
+class LivePosition:
     """Where a stream stands."""
 
     started_ms: int
@@ -44,12 +44,15 @@ class Place:
 
     def encode(self) -> str:
         """Return the place as the text that `decode` reads."""
-        return json.dumps(asdict(self))
+        return _PLACES.encode(self).decode()
 
     @staticmethod
-    def decode(text: str) -> "Place":
+    def decode(text: str) -> "LivePosition":
         """Return the place that a text describes."""
-        return Place(**json.loads(text))
+        return _PLACES.decode(text.encode())
+
+
+_PLACES = StateCodec(LivePosition, "place in a live stream", version=1)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Follower:
     def __init__(
         self,
         name: tuple[str, str],
-        place: Place,
+        place: LivePosition,
         connect: Callable[[ExitStack], Connection],
         waits: Waits,
         *,

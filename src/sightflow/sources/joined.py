@@ -1,13 +1,22 @@
 """A stream of images and a stream of their labels, which come when somebody has looked."""
 
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sightflow.errors import PipelineError
-from sightflow.protocols import Context, LabelSource, LabelStream, Stream, StreamSource
+from sightflow.options import check_count
+from sightflow.protocols import (
+    MAX_WAITING,
+    MAX_WAITING_MIB,
+    Context,
+    LabelSource,
+    LabelStream,
+    Stream,
+    StreamSource,
+)
 from sightflow.records import EncodedImage, Label, Rejected, Skipped
+from sightflow.records.state import StateCodec
 
 __all__ = ["Joined"]
 
@@ -26,32 +35,52 @@ class Joined:
 
     images: StreamSource
     labels: LabelSource
-    max_waiting: int = 5_000
+    max_waiting: int = MAX_WAITING
     """Images, and labels, that wait for each other. Of more, the first are let go, which is
     counted. They are in checkpoints."""
+    max_waiting_mib: int = MAX_WAITING_MIB
+    """Memory that images which wait may take: what a network learns from, not their pixels."""
     wait_s: float = 0.0
     """When the images have ended: end as well when no label has come for so long."""
 
-    gives: ClassVar[tuple[str, ...]] = ("later labels",)
+    gives: ClassVar[tuple[str, ...]] = ()
+    labels_come_later: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be waited for."""
-        if self.max_waiting < 1:
-            raise PipelineError(f"Joined: `max_waiting` is from 1; got {self.max_waiting}")
+        """Refuse parts that are no streams, and what cannot be waited for."""
+        for name, shape in (("images", StreamSource), ("labels", LabelSource)):
+            part = getattr(self, name)
+            if isinstance(part, type) or not isinstance(part, shape):
+                method = "open_stream" if shape is StreamSource else "open_labels"
+                raise PipelineError(
+                    f"Joined: `{name}` is a stream, with a method `{method}`; got {part!r}; images "
+                    "that are listed have their labels from Labelled"
+                )
+        check_count(self, "max_waiting", "max_waiting_mib", at_least=1)
         if not 0 <= self.wait_s < float("inf"):
             raise PipelineError(f"Joined: `wait_s` is from 0; got {self.wait_s}")
 
     def open_stream(self, context: Context, position: str | None) -> "JoinedStream":
         """Return both as one stream, from their starts or from a position of both."""
-        of_images, of_labels, turn = (
-            (None, None, False) if position is None else json.loads(position)
-        )
+        place = _Position() if position is None else _POSITIONS.decode(position.encode())
         return JoinedStream(
-            self.images.open_stream(context, of_images),
-            self.labels.open_labels(context, of_labels),
+            self.images.open_stream(context, place.images),
+            self.labels.open_labels(context, place.labels),
             self.wait_s,
-            was_turn_of_labels=turn,
+            was_turn_of_labels=place.was_turn_of_labels,
         )
+
+
+@dataclass(frozen=True)
+class _Position:
+    """Where both streams stand."""
+
+    images: str | None = None
+    labels: str | None = None
+    was_turn_of_labels: bool = False
+
+
+_POSITIONS = StateCodec(_Position, "place in two streams", version=1)
 
 
 class JoinedStream:
@@ -77,7 +106,7 @@ class JoinedStream:
         image = self._images.poll(min(timeout_s, _SHORT_S))
         if image is None:
             return self._labels.poll(0.0)
-        if isinstance(image, EncodedImage):
+        if isinstance(image, EncodedImage) and image.origin.label is None:
             return replace(image, origin=replace(image.origin, awaits_label=True))
         return image
 
@@ -90,8 +119,8 @@ class JoinedStream:
 
     def position(self) -> str:
         """Return where both stand, and whose turn it was."""
-        places = self._images.position(), self._labels.position(), self._is_turn_of_labels
-        return json.dumps(places)
+        place = _Position(self._images.position(), self._labels.position(), self._is_turn_of_labels)
+        return _POSITIONS.encode(place).decode()
 
     def _label(self, timeout_s: float) -> Label | Rejected | None:
         label = self._labels.poll(min(timeout_s, self._wait_s))

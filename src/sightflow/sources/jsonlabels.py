@@ -5,6 +5,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -17,17 +18,27 @@ __all__ = ["JsonLabels"]
 _LOOK_EVERY_S = 0.05
 _PART = 1 << 20
 _MAX_LINE = 1 << 20
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_LABELS = msgspec.json.Decoder(Label)
+_LARGEST = (1 << 62) - 1
+
+
+class _Line(msgspec.Struct):
+    source_id: str
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+    label: Annotated[str, msgspec.Meta(min_length=1)] | None
+    event_time_ms: Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | None = None
+
+
+# Made here, as one thread must make the plan of msgspec for a type: see `records.state`.
+_LINES = msgspec.json.Decoder(_Line)
 
 
 @dataclass(frozen=True)
 class JsonLabels:
     """The labels in a file of JSON lines, which may still grow.
 
-    A line has `source_id`, `sequence` and `label`, as a result has; what else it has does not
-    matter. `null` as the label says that nobody will ever tell. A line that is none of that is
-    rejected.
+    A line has `source_id`, `sequence` and `label`, as a result has, and may have `event_time_ms`;
+    what else it has does not matter. `null` as the label says that nobody will ever tell. A line
+    that is none of that is rejected. While the file is followed, a line needs its end.
     """
 
     path: str
@@ -89,11 +100,7 @@ class LabelLines:
             return self._lines.popleft()
         size, start = self._size(), self._next + len(self._rest)
         if size > start:
-            with open(self._path, "rb") as file:
-                file.seek(start)
-                lines = (self._rest + file.read(_PART)).splitlines(keepends=True)
-            self._rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
-            self._lines.extend(lines)
+            self._read(start)
         if self._lines:
             return self._lines.popleft()
         is_last = not self._follow and self._next + len(self._rest) == size
@@ -101,6 +108,16 @@ class LabelLines:
             return None
         line, self._rest = self._rest, b""
         return line
+
+    def _read(self, start: int) -> None:
+        """Read more lines from a byte on."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(start)
+                *lines, self._rest = (self._rest + file.read(_PART)).split(b"\n")
+        except OSError as error:
+            raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from error
+        self._lines.extend(line + b"\n" for line in lines)
 
     def _size(self) -> int:
         """Return the size of the file; of one that is not there yet, 0.
@@ -123,7 +140,7 @@ class LabelLines:
 
     def _parsed(self, line: bytes, start: int) -> Label | Rejected:
         try:
-            return _LABELS.decode(line)
+            return Label(*msgspec.structs.astuple(_LINES.decode(line)))
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             now_ms = int(time.time() * 1000)
             name = f"labels/{os.path.basename(self._path)}-{start}"

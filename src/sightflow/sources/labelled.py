@@ -4,12 +4,11 @@ import csv
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import fsspec
 
 from sightflow.errors import PipelineError, SourceError
-from sightflow.protocols import Context, Read, Source
+from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim
 
 __all__ = ["Labelled"]
@@ -30,7 +29,18 @@ class Labelled:
     held_out: bool = False
     """Whether networks are tested with these images and never learn from them."""
 
-    gives: ClassVar[tuple[str, ...]] = ()
+    def __post_init__(self) -> None:
+        """Refuse a stream."""
+        if not callable(getattr(self.source, "claims", None)):
+            raise PipelineError(
+                f"Labelled: `source` lists its images; got {self.source!r}; a stream has its "
+                "labels from Joined"
+            )
+
+    @property
+    def gives(self) -> tuple[str, ...] | None:
+        """What its source gives."""
+        return given_by(self.source)
 
     def claims(self) -> Iterator[Claim]:
         """List the images.
@@ -40,14 +50,16 @@ class Labelled:
         """
         label_of = _folder_of if self.table is None else _Table(self._rows()).label_of
         for claim in self.source.claims():
+            if claim.origin.awaits_label or claim.labels:
+                raise SourceError(
+                    f"{claim.origin.uri}: its label comes later; put Late around Labelled"
+                )
             label = label_of(claim)
             origin = replace(claim.origin, label=label, held_out=self.held_out)
             yield replace(claim, origin=origin)
 
     def open(self, context: Context) -> Read:
         """Return the function of the source itself."""
-        if not hasattr(self.source, "open"):
-            raise PipelineError(f"Labelled: `source` lists claims; got {self.source!r}")
         return self.source.open(context)
 
     def _rows(self) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """Labels that come late: an image is there first, and what it shows is known later."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sightflow.errors import PipelineError, SourceError
-from sightflow.protocols import Context, Read, Source
+from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim, Label
 
 __all__ = ["Late"]
@@ -23,12 +23,17 @@ class Late:
     source: Source
     n_images: int
 
-    gives: ClassVar[tuple[str, ...]] = ("later labels",)
+    labels_come_later: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse a negative delay."""
         if self.n_images < 0:
             raise PipelineError(f"Late: `n_images` is a count, from 0; got {self.n_images}")
+
+    @property
+    def gives(self) -> tuple[str, ...] | None:
+        """What its source gives."""
+        return given_by(self.source)
 
     def claims(self) -> Iterator[Claim]:
         """List the images, and beside them the labels of earlier ones; the last have all the rest.
@@ -36,12 +41,13 @@ class Late:
         Raises:
             SourceError: the source lists videos.
         """
-        waiting, last = deque[Label](), list[Claim]()
+        waiting, last, counts = deque[Label](), list[Claim](), Counter[str]()
         for claim in self.source.claims():
             yield from last
-            origin = claim.origin
             if claim.frames:
-                raise SourceError(f"{origin.uri}: Late takes pictures; this is a video")
+                raise SourceError(f"{claim.origin.uri}: Late takes pictures; this is a video")
+            origin = replace(claim.origin, sequence=counts[claim.origin.source_id])
+            counts[origin.source_id] += 1  # two sources of a union may number alike
             if origin.label is not None:
                 waiting.append(Label(origin.source_id, origin.sequence, origin.label))
                 origin = replace(origin, label=None, awaits_label=True)

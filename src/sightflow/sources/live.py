@@ -11,7 +11,7 @@ from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Rejected, Skipped
 from sightflow.sources.addresses import without_password
 from sightflow.sources.connection import Connection, encode, open_connection
-from sightflow.sources.follower import Follower, Place, Waits
+from sightflow.sources.follower import Follower, LivePosition, Waits
 from sightflow.sources.mailbox import Arrived
 
 __all__ = ["Live"]
@@ -75,7 +75,7 @@ class Live:
         on behind the position.
         """
         now_ms = int(time.time() * 1000)
-        place = Place(now_ms) if position is None else Place.decode(position)
+        place = LivePosition(now_ms) if position is None else LivePosition.decode(position)
         shown = without_password(str(self.url))
         follower = Follower(
             (shown, self.source_id or shown),
@@ -99,7 +99,9 @@ class Live:
 class LiveStream:
     """An open live stream; a thread reads, and `poll` encodes what it hands out."""
 
-    def __init__(self, source: Live, context: Context, follower: Follower, place: Place) -> None:
+    def __init__(
+        self, source: Live, context: Context, follower: Follower, place: LivePosition
+    ) -> None:
         """Take a follower that stands at a place."""
         self._source, self._context, self._follower, self._place = source, context, follower, place
 

@@ -6,11 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from sightflow.errors import PipelineError, SourceError
-from sightflow.protocols import Context, Read, Source
+from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim
+from sightflow.records.state import as_bytes
 from sightflow.sources.union import open_all
 
 __all__ = ["Passes"]
@@ -34,8 +34,6 @@ class Passes:
     seed: int | None = 0
     """Of the order, which is another one in each pass; None: the order of the source."""
 
-    gives: ClassVar[tuple[str, ...]] = ()
-
     def __post_init__(self) -> None:
         """Refuse what is no count."""
         for name in ("n_passes", "test_every"):
@@ -46,6 +44,11 @@ class Passes:
             raise PipelineError(
                 f"Passes: `hold_out` is in [0, 1), and 0 where there is `test`; got {self.hold_out}"
             )
+
+    @property
+    def gives(self) -> tuple[str, ...] | None:
+        """What its sources give."""
+        return given_by(self.train, *(() if self.test is None else (self.test,)))
 
     def claims(self) -> Iterator[Claim]:
         """List the images of all passes.
@@ -90,7 +93,7 @@ def _split(claims: list[Claim], share: float) -> tuple[list[Claim], list[Claim]]
 def _draw(claim: Claim) -> float:
     """Return a number in [0, 1) that follows from label and name of a file."""
     name = f"{claim.origin.label}/{posixpath.basename(claim.origin.name)}"
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(as_bytes(name)).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

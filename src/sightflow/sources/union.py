@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sightflow.protocols import Context, Read, Source
+from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
 
 __all__ = ["Union", "open_all"]
@@ -14,6 +14,16 @@ class Union:
     """The images of several sources, in the order of the sources."""
 
     sources: tuple[Source, ...]
+
+    @property
+    def gives(self) -> tuple[str, ...] | None:
+        """What all of them give."""
+        return given_by(*self.sources)
+
+    @property
+    def labels_come_later(self) -> bool:
+        """Whether those of any of them do."""
+        return any(getattr(source, "labels_come_later", False) for source in self.sources)
 
     def claims(self) -> Iterator[Claim]:
         """List the images of all sources."""

@@ -18,7 +18,7 @@ from sightflow.models.registry import Address, parse_address
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord, Outcome
 
-__all__ = ["check_published", "follow", "identity_of"]
+__all__ = ["check_published", "follow", "identity_of", "name_of"]
 
 _LOGGER = logging.getLogger("sightflow")
 _LOOK_EVERY_S = 1.0
@@ -36,8 +36,14 @@ def identity_of(step: Any) -> dict[str, Any]:
     """Return the options of a step; of a model that is followed only the name, not the version."""
     options = {field.name: getattr(step, field.name) for field in fields(step)}
     if options["follow"]:
-        options["model"] = str(step.model.address).partition("@")[0]
+        options["model"] = name_of(step.model)
     return options
+
+
+def name_of(model: ModelFile) -> tuple[str, str]:
+    """Return the registry and the name of a published model, whatever its version."""
+    place = parse_address(str(model.address))
+    return place.registry.url, place.name
 
 
 def follow(

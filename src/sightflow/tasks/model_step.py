@@ -19,6 +19,7 @@ from sightflow.records import ImageRecord, ModelUse, Origin
 __all__ = [
     "Batch",
     "check_model",
+    "grey_record",
     "labels_of",
     "make_head",
     "open_model",
@@ -57,9 +58,13 @@ def try_out(open_step: Callable[[Context], Process]) -> None:
     """Raise what a step raises for a grey picture: a card that does not fit the outputs."""
     with ExitStack() as resources:
         context = Context("check", Inference(device="cpu"), resources=resources)
-        process = open_step(context)
-        origin = Origin("grey", "check", 0, 0, "grey")
-        process([ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))])
+        open_step(context)([grey_record()])
+
+
+def grey_record() -> ImageRecord:
+    """Return a grey picture, to try a step with."""
+    origin = Origin("grey", "check", 0, 0, "grey")
+    return ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))
 
 
 def make_head(card: Card) -> Any:

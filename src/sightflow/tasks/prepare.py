@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from sightflow.ops.decode import MAX_PIXELS
 from sightflow.ops.preprocess import Preprocess
-from sightflow.protocols import Context, Outcome, Process
-from sightflow.records import ImageRecord, Rejected
+from sightflow.protocols import Context, Process
+from sightflow.records import ImageRecord, Outcome, Rejected
 
 __all__ = ["Prepare"]
 

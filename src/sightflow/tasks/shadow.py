@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sightflow.models import ModelFile
-from sightflow.protocols import Context, Outcome, Process
-from sightflow.records import ImageRecord
+from sightflow.protocols import Context, Process
+from sightflow.records import ImageRecord, Outcome
 from sightflow.tasks.classify import Classify
 from sightflow.tasks.following import identity_of
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from sightflow.errors import PipelineError
+from sightflow.options import check_count
 from sightflow.protocols import Context, Fold
 from sightflow.records import Detections, Event, ImageRecord, Tracks
 from sightflow.records.arrays import plain_floats
-from sightflow.tasks.options import check_count
 from sightflow.tasks.tracker import Objects, Tracking, Update, update
 from sightflow.tasks.tracker_state import TrackedStream, decode_stream, encode_stream
 

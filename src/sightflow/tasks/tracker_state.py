@@ -6,15 +6,12 @@ from typing import Any
 
 import msgspec
 
-from sightflow.errors import JobError
 from sightflow.ops.motion import Motion
 from sightflow.records.arrays import PackedArray
+from sightflow.records.state import StateCodec, as_bytes, as_text
 from sightflow.tasks.tracker import Objects, TrackerState
 
 __all__ = ["TrackedStream", "decode_stream", "encode_stream"]
-
-VERSION = 1
-"""Of the form of the state; a change of the fields takes the next number."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,6 @@ class TrackedStream:
 class _Wire(msgspec.Struct, array_like=True):
     """A `TrackedStream` in plain values."""
 
-    version: int
     time_ms: int
     next_id: int
     best_score: float
@@ -43,9 +39,7 @@ class _Wire(msgspec.Struct, array_like=True):
     arrays: dict[str, PackedArray]
 
 
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Wire)
+_STATES = StateCodec(_Wire, "tracks", version=2)
 
 
 def encode_stream(stream: TrackedStream) -> bytes:
@@ -57,13 +51,12 @@ def encode_stream(stream: TrackedStream) -> bytes:
         if column.name not in ("motion", "votes")
     }
     arrays |= {"means": objects.motion.means, "covariances": objects.motion.covariances}
-    return _ENCODER.encode(
+    return _STATES.encode(
         _Wire(
-            VERSION,
             stream.tracker.time_ms,
             stream.tracker.next_id,
             stream.tracker.best_score,
-            stream.source_id.encode("utf-8", "surrogateescape"),
+            as_bytes(stream.source_id),
             stream.sequence,
             dict(stream.labels),
             tuple(dict(votes) for votes in objects.votes),
@@ -78,19 +71,13 @@ def decode_stream(data: bytes) -> TrackedStream:
     Raises:
         JobError: another version wrote it.
     """
-    version = msgspec.msgpack.decode(data)[0]
-    if version != VERSION:
-        raise JobError(
-            f"the checkpoint's tracks must be of version {VERSION}; got {version}; "
-            "start the run anew"
-        )
-    wire = _DECODER.decode(data)
+    wire = _STATES.decode(data)
     arrays = {name: packed.unpack() for name, packed in wire.arrays.items()}
     motion = Motion(arrays.pop("means"), arrays.pop("covariances"))
     objects = Objects(motion=motion, votes=wire.votes, **arrays)
     return TrackedStream(
         TrackerState(objects, wire.next_id, wire.time_ms, wire.best_score),
         wire.labels,
-        wire.source_id.decode("utf-8", "surrogateescape"),
+        as_text(wire.source_id),
         wire.sequence,
     )

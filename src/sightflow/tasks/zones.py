@@ -8,10 +8,10 @@ import numpy as np
 
 from sightflow.errors import PipelineError
 from sightflow.ops.geometry import crosses, distance_to_line, distance_to_polygon
+from sightflow.options import check_count
 from sightflow.protocols import Context, Fold
 from sightflow.records import Event, ImageRecord
 from sightflow.records.state import StateCodec
-from sightflow.tasks.options import check_count
 from sightflow.tasks.sides import Border, Box, Change, Point, Sighting, forget, look
 
 __all__ = ["CountLine", "Zone"]
@@ -31,7 +31,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Place:
+class CountState:
     """What a counting step knows of one stream."""
 
     sightings: dict[int, Sighting] = field(default_factory=dict)
@@ -42,11 +42,9 @@ class Place:
     sequence: int = 0
     time_ms: int | None = None
     """Of the last image; None before the first."""
-    version: int = 1
-    """Of this form of the state; a change of the fields takes the next number."""
 
 
-_PLACES = StateCodec(Place, "counts")
+_STATES = StateCodec(CountState, "counts", version=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,33 +81,35 @@ class _Counting:
         if self.window_ms is not None:
             check_count(self, "window_ms", at_least=1)
 
-    def open_fold(self, context: Context) -> Fold[Place]:
+    def open_fold(self, context: Context) -> Fold[CountState]:
         """Return the counter as a fold."""
         border, name = self._border(), context.step
 
-        def step(place: Place, record: ImageRecord) -> tuple[Place, ImageRecord, list[Event]]:
+        def step(
+            state: CountState, record: ImageRecord
+        ) -> tuple[CountState, ImageRecord, list[Event]]:
             origin = record.origin
             if self.source_id and origin.source_id != self.source_id:
-                return place, record, []
+                return state, record, []
             if record.tracks is None:
                 raise PipelineError(f"step {name!r} counts what is tracked; apply Track before it")
-            place, events = self._close_window(place, name, origin.event_time_ms)
-            place = replace(
-                place,
+            state, events = self._close_window(state, name, origin.event_time_ms)
+            state = replace(
+                state,
                 source_id=origin.source_id,
                 sequence=origin.sequence,
                 time_ms=origin.event_time_ms,
             )
-            place, gone = self._forget(place, name, origin.event_time_ms - self.max_age_ms)
-            sightings, changes = look(place.sightings, record.tracks, origin.event_time_ms, border)
-            place = replace(place, sightings=sightings)
-            place, news = self._note(place, name, changes)
-            return place, record, [*events, *gone, *news]
+            state, gone = self._forget(state, name, origin.event_time_ms - self.max_age_ms)
+            sightings, changes = look(state.sightings, record.tracks, origin.event_time_ms, border)
+            state = replace(state, sightings=sightings)
+            state, news = self._note(state, name, changes)
+            return state, record, [*events, *gone, *news]
 
-        def end(place: Place) -> list[Event]:
-            return [*self._counts(place, name)]  # who is still inside has not gone out
+        def end(state: CountState) -> list[Event]:
+            return [*self._counts(state, name)]  # who is still inside has not gone out
 
-        return Fold(Place, step, end, _PLACES.encode, _PLACES.decode)
+        return Fold(CountState, step, end, _STATES.encode, _STATES.decode)
 
     _has_inside: ClassVar[bool]
     """Whether objects stay inside, so that it can be told how many and how long."""
@@ -125,19 +125,23 @@ class _Counting:
         x1, y1, x2, y2 = box
         return (x1 + x2) / 2, y2 if self.anchor == "bottom" else (y1 + y2) / 2
 
-    def _forget(self, place: Place, name: str, before_ms: int) -> tuple[Place, list[Event]]:
+    def _forget(
+        self, state: CountState, name: str, before_ms: int
+    ) -> tuple[CountState, list[Event]]:
         """Let objects go that were not seen since a time; those inside have left by then."""
-        kept, gone = forget(place.sightings, before_ms)
+        kept, gone = forget(state.sightings, before_ms)
         changes = [
             Change(track_id, replace(seen, inside=False, met=False), seen)
             for track_id, seen in gone.items()
             if seen.inside
         ]
-        return self._note(replace(place, sightings=kept), name, changes)
+        return self._note(replace(state, sightings=kept), name, changes)
 
-    def _note(self, place: Place, name: str, changes: list[Change]) -> tuple[Place, list[Event]]:
+    def _note(
+        self, state: CountState, name: str, changes: list[Change]
+    ) -> tuple[CountState, list[Event]]:
         """Enter changes of sides into the tallies and make them events."""
-        events, tallies = list[Event](), dict(place.tallies)
+        events, tallies = list[Event](), dict(state.tallies)
         for change in changes:
             fields = self._event(change)
             if fields is None:
@@ -149,9 +153,9 @@ class _Counting:
                 Event(
                     step=name,
                     zone=name,
-                    source_id=place.source_id,
-                    sequence=place.sequence,
-                    event_time_ms=place.time_ms or 0,
+                    source_id=state.source_id,
+                    sequence=state.sequence,
+                    event_time_ms=state.time_ms or 0,
                     track_id=change.track_id,
                     class_id=now.class_id,
                     label=now.label,
@@ -159,22 +163,24 @@ class _Counting:
                     **fields,
                 )
             )
-        return replace(place, tallies=tallies), events
+        return replace(state, tallies=tallies), events
 
-    def _close_window(self, place: Place, name: str, time_ms: int) -> tuple[Place, list[Event]]:
+    def _close_window(
+        self, state: CountState, name: str, time_ms: int
+    ) -> tuple[CountState, list[Event]]:
         """Tell the counts of the window of the last image, if the next one is in another."""
-        window_ms, last_ms = self.window_ms, place.time_ms
+        window_ms, last_ms = self.window_ms, state.time_ms
         if window_ms is None or last_ms is None or time_ms // window_ms == last_ms // window_ms:
-            return place, []
-        return replace(place, tallies={}), [*self._counts(place, name)]
+            return state, []
+        return replace(state, tallies={}), [*self._counts(state, name)]
 
-    def _counts(self, place: Place, name: str) -> Iterator[Event]:
+    def _counts(self, state: CountState, name: str) -> Iterator[Event]:
         """Yield what was counted in the window of the last image: of each class, and of all."""
-        if self.window_ms is None or place.time_ms is None:
+        if self.window_ms is None or state.time_ms is None:
             return
-        start_ms = place.time_ms // self.window_ms * self.window_ms
-        inside = [seen for seen in place.sightings.values() if seen.inside]
-        labels = {**{s.label: Tally(s.class_id) for s in inside}, **place.tallies}
+        start_ms = state.time_ms // self.window_ms * self.window_ms
+        inside = [seen for seen in state.sightings.values() if seen.inside]
+        labels = {**{s.label: Tally(s.class_id) for s in inside}, **state.tallies}
         rows = [(label, tally) for label, tally in sorted(labels.items())]
         for label, tally in [*rows, (None, _sum(tally for _, tally in rows))]:
             n_inside = sum(label in (None, seen.label) for seen in inside)
@@ -182,8 +188,8 @@ class _Counting:
             yield Event(
                 "counted",
                 name,
-                place.source_id,
-                place.sequence,
+                state.source_id,
+                state.sequence,
                 start_ms + self.window_ms,
                 class_id=None if label is None else tally.class_id,
                 label=label,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sightflow.engine.chunks import ChunkResult
-from sightflow.engine.delivery import Delivery, Place, RunTimes, finish
+from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.errors import JobError, LedgerError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
@@ -36,7 +36,7 @@ def pipeline_of(sinks: list[ResultSink]) -> Pipeline:
     return pipeline
 
 
-def complete(folder: Path, place: Place, n_claimed: int) -> dict[str, bytes]:
+def complete(folder: Path, place: Progress, n_claimed: int) -> dict[str, bytes]:
     """Finish and return all files but the summaries, which hold times."""
     finish(pipeline_of(sinks_in(folder)), place, n_claimed, RunTimes(time.time(), "inline", 1))
     return {
@@ -47,7 +47,7 @@ def complete(folder: Path, place: Place, n_claimed: int) -> dict[str, bytes]:
 
 
 def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
-    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Place())
+    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
     first = delivery.deliver(a_chunk(0))
     second = delivery.deliver(a_chunk(1, n_rejected=2))
     delivery.close()
@@ -59,7 +59,7 @@ def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 2, 7])
 def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> None:
-    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Place())
+    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
     place = delivery.deliver(a_chunk(0))
     with pytest.raises(ValueError, match=f"chunk 1 is next; got {number}"):
         delivery.deliver(a_chunk(number))
@@ -68,7 +68,7 @@ def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> Non
 
 
 def test_the_first_result_has_a_time_and_rejected_images_are_none(tmp_path: Path) -> None:
-    delivery = Delivery([], Place())
+    delivery = Delivery([], Progress())
     only_rejected = ChunkResult(0, 1, [], a_chunk(0, n_rejected=1).rejected)
     assert delivery.deliver(only_rejected).first_result_at is None
     before = time.time()
@@ -81,13 +81,13 @@ def test_the_first_result_has_a_time_and_rejected_images_are_none(tmp_path: Path
 @pytest.mark.parametrize(
     "place",
     [
-        Place(),
-        Place(3, ((10, 20), (5, 0)), Ledger(read=4, recognised=3, rejected=1), 1_700_000_000.25),
-        Place(1, ()),
+        Progress(),
+        Progress(3, ((10, 20), (5, 0)), Ledger(read=4, recognised=3, rejected=1), 1_700_000_000.25),
+        Progress(1, ()),
     ],
 )
-def test_a_place_survives_as_bytes(place: Place) -> None:
-    assert Place.decode(place.encode()) == place
+def test_a_place_survives_as_bytes(place: Progress) -> None:
+    assert Progress.decode(place.encode()) == place
 
 
 @pytest.mark.parametrize("n_before", [0, 1, 2])
@@ -96,19 +96,19 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
     tmp_path: Path, n_before: int, n_lost: int
 ) -> None:
     chunks = [a_chunk(number, n_rejected=number % 2) for number in range(4)]
-    undisturbed = Delivery(sinks_in(tmp_path / "undisturbed"), Place())
+    undisturbed = Delivery(sinks_in(tmp_path / "undisturbed"), Progress())
     for chunk in chunks:
         undisturbed.deliver(chunk)
     undisturbed.close()
 
-    failing = Delivery(sinks_in(tmp_path / "restarted"), Place())
+    failing = Delivery(sinks_in(tmp_path / "restarted"), Progress())
     kept = failing.place
     for chunk in chunks[:n_before]:
         kept = failing.deliver(chunk)
     for chunk in chunks[n_before : n_before + n_lost]:
         failing.deliver(chunk)  # written after the checkpoint
     failing.close()
-    restarted = Delivery(sinks_in(tmp_path / "restarted"), Place.decode(kept.encode()))
+    restarted = Delivery(sinks_in(tmp_path / "restarted"), Progress.decode(kept.encode()))
     for chunk in chunks[n_before:]:
         restarted.deliver(chunk)
     restarted.close()
@@ -121,7 +121,7 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
 
 def test_a_delivery_may_go_on_twice_and_write_no_row_between(tmp_path: Path) -> None:
     sink = JsonLines(str(tmp_path / "j.jsonl"))
-    delivery = Delivery([sink], Place())
+    delivery = Delivery([sink], Progress())
     kept = delivery.deliver(a_chunk(0))
     delivery.deliver(a_chunk(1))  # lost
     delivery.close()
@@ -136,16 +136,16 @@ def test_a_delivery_may_go_on_twice_and_write_no_row_between(tmp_path: Path) -> 
     assert [row["uri"] for row in rows] == ["0.jpg", "2.jpg"]
 
 
-def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Place]:
+def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Progress]:
     sinks = sinks_in(folder)
-    delivery = Delivery(sinks, Place())
+    delivery = Delivery(sinks, Progress())
     for chunk in chunks:
         delivery.deliver(chunk)
     delivery.close()
     return pipeline_of(sinks), delivery.place
 
 
-def finished(pipeline: Pipeline, place: Place, n_claimed: int) -> Any:
+def finished(pipeline: Pipeline, place: Progress, n_claimed: int) -> Any:
     return finish(pipeline, place, n_claimed, RunTimes(time.time() - 2, "flink", 3))
 
 
@@ -191,13 +191,13 @@ def test_no_output_appears_when_an_image_was_lost(
 
 
 def test_a_place_of_another_version_is_refused() -> None:
-    data = Place().encode().replace(b'"version":3', b'"version":99')
-    with pytest.raises(JobError, match=r"must be of version 3; got 99; start the run anew"):
-        Place.decode(data)
+    data = Progress().encode().replace(b'"version":4', b'"version":99')
+    with pytest.raises(JobError, match=r"must be of version 4; got 99; start the run anew"):
+        Progress.decode(data)
 
 
 def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None:
-    delivery = Delivery([], Place(), ordered=False)
+    delivery = Delivery([], Progress(), ordered=False)
     end = ChunkResult(2, 0, n_images=2)
 
     assert not delivery.deliver(ChunkResult(1, 1, [], [])).is_complete()
@@ -207,7 +207,7 @@ def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None
 
 
 def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
-    delivery = Delivery([], Place())
+    delivery = Delivery([], Progress())
     delivery.deliver(ChunkResult(0, 3, n_skipped=3))
     delivery.deliver(ChunkResult(1, 1, [{"a": 1}]))
     place = delivery.deliver(ChunkResult(2, 0, n_images=4))
@@ -216,7 +216,7 @@ def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
 
 
 def test_in_order_every_chunk_waits_for_its_turn() -> None:
-    delivery = Delivery([], Place())
+    delivery = Delivery([], Progress())
 
     assert [delivery.takes(number) for number in (0, 1)] == [True, False]
-    assert Delivery([], Place(), ordered=False).takes(1)
+    assert Delivery([], Progress(), ordered=False).takes(1)

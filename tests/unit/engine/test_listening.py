@@ -78,6 +78,6 @@ def test_told_to_stop_it_ends_without_reading_on() -> None:
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    data = StreamState().encode().replace(b'"version":2', b'"version":1')
-    with pytest.raises(JobError, match="the checkpoint's stream must be of version 2; got 1"):
+    data = StreamState().encode().replace(b'"version":3', b'"version":1')
+    with pytest.raises(JobError, match="the checkpoint's stream must be of version 3; got 1"):
         StreamState.decode(data)

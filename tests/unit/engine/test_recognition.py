@@ -12,8 +12,8 @@ import pytest
 from sightflow.engine.recognition import open_reader, open_recogniser
 from sightflow.errors import PipelineError
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Outcome, Process, Read
-from sightflow.records import Claim, EncodedImage, ImageRecord, ModelUse, Rejected
+from sightflow.protocols import Context, Process, Read
+from sightflow.records import Claim, EncodedImage, ImageRecord, ModelUse, Outcome, Rejected
 from sightflow.settings import RunSettings
 from sightflow.sinks import AnnotatedImages, ImageFolder
 from sightflow.testing import a_claim, a_record, an_origin, draw_scene, encode_image

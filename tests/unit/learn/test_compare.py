@@ -76,11 +76,21 @@ def test_a_restart_changes_nothing(cut: int) -> None:
 
 
 def test_a_comparison_of_another_version_is_refused() -> None:
-    import msgspec
+    data = Compare().open_learner(a_context(), None).snapshot()
+    with pytest.raises(JobError, match="comparison must be of version 2; got 9; start the run"):
+        Compare().open_learner(a_context(), data[:1] + b"\x09" + data[2:])
 
-    data = msgspec.msgpack.encode([9, 0, 0, 0, 0, 0, [b"", 0, 0]])
-    with pytest.raises(JobError, match="comparison must be of version 1; got 9; start the run"):
-        Compare().open_learner(a_context(), data)
+
+def test_labels_that_came_behind_the_last_figures_are_told_at_the_end() -> None:
+    comparison = Compare(every=2).open_learner(a_context("compare"), None)
+    records = [image(i, "cat", "dog") for i in range(2)]
+    _, events = comparison.take(records, [(0, 0), (0, 1)])
+    assert [event.kind for _, event in events] == ["differed", "differed", "compared"]
+    assert comparison.end() == []
+    labelled = [replace(r, origin=replace(r.origin, label="cat")) for r in records]
+    comparison.take_labels(labelled, [(0, 0), (0, 1)])
+    (event,) = comparison.end()
+    assert (event.figures["accuracy"], event.figures["shadow_accuracy"]) == (1, 0)
 
 
 def test_what_is_no_count_is_refused() -> None:

@@ -15,6 +15,7 @@ from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.train import Train
 from sightflow.models import Registry, find_model, zoo
+from sightflow.protocols import SourceFacts
 from sightflow.records import Event, ImageRecord
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -250,4 +251,4 @@ def test_a_start_of_other_classes_or_of_another_network_is_refused(tmp_path: Pat
 def test_classes_that_are_not_listed_are_those_of_the_start(tmp_path: Path) -> None:
     trained(a_train(tmp_path), [image(i) for i in range(10)])
     how = replace(a_train(tmp_path), start=find_model(f"{tmp_path}/pets"), labels=())
-    assert how.told(("ant", "bee"), 5).labels == ("cat", "dog")
+    assert how.with_facts(SourceFacts(("ant", "bee"), 5)).labels == ("cat", "dog")

@@ -12,7 +12,7 @@ from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
 from sightflow.learn.training import Training
 from sightflow.ops.augment import Augment
-from sightflow.protocols import Context, Place
+from sightflow.protocols import Context, Place, SourceFacts
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -173,14 +173,20 @@ def test_what_is_left_out_is_taken_from_the_source() -> None:
     how = Train(
         batch_size=10, optimiser=Optimiser(schedule="cosine"), replay=Replay(batches=4), trainers=2
     )
-    told = how.told(("a", "b"), 1_000)
-    assert (told.labels, told.optimiser.n_steps) == (("a", "b"), 250)
-    assert replace(how, labels=("x", "y")).told(("a", "b"), 9).labels == ("x", "y")
+    assert how.lacks_facts
+    full = how.with_facts(SourceFacts(("a", "b"), 1_000))
+    assert (full.labels, full.optimiser.n_steps) == (("a", "b"), 250)
+    assert not full.lacks_facts
+    assert replace(how, labels=("x", "y")).with_facts(SourceFacts(("a", "b"), 9)).labels == (
+        "x",
+        "y",
+    )
+    assert how.with_facts(SourceFacts()) == how, "a stream tells nothing"
 
 
 def test_a_snapshot_of_other_classes_is_refused() -> None:
     snapshot = opened().snapshot()
-    with pytest.raises(JobError, match=r"for \['cat', 'dog'\]; this one is of version 2 for"):
+    with pytest.raises(JobError, match=r"for \['cat', 'dog'\]; this one is for"):
         opened(replace(TRAIN, labels=("cat", "cow")), snapshot)
 
 

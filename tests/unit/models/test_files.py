@@ -95,7 +95,7 @@ def test_another_file_than_that_of_the_card_is_refused_with_both_sums(write_onnx
 
 
 def test_a_back_end_that_is_not_known_is_told_with_those_that_are(write_onnx, make_card):
-    with pytest.raises(PipelineError, match=r"no backend is named 'tflite'; known: .*onnx"):
+    with pytest.raises(PipelineError, match=r"no back end is named 'tflite'; known: .*onnx"):
         ModelFile(write_onnx(), make_card(backend="tflite")).check()
 
 

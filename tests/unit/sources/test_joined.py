@@ -110,7 +110,7 @@ def test_it_waits_for_labels_when_the_images_have_ended() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_waiting": 0}, "`max_waiting` is from 1; got 0"),
+        ({"max_waiting": 0}, "Joined: `max_waiting` is a whole number from 1; got 0"),
         ({"wait_s": -1.0}, "`wait_s` is from 0; got -1.0"),
     ],
 )

@@ -22,6 +22,7 @@ from tests.web_server import JpegCamera, serving, write_playlist, write_recordin
 from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Origin, Rejected, Skipped
+from sightflow.sources.follower import LivePosition
 from sightflow.sources.live import Live, LiveStream
 from sightflow.testing import encode_image
 
@@ -222,7 +223,7 @@ def test_after_a_restart_numbers_and_times_go_on_and_pictures_are_new() -> None:
 
 def test_times_go_on_although_the_clock_was_set_back() -> None:
     later = int(time.time() * 1000) + 3_600_000
-    place = f'{{"started_ms": 0, "sequence": 7, "event_time_ms": {later}, "kind": "live"}}'
+    place = LivePosition(0, 7, later, "live").encode()
     with Camera() as camera, opened(a_live(camera.url()), place) as stream:
         outcomes = poll_until(stream, images(2))
     assert outcomes[0].origin.sequence == 7
@@ -249,7 +250,7 @@ def test_a_stream_ends_after_its_duration_also_when_the_camera_is_silent() -> No
 
 def test_the_duration_counts_from_the_first_start() -> None:
     with Camera() as camera:
-        place = '{"started_ms": 1000, "sequence": 7, "event_time_ms": 2000, "kind": "live"}'
+        place = LivePosition(1000, 7, 2000, "live").encode()
         with opened(a_live(camera.url(), duration_s=60), place) as stream:
             assert stream.ended()
         wait_for_threads(5)

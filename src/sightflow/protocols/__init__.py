@@ -1,0 +1,86 @@
+"""The shapes that plug-ins have: sources, streams, labels, operators, sinks, models.
+
+A plug-in is a frozen dataclass: it holds configuration, survives pickling, and does nothing. Work
+begins in its `open...`, in the worker, with a `Context`; what that returns does it. Files, threads
+and models that `open...` acquires are registered in `context.resources`, which is closed when the
+worker stops. `check` is called while the job is built and raises what can be known then: a bad
+configuration is an error, a bad image is data. Its exceptions end the job.
+
+Some members are optional:
+
+===================== ============================== ==============================================
+member                of                             meaning, and what holds without it
+===================== ============================== ==============================================
+`gives`               sources, operators             fields of `ImageRecord` that it fills, as a
+                                                     tuple of names; without it: it may fill any
+`needs`               operators                      fields that a part before it must fill; none
+`identity()`          all                            what must be the same for a run to go on from
+                                                     its checkpoints, by name; all options
+`labels_come_later`   sources                        whether labels come behind their images; False
+`max_waiting`,        streams whose labels come      how many images wait for their labels, and
+`max_waiting_mib`     later                          their memory; 5 000, 256
+`trainers`            learning operators             in how many places it works; 1
+`commits_first`       result sinks                   whether `commit` is work that may fail; False
+`gains_from_batches`  the function of a model        whether images of several workers are to come
+                                                     in one call; False
+===================== ============================== ==============================================
+"""
+
+from sightflow.protocols.context import (
+    Context,
+    Inference,
+    Metrics,
+    Place,
+    Recall,
+    Trainer,
+)
+from sightflow.protocols.operators import Model, Operator, Process, given_by
+from sightflow.protocols.sinks import ImageSink, ResultSink, ResultWriter
+from sightflow.protocols.sources import (
+    MAX_WAITING,
+    MAX_WAITING_MIB,
+    LabelSource,
+    LabelStream,
+    Read,
+    Source,
+    Stream,
+    StreamSource,
+)
+from sightflow.protocols.stateful import (
+    Fold,
+    KeyedOperator,
+    Learner,
+    LearningOperator,
+    SourceFacts,
+    TakesSourceFacts,
+)
+
+__all__ = [
+    "MAX_WAITING",
+    "MAX_WAITING_MIB",
+    "Context",
+    "Fold",
+    "ImageSink",
+    "Inference",
+    "KeyedOperator",
+    "LabelSource",
+    "LabelStream",
+    "Learner",
+    "LearningOperator",
+    "Metrics",
+    "Model",
+    "Operator",
+    "Place",
+    "Process",
+    "Read",
+    "Recall",
+    "ResultSink",
+    "ResultWriter",
+    "Source",
+    "SourceFacts",
+    "Stream",
+    "StreamSource",
+    "TakesSourceFacts",
+    "Trainer",
+    "given_by",
+]

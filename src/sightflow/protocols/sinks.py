@@ -1,0 +1,79 @@
+"""Where results and pictures go."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from sightflow.protocols.context import Context
+from sightflow.records import ImageRecord, Row
+from sightflow.records.ledger import Summary
+
+__all__ = ["ImageSink", "ResultSink", "ResultWriter"]
+
+
+@runtime_checkable
+class ImageSink(Protocol):
+    """Writes something for each image, beside its pixels, in every worker.
+
+    After a restart an image may be written again: writing must be atomic and give the same file.
+    """
+
+    def check(self) -> None:
+        """Raise an error if this cannot be written; called while the job is built."""
+
+    def outputs(self) -> Sequence[str]:
+        """Return the files and folders that will appear."""
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return the smallest factor in (0, 1] by which such an image may be shrunk; 1: not."""
+
+    def open_images(self, context: Context) -> Callable[[ImageRecord], None]:
+        """Return the function that writes one image, in the folder of `outputs`."""
+
+
+class ResultWriter(Protocol):
+    """Appends results, in one worker; resumable at the position of a checkpoint."""
+
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
+        """Append what became of the next chunk.
+
+        Args:
+            rows: of `records.RESULT_SCHEMA`.
+            rejected: of `records.REJECTED_SCHEMA`.
+            events: of `records.EVENT_SCHEMA`.
+        """
+
+    def position(self) -> tuple[int, ...]:
+        """Write out all that was appended; return from where to go on, such as a file's length."""
+
+    def close(self) -> None:
+        """Release what is open; the output stays unfinished."""
+
+
+@runtime_checkable
+class ResultSink(Protocol):
+    """Takes all results in order, in one place; they appear at once when the run is complete.
+
+    The writer works in a worker. `check`, `commit` and `discard` are called in the process that
+    started the job: they share files with it, and no memory. A sink whose `commit` may fail has a
+    class variable `commits_first = True`: then nothing has appeared if it does.
+    """
+
+    def check(self) -> None:
+        """Raise an error if this cannot be written; called while the job is built."""
+
+    def outputs(self) -> Sequence[str]:
+        """Return the files and folders that will appear."""
+
+    def open_results(self, position: tuple[int, ...] | None) -> ResultWriter:
+        """Return a writer that goes on at a position, or starts anew when there is none.
+
+        What was written behind the position is cut off.
+        """
+
+    def commit(self, summary: Summary) -> None:
+        """Make the complete output appear under its final name; called once."""
+
+    def discard(self) -> None:
+        """Remove what an unfinished run left; may be called again."""

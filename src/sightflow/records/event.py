@@ -1,0 +1,98 @@
+"""What happened in a stream, beside what is seen in each image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sightflow.records.image import Origin
+from sightflow.records.state import as_bytes, as_text
+
+__all__ = ["EVENT_KINDS", "Event", "Moment"]
+
+EVENT_KINDS = (
+    "appeared",
+    "left",
+    "crossed",
+    "entered",
+    "exited",
+    "counted",
+    "trained",
+    "published",
+    "evaluated",
+    "tested",
+    "drifted",
+    "scored",
+    "confused",
+    "calibrated",
+    "mistaken",
+    "differed",
+    "compared",
+    "joined",
+)
+"""What happens: an object is followed from now on; it is lost for good; it crosses a line; it
+enters and exits a zone; a window of time ends, with what was counted in it; a network has learned;
+a version of it was published; it was held against the labels, on the stream and in a test; a
+watched value has changed; and at the end how it did for a class, a pair of classes, a range of
+scores, and an image; two classifiers do not say the same of an image; how often they do; labels
+that came later were joined with their images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a stream; what does not apply to its kind is None."""
+
+    kind: str
+    """One of `EVENT_KINDS`, or a word of the step's own."""
+    step: str
+    source_id: str
+    sequence: int
+    """Of the image that showed it."""
+    event_time_ms: int
+    """Of that image: milliseconds since 1970, UTC; of `counted`, the end of the window."""
+    track_id: int | None = None
+    class_id: int | None = None
+    label: str | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    """Where the object was, in pixels of the original image."""
+    zone: str | None = None
+    """Name of the zone or line."""
+    direction: str | None = None
+    """`in` or `out` of a crossing."""
+    duration_ms: int | None = None
+    """Of `left`, how long the object was seen; of `exited`, how long it was in the zone; of
+    `counted`, the mean time in the zone of those who left it in the window."""
+    n_in: int | None = None
+    """How many went in, in this window."""
+    n_out: int | None = None
+    """How many went out, in this window."""
+    n_inside: int | None = None
+    """How many are inside at the end of the window."""
+    window_start_ms: int | None = None
+    uri: str | None = None
+    """Of the image, or of a model version that was published."""
+    predicted: str | None = None
+    """What a network said where `label` is right."""
+    figures: Mapping[str, float] | None = None
+    """Numbers by name, such as `loss` and `accuracy`."""
+    reason: str | None = None
+    """Why it happened, in words."""
+
+
+class Moment(msgspec.Struct, frozen=True, array_like=True):
+    """Where and when an image was, as it is kept in checkpoints."""
+
+    source: bytes = b""
+    """Its `source_id`, as bytes, since not every name is UTF-8."""
+    sequence: int = 0
+    time_ms: int = 0
+
+    @classmethod
+    def of(cls, origin: Origin) -> "Moment":
+        """Return the moment of an image."""
+        return cls(as_bytes(origin.source_id), origin.sequence, origin.event_time_ms)
+
+    def event(self, kind: str, step: str, **fields: Any) -> Event:
+        """Return an event of this moment."""
+        return Event(kind, step, as_text(self.source), self.sequence, self.time_ms, **fields)
