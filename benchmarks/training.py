@@ -28,12 +28,12 @@ import numpy.typing as npt
 from bench import HERE, line_plot, machine, write_report
 from sightflow import JsonEvents, Pipeline, RunSettings, run
 from sightflow.configuration import read_pipeline
+from sightflow.engine.plan import informed
 from sightflow.learn.torch_modules import conv_net
 from sightflow.learn.train import Train
 from sightflow.ops.decode import decode
 from sightflow.protocols import Context
 from sightflow.records import Claim, EncodedImage
-from sightflow.runners import informed
 from sightflow.sources.passes import Passes
 
 EXAMPLES = ("gtsrb", "cifar10")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from sightflow.protocols import Context, Fold, Process
-from sightflow.records import Detections, Event, ImageRecord, ModelUse, Outcome, Rejected
+from sightflow.records import Detections, Event, ImageRecord, Measures, ModelUse, Outcome, Rejected
 
-__all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Old", "Slow"]
+__all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Measured", "Old", "Slow"]
 
 
 class _Step:
@@ -43,6 +43,20 @@ class Bright(_Step):
             found = Detections(box, score[None], np.zeros(1, np.int32), ("image",))
             use = ModelUse(context.step, "brightness", "1")
             return replace(record, detections=found, models=(*record.models, use))
+
+        return lambda records: [measure(record) for record in records]
+
+
+@dataclass(frozen=True)
+class Measured(_Step):
+    """Measures the mean of the pixels; no model."""
+
+    def open(self, context: Context) -> Process:
+        """Return the function that measures."""
+
+        def measure(record: ImageRecord) -> Outcome:
+            found = Measures(("mean",), np.array([record.pixels.mean()], np.float32))
+            return replace(record, measures=found.and_of(record.measures))
 
         return lambda records: [measure(record) for record in records]
 

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightflow.engine.chunks import ChunkResult, Frame, Recognised, chunked
+from sightflow.engine.chunks import ChunkResult, Frame, Recognised
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
-from sightflow.engine.learning import last_trainer
 from sightflow.engine.listening import StreamState, listen
-from sightflow.engine.recall import open_recall
+from sightflow.engine.plan import chunks_of, is_by_source, last_ones, stateful_context
 from sightflow.engine.recognition import (
     open_reader,
     open_recogniser,
@@ -97,30 +96,15 @@ def _work(
     recognise = open_recogniser(pipeline, settings, context)
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
-        by_source = not pipeline.learning
+        by_source = is_by_source(pipeline)
         frames = _frames(stream, stop)
-        work = (recognise_frame(frame, recognise, by_source=by_source) for frame in frames)
-        return context, None, work
-    chunks = list(
-        chunked(
-            pipeline.source.claims(),
-            settings.batch_size,
-            by_source=bool(pipeline.keyed),
-            n_trainers=pipeline.n_trainers,
-        )
-    )
-    last = {chunk.source_id: number for number, chunk in enumerate(chunks)}
+        return context, None, (recognise_frame(f, recognise, by_source=by_source) for f in frames)
+    chunks = list(chunks_of(pipeline, settings))
+    for number in last_ones(chunks):
+        chunks[number] = replace(chunks[number], is_last=True)
     redeem = open_reader(pipeline, context)
-    work = (
-        recognise_chunk(
-            number, replace(chunk, is_last=last[chunk.source_id] == number), redeem, recognise
-        )
-        for number, chunk in enumerate(chunks)
-    )
-    recall = open_recall(pipeline, settings, context, chunks.__getitem__)
-    pipeline.check_work(len(chunks))
-    n_last = last_trainer(pipeline, len(chunks))
-    context = replace(context, recall=recall, last_trainer=n_last)
+    work = (recognise_chunk(i, chunk, redeem, recognise) for i, chunk in enumerate(chunks))
+    context = stateful_context(pipeline, settings, context, chunks.__getitem__, len(chunks))
     return context, sum(chunk.n_images for chunk in chunks), work
 
 
@@ -143,7 +127,7 @@ def _results(
     chain = open_stateful(pipeline, context)
     memories: dict[str, Any] = {}
     for chunk in work:
-        if chunk.n_images is not None and not chunk.has_ended:
+        if chunk.only_ends_the_run:
             yield ChunkResult.of(chunk)
             continue
         memory = memories.pop(chunk.source_id, None) or chain.initial(chunk.source_id)

@@ -6,7 +6,7 @@ import os
 import pyarrow as pa
 import pytest
 from tests.docs.pages import ROOT, table
-from tests.steps import Bright
+from tests.steps import Bright, Measured
 
 from sightflow import (
     Classify,
@@ -97,12 +97,13 @@ def test_the_keys_of_the_summary_are_explained():
     assert [row[0] for row in table(PAGE, "The summary")] == list(summary.as_dict())
 
 
-def test_a_line_of_three_steps_has_every_field_of_the_table_and_no_other(place):
+def test_a_line_of_several_steps_has_every_field_of_the_table_and_no_other(place):
     pipeline = (
         Pipeline(Labelled(Directory("photos/0000.jpg")))
         .apply("classify", Classify(scenes=True))
         .apply("trial", Shadow(zoo("efficientnet_lite0")))
         .apply("detect", Detect(min_score=0.01))
+        .apply("measure", Measured())
         .apply("track", Track(high_score=0.01, low_score=0.01, min_hits=1))
         .write("results", JsonLines("results.jsonl"))
     )

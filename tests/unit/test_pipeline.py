@@ -133,9 +133,7 @@ def test_what_a_step_has_forgotten_is_named(method: str, message: str) -> None:
 
 
 def test_what_a_source_or_a_sink_has_forgotten_is_named() -> None:
-    with pytest.raises(
-        PipelineError, match="so it is a source; it also needs `open`"
-    ):
+    with pytest.raises(PipelineError, match="so it is a source; it also needs `open`"):
         Pipeline(Forgetful("claims"))  # type: ignore[arg-type]
     message = "so it is a sink of results; it also needs `check`, `commit`, `discard`, `outputs`"
     with pytest.raises(PipelineError, match=message):

@@ -71,9 +71,9 @@ def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
 
     Its source has labels, and a step before classifies. report.html shows how good it is.
     """
+    from sightflow.engine.plan import informed
     from sightflow.learn.evaluate import Evaluate
     from sightflow.learn.train import Train
-    from sightflow.runners import informed
 
     pipeline, settings = filled(config, options)
     operators = [step.operator for step in pipeline.learning]

@@ -181,9 +181,15 @@ def _runner_for(options: dict[str, Any]) -> str:
     return "inline" if single and len(paths) <= 8 else "flink"
 
 
+def _holds_a_run(state_dir: str) -> bool:
+    from sightflow.flink.runfiles import holds_a_run
+
+    return holds_a_run(state_dir)
+
+
 def _tell_how_to_go_on(settings: "RunSettings", stderr: IO[str]) -> None:
     """Say what to do after a run that died, if its state is there."""
-    if settings.state_dir and Path(settings.state_dir, "run.json").exists():
+    if settings.state_dir and _holds_a_run(settings.state_dir):
         print(f"the same call goes on from what is in {settings.state_dir}", file=stderr)
 
 
@@ -194,7 +200,7 @@ def execute(
     from sightflow.cli import console
     from sightflow.runners import run
 
-    if settings.state_dir and Path(settings.state_dir, "run.json").exists():
+    if settings.state_dir and _holds_a_run(settings.state_dir):
         print(f"going on from what is in {settings.state_dir}", file=sys.stderr)
     if settings.web_ui_port:
         page = f"http://127.0.0.1:{settings.web_ui_port}"

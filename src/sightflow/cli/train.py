@@ -25,8 +25,8 @@ def train(config: Path, **options: Any) -> None:
     Classes that CONFIG does not list are the labels of its source. report.html shows how it went.
     """
     pipeline, settings = filled(config, options)
+    from sightflow.engine.plan import informed
     from sightflow.learn.train import Train
-    from sightflow.runners import informed
 
     if not any(isinstance(step.operator, Train) for step in pipeline.learning):
         raise click.UsageError(f"{config}: has no step of the kind Train")

@@ -223,6 +223,11 @@ class Recognised:
     labels: tuple[Label, ...] = ()
     """Of earlier images, to be taken behind these."""
 
+    @property
+    def only_ends_the_run(self) -> bool:
+        """Whether it says how many images there were, and nothing to any step."""
+        return self.n_images is not None and not self.has_ended
+
     def encode(self, arrays: Collection[str] = ()) -> bytes:
         """Return it as bytes: numbers and two lengths, head, labels, outcomes with these arrays."""
         head = as_bytes(self.source_id)

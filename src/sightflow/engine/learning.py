@@ -22,7 +22,7 @@ from sightflow.protocols import (
 from sightflow.records import Event, ImageRecord
 from sightflow.records.state import StateCodec
 
-__all__ = ["LearningChain", "Lessons", "last_trainer"]
+__all__ = ["LearningChain", "Lessons"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,6 @@ class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 _CHECKPOINTS = StateCodec(_Checkpoint, "lessons", version=3)
-
-
-def last_trainer(pipeline: Pipeline, n_chunks: int) -> int:
-    """Return the number of the trainer to which the last of so many chunks goes."""
-    return max(0, n_chunks - 1) % pipeline.n_trainers
 
 
 class LearningChain:

@@ -15,12 +15,13 @@ from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFun
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
-from sightflow.engine.chunks import Recognised, chunked
-from sightflow.flink.functions import Deliver, RecogniseChunk, RecogniseFrame
+from sightflow.engine.chunks import Recognised
+from sightflow.flink.deliver import Deliver
 from sightflow.flink.manifest import Manifest
-from sightflow.flink.memory import Remember, stream_of
-from sightflow.flink.rundir import PROGRESS, STOP, TOLD
-from sightflow.flink.streams import TICK_S, ReadStream
+from sightflow.flink.read import TICK_S, ReadStream
+from sightflow.flink.recognise import RecogniseChunk, RecogniseFrame
+from sightflow.flink.remember import Remember, stream_of
+from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Inference, StreamSource
 from sightflow.settings import RunSettings
@@ -42,75 +43,38 @@ class Job:
     settings: RunSettings
     inference: Inference
     workers: int
-    directory: Path
-    run_id: str = ""
+    files: RunFiles
+    run_id: str
     """The same for all attempts of a run."""
-    tells_events: bool = False
+    tells_events: bool
     """Whether the client wants to hear of events as they are delivered."""
 
-    @property
-    def progress(self) -> Path:
-        """The file that says where the delivery stands."""
-        return self.directory / PROGRESS
-
-    @property
-    def told(self) -> Path:
-        """The file of events as they are delivered."""
-        return self.directory / TOLD
-
-    @property
-    def stop_mark(self) -> Path:
-        """The file whose existence ends a stream."""
-        return self.directory / STOP
-
-    @property
-    def manifest(self) -> Manifest:
-        """The claims of the run."""
-        return Manifest(self.directory / "claims.jsonl")
-
-    def list_work(self) -> tuple[int | None, int | None]:
-        """List the claims; return how many chunks and images there are, None for a stream."""
-        source = self.pipeline.source
-        if isinstance(source, StreamSource):
-            return None, None
-        chunks = chunked(
-            source.claims(),
-            self.settings.batch_size,
-            by_source=bool(self.pipeline.keyed),
-            n_trainers=self.pipeline.n_trainers,
-        )
-        n_chunks, n_images = self.manifest.write(chunks)
-        self.pipeline.check_work(n_chunks)
-        return n_chunks, n_images
-
-    def build(
-        self, n_chunks: int | None, snapshot: Path | None = None
-    ) -> StreamExecutionEnvironment:
+    def build(self, n_chunks: int | None, snapshot: Path | None) -> StreamExecutionEnvironment:
         """Return an environment with the job: read -> recognise -> remember -> deliver.
 
-        Recognition is parallel by chunk, keyed steps are parallel by stream. It goes on from a
-        checkpoint or savepoint, whatever the number of workers was.
+        Each of these boxes is a file of this room. Recognition is parallel by chunk, keyed steps
+        are parallel by stream. It goes on from a checkpoint or savepoint, whatever the number of
+        workers was.
         """
         env = self._environment(snapshot)
         description = self.pipeline, self.settings, self.inference
         if isinstance(self.pipeline.source, StreamSource):
-            frames = self._frames(
-                env, ReadStream(self.pipeline.source, self.directory, self.workers)
-            )
-            results = frames.map(RecogniseFrame(*description, self.directory), _bytes())
+            frames = self._frames(env, ReadStream(self.pipeline.source, self.files, self.workers))
+            results = frames.map(RecogniseFrame(*description, self.files), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)
-            results = chunks.map(RecogniseChunk(*description, self.manifest), _bytes())
+            results = chunks.map(
+                RecogniseChunk(*description, Manifest(self.files.claims)), _bytes()
+            )
         results.name("recognise").uid("recognise")
         if self.pipeline.has_state:
             key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
-            manifest = None if n_chunks is None else self.manifest
-            remember = Remember(*description, manifest, self.run_id, self.directory, n_chunks)
+            remember = Remember(*description, self.files, self.run_id, n_chunks)
             results = _remember(results.key_by(key_of, Types.STRING()), remember)
             if self.pipeline.n_trainers > 1:
                 results.set_parallelism(self.pipeline.n_trainers)
-        told = self.told if self.tells_events else None
-        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.progress, told)
+        tells = self.tells_events
+        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.files, tells_events=tells)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
         delivered.name("deliver").uid("deliver").set_parallelism(1)
         return env
@@ -163,10 +127,10 @@ class Job:
             "pipeline.max-parallelism": str(_MAX_PARALLELISM),
             "execution.buffer-timeout.interval": "0 ms",  # what is there goes on at once
             "execution.checkpointing.interval": f"{self.settings.checkpoint_interval_ms} ms",
-            "execution.checkpointing.dir": f"{self.directory.as_uri()}/checkpoints",
-            "execution.checkpointing.savepoint-dir": f"{self.directory.as_uri()}/savepoints",
+            "execution.checkpointing.dir": self.files.checkpoints.as_uri(),
+            "execution.checkpointing.savepoint-dir": self.files.savepoints.as_uri(),
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-            "io.tmp.dirs": str(self.directory / "tmp"),
+            "io.tmp.dirs": str(self.files.scratch),
             "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
             "rest.address": "127.0.0.1",
             "rest.bind-address": "127.0.0.1",

@@ -1,6 +1,6 @@
 """The claims of a run in a file, so that workers find them by the number of a chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from sightflow.engine.chunks import Chunk
+from sightflow.engine.plan import Work
 
 __all__ = ["Manifest"]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The claims of a run in a file, a chunk a line, with the place of each line beside it."""
+    """The claims of a run in a file, one chunk after the other, and beside it where each ends."""
 
     path: Path
 
-    def write(self, chunks: Iterator[Chunk]) -> tuple[int, int]:
-        """Write all chunks; return how many chunks and how many images there are."""
+    def write(self, chunks: Iterable[Chunk]) -> Work:
+        """Write all chunks; return how much work they are."""
         n_images = 0
         ends = [0]
         last: dict[str, int] = {}
@@ -31,7 +32,7 @@ class Manifest:
                 last[chunk.source_id] = number
         np.save(self._beside("ends"), np.array(ends, np.int64))
         np.save(self._beside("last"), np.array(sorted(last.values()), np.int64))
-        return len(ends) - 1, n_images
+        return Work(len(ends) - 1, n_images)
 
     def open(self, resources: ExitStack) -> Any:
         """Return a function that gives a chunk by its number."""

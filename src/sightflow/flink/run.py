@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,18 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from sightflow import errors
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
+from sightflow.engine.plan import Work, chunks_of
 from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import end_lost, log_directory
 from sightflow.flink.job import Job
+from sightflow.flink.manifest import Manifest
 from sightflow.flink.notes import Tail, relay
-from sightflow.flink.rundir import NOTES, RunDirectory, run_directory
+from sightflow.flink.rundir import RunDirectory, run_directory
+from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.start import start
 from sightflow.pipeline import Pipeline
+from sightflow.protocols import StreamSource
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.settings import RunSettings
@@ -73,28 +76,34 @@ def run(
             for model in pipeline.models:
                 model.load(inference)  # raises where the device is not there
         tells = on_event is not None
-        job = Job(pipeline, settings, inference, workers, directory.path, tells_events=tells)
         if not directory.can_go_on:
-            directory.note(*job.list_work(), started)
+            directory.note(_listed(pipeline, settings, directory.files), started)
             sinks = [sink for _, sink in pipeline.result_sinks]
             Delivery(
                 sinks, Progress()
             ).close()  # takes the files early; all there is without chunks
-        n_chunks, n_images = directory.work
-        place = directory.place
-        if n_chunks != 0 and not place.is_complete(n_chunks):
+        work, place = directory.work, directory.progress
+        if work.n_chunks != 0 and not place.is_complete(work.n_chunks):
             java.result()
+            run_id = directory.run_id
+            job = Job(pipeline, settings, inference, workers, directory.files, run_id, tells)
             with _java_errors():
-                job = replace(job, run_id=directory.run_id)
                 place = _execute(job, directory, on_progress, on_event, stop)
         return finish(
             pipeline,
             place,
-            n_images,
+            work.n_images,
             RunTimes(directory.started, "flink", workers),
             committed=directory.committed,
             on_commit=directory.note_commit,
         )
+
+
+def _listed(pipeline: Pipeline, settings: RunSettings, files: RunFiles) -> Work:
+    """List the work of a source into a file of the run."""
+    if isinstance(pipeline.source, StreamSource):
+        return Work()
+    return Manifest(files.claims).write(chunks_of(pipeline, settings))
 
 
 def _check_port(port: int | None) -> None:
@@ -118,9 +127,9 @@ def _execute(
     stop: Callable[[], bool],
 ) -> Progress:
     """Run the job until its last chunk is delivered; return where its delivery stands."""
-    n_chunks, n_images = directory.work
+    n_chunks, n_images = directory.work.n_chunks, directory.work.n_images
     environment = job.build(n_chunks, directory.snapshot)
-    job.progress.unlink(missing_ok=True)  # of an earlier run
+    job.files.progress.unlink(missing_ok=True)  # of an earlier run
     client = environment.execute_async(job.pipeline.name)
     result = client.get_job_execution_result()
     place = Progress()
@@ -129,12 +138,12 @@ def _execute(
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not result.done() and not place.is_complete(n_chunks):
                 time.sleep(_POLL_S)
-                place = directory.place
+                place = directory.progress
                 on_progress(place.ledger, n_images)
                 tell()
                 interrupts.check()
                 if interrupts.came or stop():
-                    job.stop_mark.touch()
+                    job.files.stop.touch()
         tell()
         if place.is_complete(n_chunks):
             _end(client, result)
@@ -145,20 +154,20 @@ def _execute(
     except BaseException:  # Ctrl-C, or what `on_progress` raises: the job must not go on
         _cancel(client, result)
         raise
-    place = directory.place
+    place = directory.progress
     if not place.is_complete(n_chunks):
         raise JobError("the job ended before all was delivered; run it again")
     return place
 
 
 def _teller(job: Job, on_event: Callable[[Row], None] | None) -> Callable[[], None]:
-    """Return a function that passes on what has been logged and told in the job."""
-    notes, told = Tail(job.directory / NOTES), Tail(job.told)
+    """Return a function that passes on what was logged in the job, and its events."""
+    notes, events = Tail(job.files.log), Tail(job.files.events)
 
     def tell() -> None:
         relay(notes)
         if on_event is not None:
-            for line in told.lines():
+            for line in events.lines():
                 on_event(orjson.loads(line))
 
     return tell

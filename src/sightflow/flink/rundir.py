@@ -11,24 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sightflow.engine.delivery import Progress
+from sightflow.engine.plan import Work
 from sightflow.errors import OutputExistsError, PipelineError
+from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.records.state import StateCodec
 from sightflow.sinks.staging import lock, replacing
 
-__all__ = ["NOTES", "PROGRESS", "STOP", "TOLD", "RunDirectory", "run_directory"]
-
-PROGRESS = "progress.json"
-"""Where the delivery stands."""
-STOP = "stop"
-"""A file whose existence ends a stream."""
-NOTES = "notes.log"
-"""What the reader of a stream logs."""
-TOLD = "told.jsonl"
-"""Events as they are delivered; after a restart some come again."""
-
-_MARK = "sightflow-run.lock"
-"""Says that a folder holds the state of a run, and whether one is using it."""
+__all__ = ["RunDirectory", "run_directory"]
 
 
 @dataclass(frozen=True)
@@ -53,18 +43,18 @@ _NOTES = StateCodec(_Note, "note of its run", version=2)
 class RunDirectory:
     """A folder for one run."""
 
-    path: Path
+    files: RunFiles
     pipeline: Pipeline
 
-    def note(self, n_chunks: int | None, n_images: int | None, started: float) -> None:
+    def note(self, work: Work, started: float) -> None:
         """Note what the run is, once its work is listed.
 
         An attempt that died before its first checkpoint was the same run.
         """
         fingerprint = _fingerprint(self.pipeline)
-        if self._note_path.exists() and self._read().pipeline == fingerprint:
+        if self.files.run.exists() and self._read().pipeline == fingerprint:
             started = self._read().started
-        self._write(_Note(fingerprint, n_chunks, n_images, started))
+        self._write(_Note(fingerprint, work.n_chunks, work.n_images, started))
 
     def note_commit(self, sink: str) -> None:
         """Note that the output of a sink has appeared."""
@@ -77,10 +67,10 @@ class RunDirectory:
         return self._read().committed if self.can_go_on else ()
 
     @property
-    def work(self) -> tuple[int | None, int | None]:
-        """How many chunks and images an earlier run has listed, None for a stream."""
+    def work(self) -> Work:
+        """What was listed, by this run or an earlier one."""
         note = self._read()
-        return note.n_chunks, note.n_images
+        return Work(note.n_chunks, note.n_images)
 
     @property
     def run_id(self) -> str:
@@ -96,23 +86,23 @@ class RunDirectory:
     @property
     def snapshot(self) -> Path | None:
         """The newest complete checkpoint or savepoint of an earlier run; None if there is none."""
-        found = [*self.path.glob("checkpoints/*/chk-*/_metadata")]
-        found += self.path.glob("savepoints/*/_metadata")
+        found = [*self.files.checkpoints.glob("*/chk-*/_metadata")]
+        found += self.files.savepoints.glob("*/_metadata")
         newest = max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
         return newest.parent if newest else None
 
     @property
-    def place(self) -> Progress:
+    def progress(self) -> Progress:
         """Where the delivery stands, or stood when an earlier run ended."""
-        progress = self.path / PROGRESS
-        return Progress.decode(progress.read_bytes()) if progress.exists() else Progress()
+        file = self.files.progress
+        return Progress.decode(file.read_bytes()) if file.exists() else Progress()
 
     @property
     def can_go_on(self) -> bool:
         """Whether an earlier run left enough to go on from."""
-        if not self._note_path.exists():
+        if not self.files.run.exists():
             return False
-        return self.snapshot is not None or self.place.is_complete(self.work[0])
+        return self.snapshot is not None or self.progress.is_complete(self.work.n_chunks)
 
     def prepare(self) -> None:
         """Remove what an earlier run left and none needs.
@@ -122,26 +112,23 @@ class RunDirectory:
         """
         if self.can_go_on and self._read().pipeline != _fingerprint(self.pipeline):
             raise PipelineError(
-                f"{self.path}: holds the state of another pipeline; run the same one to go on with "
-                "it, or choose another folder"
+                f"{self.files.folder}: holds the state of another pipeline; run the same one to go "
+                "on with it, or choose another folder"
             )
+        files = self.files
         if not self.can_go_on:
-            (self.path / PROGRESS).unlink(missing_ok=True)
-        for name in (STOP, NOTES, TOLD):
-            (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / "tmp", ignore_errors=True)
-        (self.path / "tmp").mkdir()
+            files.progress.unlink(missing_ok=True)
+        for path in (files.stop, files.log, files.events):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(files.scratch, ignore_errors=True)
+        files.scratch.mkdir()
 
     def _write(self, note: _Note) -> None:
-        with replacing(self._note_path) as draft:
+        with replacing(self.files.run) as draft:
             draft.write_bytes(_NOTES.encode(note))
 
     def _read(self) -> _Note:
-        return _NOTES.decode(self._note_path.read_bytes())
-
-    @property
-    def _note_path(self) -> Path:
-        return self.path / "run.json"
+        return _NOTES.decode(self.files.run.read_bytes())
 
 
 def _fingerprint(pipeline: Pipeline) -> str:
@@ -177,7 +164,7 @@ def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDire
     else:
         path = Path(state_dir).absolute()
     with _reserved(path):
-        directory = RunDirectory(path, pipeline)
+        directory = RunDirectory(RunFiles(path), pipeline)
         directory.prepare()
         done = False
         try:
@@ -194,11 +181,12 @@ def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDire
 def _reserved(path: Path) -> Iterator[None]:
     """Reserve a folder for this run; it is new, empty, or of an earlier run."""
     path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()) and not (path / _MARK).exists():
+    mark_path = RunFiles(path).lock
+    if any(path.iterdir()) and not mark_path.exists():
         raise OutputExistsError(
             f"{path}: holds something that is no state of a run; choose another folder"
         )
-    with open(path / _MARK, "ab") as mark:
+    with open(mark_path, "ab") as mark:
         if not lock(mark):
             raise OutputExistsError(f"{path}: another run uses it; choose another folder")
         yield

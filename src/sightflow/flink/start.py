@@ -23,7 +23,7 @@ if "apache_beam" not in sys.modules:
     finally:
         del sys.modules["apache_beam"]
 import base64, cloudpickle, pyflink.fn_execution.embedded.operation_utils
-from sightflow.flink.functions import preload
+from sightflow.flink.recognise import preload
 preload(*cloudpickle.loads(base64.b64decode("{arguments}")))
 """
 """Flink's package tries to import Beam and goes on without. Thread mode does not use it, and it

@@ -15,6 +15,7 @@ from sightflow.records.image import (
     Rejected,
     Skipped,
 )
+from sightflow.records.measures import Measures
 from sightflow.records.schema import (
     EVENT_SCHEMA,
     REJECTED_SCHEMA,
@@ -40,6 +41,7 @@ __all__ = [
     "Event",
     "ImageRecord",
     "Label",
+    "Measures",
     "ModelUse",
     "Moment",
     "Origin",

@@ -12,23 +12,13 @@ import msgspec
 import numpy as np
 
 from sightflow.records.arrays import PackedArray
-from sightflow.records.classification import Classification, Scene
-from sightflow.records.detections import Detections
+from sightflow.records.findings import FINDINGS
 from sightflow.records.image import ImageRecord, ModelUse, Origin, Outcome, Rejected
 from sightflow.records.state import as_bytes, as_text
-from sightflow.records.tracks import Tracks
 
 __all__ = ["decode_outcomes", "encode_outcomes", "without_pixels"]
 
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
-_FOUND: dict[str, type] = {
-    "classification": Classification,
-    "shadow": Classification,
-    "scene": Scene,
-    "detections": Detections,
-    "tracks": Tracks,
-}
-"""Fields of a record that hold what was recognised."""
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -95,7 +85,7 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
         return _Wire(*place, (0, 0), [], {}, why, *truth, {})
     uses = [(use.step, use.model, use.version) for use in outcome.models]
     found = {
-        name: _columns(value) for name in _FOUND if (value := getattr(outcome, name)) is not None
+        name: _columns(value) for name in FINDINGS if (value := getattr(outcome, name)) is not None
     }
     packed = {
         name: PackedArray.of(array)
@@ -123,7 +113,7 @@ def _from_wire(wire: _Wire) -> Outcome:
     width, height = wire.size
     uses = tuple(ModelUse(*use) for use in wire.models)
     found: dict[str, Any] = {
-        name: _FOUND[name](**_arrays(columns)) for name, columns in wire.found.items()
+        name: FINDINGS[name].kind(**_arrays(columns)) for name, columns in wire.found.items()
     }
     found.update((name, packed.unpack()) for name, packed in wire.arrays.items())
     return ImageRecord(origin, width, height, _NO_PIXELS, uses, **found)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sightflow.errors import ShapeError
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
+from sightflow.records.measures import Measures
 from sightflow.records.tracks import Tracks
 
 __all__ = [
@@ -122,6 +123,8 @@ class ImageRecord:
     """Present once a step has looked for objects."""
     tracks: Tracks | None = None
     """Present once a step has followed the objects through the stream."""
+    measures: Measures | None = None
+    """Present once a step has measured something that has no field of its own."""
     prepared: npt.NDArray[Any] | None = None
     """Present once a step has prepared the image: uint8 [H, W, 3] RGB or float32 [3, H, W]."""
     features: npt.NDArray[np.float32] | None = None

@@ -1,14 +1,13 @@
 """The Arrow schema of results: the single truth that JSON, Parquet, SQL and docs derive from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from sightflow.records.arrays import plain_floats
-from sightflow.records.classification import Classification
 from sightflow.records.event import Event
+from sightflow.records.findings import FINDINGS
 from sightflow.records.image import ImageRecord, Rejected
 
 __all__ = [
@@ -29,7 +28,6 @@ _USE = [pa.field("step", pa.string()), pa.field("model", pa.string())]
 _USE.append(pa.field("model_version", pa.string()))
 _LABEL = pa.field("label", pa.string())
 _CLASS_ID = pa.field("class_id", pa.int32())
-_SCORE = pa.field("score", pa.float32())
 _BOX = pa.field("box_xyxy", pa.list_(pa.float32()))
 _TRACK_ID = pa.field("track_id", pa.int64())
 
@@ -44,30 +42,7 @@ RESULT_SCHEMA = pa.schema(
         pa.field("steps", pa.list_(pa.struct(_USE))),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
-        pa.field("classification", pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE]))),
-        pa.field("shadow", pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE]))),
-        pa.field("scene", pa.list_(pa.struct([_LABEL, _SCORE]))),
-        pa.field(
-            "detections",
-            pa.list_(pa.struct([_LABEL, _CLASS_ID, _SCORE, _BOX])),
-        ),
-        pa.field(
-            "tracks",
-            pa.list_(
-                pa.struct(
-                    [
-                        _TRACK_ID,
-                        _LABEL,
-                        _CLASS_ID,
-                        _SCORE,
-                        _BOX,
-                        pa.field("velocity_xy", pa.list_(pa.float32())),
-                        pa.field("age_ms", pa.int64()),
-                        pa.field("n_hits", pa.int32()),
-                    ]
-                )
-            ),
-        ),
+        *(pa.field(name, finding.type) for name, finding in FINDINGS.items()),
     ]
 )
 """One row per image. `label` is what it shows, where its source tells. `step`, `model` and
@@ -121,71 +96,6 @@ def _uses(record: ImageRecord) -> dict[str, Any]:
     return {**uses[-1], "steps": uses} if len(uses) > 1 else uses[-1]
 
 
-def _classification(record: ImageRecord) -> dict[str, Any]:
-    return {} if record.classification is None else {"classification": _rows(record.classification)}
-
-
-def _shadow(record: ImageRecord) -> dict[str, Any]:
-    return {} if record.shadow is None else {"shadow": _rows(record.shadow)}
-
-
-def _rows(found: Classification) -> list[dict[str, Any]]:
-    columns = zip(found.labels, found.class_ids.tolist(), plain_floats(found.scores), strict=True)
-    return [{"label": a, "class_id": b, "score": c} for a, b, c in columns]
-
-
-def _scene(record: ImageRecord) -> dict[str, Any]:
-    found = record.scene
-    if found is None:
-        return {}
-    columns = zip(found.labels, plain_floats(found.scores), strict=True)
-    return {"scene": [{"label": label, "score": score} for label, score in columns]}
-
-
-def _detections(record: ImageRecord) -> dict[str, Any]:
-    found = record.detections
-    if found is None:
-        return {}
-    boxes = map(plain_floats, found.boxes_xyxy)
-    columns = zip(
-        found.labels, found.class_ids.tolist(), plain_floats(found.scores), boxes, strict=True
-    )
-    return {
-        "detections": [
-            {"label": a, "class_id": b, "score": c, "box_xyxy": box} for a, b, c, box in columns
-        ]
-    }
-
-
-def _tracks(record: ImageRecord) -> dict[str, Any]:
-    found = record.tracks
-    if found is None:
-        return {}
-    columns = zip(
-        found.track_ids.tolist(),
-        found.labels,
-        found.class_ids.tolist(),
-        plain_floats(found.scores),
-        map(plain_floats, found.boxes_xyxy),
-        map(plain_floats, found.velocities_xy),
-        found.ages_ms.tolist(),
-        found.n_hits.tolist(),
-        strict=True,
-    )
-    return {"tracks": [dict(zip(_TRACK_FIELDS, column, strict=True)) for column in columns]}
-
-
-_TRACK_FIELDS = [field.name for field in RESULT_SCHEMA.field("tracks").type.value_type]
-
-_RESULTS: tuple[Callable[[ImageRecord], dict[str, Any]], ...] = (
-    _classification,
-    _shadow,
-    _scene,
-    _detections,
-    _tracks,
-)
-
-
 def result_row(record: ImageRecord) -> dict[str, Any]:
     """Return the record as one row of `RESULT_SCHEMA`, without the fields that it lacks."""
     origin = record.origin
@@ -199,8 +109,9 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
         "width": record.width,
         "height": record.height,
     }
-    for result in _RESULTS:
-        row.update(result(record))
+    for name, finding in FINDINGS.items():
+        if (found := getattr(record, name)) is not None:
+            row[name] = finding.rows(found)
     return row
 
 

@@ -130,7 +130,5 @@ def test_a_sink_for_pixels_behind_a_keyed_step_is_refused(tmp_path) -> None:
 
 
 def test_a_class_is_no_keyed_step() -> None:
-    with pytest.raises(
-        PipelineError, match="needs an object with `open_learner` or"
-    ):
+    with pytest.raises(PipelineError, match="needs an object with `open_learner` or"):
         Pipeline(Directory("photos")).apply("count", Count)  # type: ignore[arg-type]

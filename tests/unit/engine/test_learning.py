@@ -3,14 +3,19 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from tests.streams import Offered
 
 from sightflow import Directory, Pipeline
 from sightflow.engine.chunks import Recognised, chunked
 from sightflow.engine.learning import LearningChain
 from sightflow.errors import JobError, PipelineError
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.train import Train
-from sightflow.records import Event, Label, Rejected
+from sightflow.records import Classification, Event, ImageRecord, Label, Rejected
+from sightflow.sources.joined import Joined
+from sightflow.sources.jsonlabels import JsonLabels
 from sightflow.sources.late import Late
 from sightflow.tasks.track import Track
 from sightflow.testing import a_claim, a_context, a_record, an_origin
@@ -179,3 +184,79 @@ def test_several_trainers_and_labels_that_come_later_are_refused() -> None:
     claim = replace(a_claim(), labels=(Label("photos", 0, "cat"),))
     with pytest.raises(PipelineError, match="2 trainers share the images, and labels that come"):
         list(chunked([claim], 4, n_trainers=2))
+
+
+@dataclass(frozen=True)
+class Parrot:
+    """Says of each image the label that it has learned last; at first `cat`."""
+
+    preparation: ClassVar[None] = None
+    takes: ClassVar[tuple[str, ...]] = ("features",)
+
+    def check(self) -> None:
+        """Accept anything."""
+
+    def open_learner(self, context, snapshot):
+        return _Parrot("cat" if snapshot is None else snapshot.decode())
+
+
+class _Parrot:
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def take(self, records, places):
+        said = Classification((self.word,), np.zeros(1, np.int32), np.ones(1, np.float32))
+        return [replace(record, classification=said) for record in records], []
+
+    def take_labels(self, records, places):
+        for record in records:
+            assert record.features.tolist() == [record.origin.sequence]
+            self.word = record.origin.label
+        return []
+
+    def end_chunk(self, index):
+        """Do nothing."""
+
+    def end(self):
+        return []
+
+    def snapshot(self) -> bytes:
+        return self.word.encode()
+
+
+def waiting(sequence: int) -> ImageRecord:
+    origin = an_origin(sequence=sequence, awaits_label=True)
+    return a_record(origin=origin, features=np.full(1, sequence, np.float32))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_image_is_tested_by_what_was_said_when_it_came_and_not_when_its_label_did(
+    restarts: bool,
+) -> None:
+    pipeline = Pipeline(Directory("photos")).apply("parrot", Parrot())
+    pipeline = pipeline.apply("test", Evaluate(("cat", "dog"), every=1, drift=None))
+    chain = LearningChain(pipeline, a_context())
+    lessons, told = chain.initial(""), []
+    for number, (images, labels) in enumerate(
+        [
+            ([waiting(0), waiting(1)], []),  # both are said to be cats
+            ([], [Label("photos", 0, "dog")]),  # wrong; from now on all are dogs
+            ([waiting(2)], []),
+            ([], [Label("photos", 1, "cat"), Label("photos", 2, "dog")]),  # both right
+        ]
+    ):
+        if restarts:
+            lessons = chain.decode(chain.encode(lessons))
+        chunk = Recognised(number, images, "", number, labels=tuple(labels))
+        lessons, result = chain.take(lessons, chunk)
+        told += [event["figures"]["accuracy"] for event in result.events]
+    assert told == [0, 1 / 2, 2 / 3]
+
+
+def test_what_waits_of_a_stream_has_the_limits_of_its_source(tmp_path) -> None:
+    source = Joined(Offered(9), JsonLabels(str(tmp_path / "labels")), max_waiting=2)
+    chain = LearningChain(Pipeline(source).apply("parrot", Parrot()), a_context())
+    chunk = Recognised(0, [waiting(i) for i in range(5)], has_ended=True)
+    _, result = chain.take(chain.initial(""), chunk)
+    figures = result.events[0]["figures"]
+    assert (figures["n_let_go"], figures["n_waiting"]) == (3, 2)

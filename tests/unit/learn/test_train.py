@@ -229,3 +229,11 @@ def test_it_learns_from_an_image_when_its_label_comes_and_counts_labels_it_does_
     assert (event.figures["n_samples"], event.figures["n_unknown"]) == (TRAIN.batch_size, 1)
     again = opened(replace(TRAIN, report_every=1), training.snapshot())
     assert again.snapshot() == training.snapshot()
+
+
+def test_labels_that_are_no_class_are_told_at_the_end() -> None:
+    training = opened()
+    waiting = replace(image(0), origin=replace(image(0).origin, label="cow"))
+    training.take_labels([waiting] * 3, [(0, 0)] * 3)
+    (event,) = training.end()
+    assert (event.kind, event.figures["n_unknown"], event.figures["step"]) == ("trained", 3, 0)

@@ -15,6 +15,7 @@ from sightflow.records import (
     Classification,
     Detections,
     Event,
+    Measures,
     ModelUse,
     Rejected,
     Scene,
@@ -58,6 +59,7 @@ def a_full_record():
         scene=SCENE,
         detections=DETECTIONS,
         tracks=TRACKS,
+        measures=Measures(("sharpness",), np.array([0.5], np.float32)),
     )
 
 

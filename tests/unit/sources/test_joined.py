@@ -1,5 +1,6 @@
 """Images and labels come as one stream, by turns, and both go on where they stood."""
 
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ import pytest
 
 from sightflow.errors import PipelineError
 from sightflow.records import EncodedImage, Label, Rejected, Skipped
-from sightflow.sources.joined import Joined
+from sightflow.sources import Directory
+from sightflow.sources.joined import Joined, JoinedStream
 from sightflow.testing import a_context, an_origin
 
 
@@ -117,3 +119,40 @@ def test_it_waits_for_labels_when_the_images_have_ended() -> None:
 def test_what_cannot_be_waited_for_is_refused(options, message) -> None:
     with pytest.raises(PipelineError, match=message):
         Joined(Given(()), Given(()), **options)
+
+
+def test_an_image_that_has_a_label_awaits_none() -> None:
+    labelled = EncodedImage(an_origin(label="cat"), b"")
+    (found,) = read(opened([labelled], []))
+    assert not found.origin.awaits_label
+
+
+def test_labels_are_read_while_no_image_comes() -> None:
+    source = Joined(Given((), ends=False), Given((label(0), label(1)), ends=False))
+    stream = source.open_stream(a_context("read"), None)
+    assert shown([stream.poll(0.0), stream.poll(0.0)]) == ["label 0", "label 1"]
+
+
+def test_each_label_renews_the_time_that_is_waited_for_more() -> None:
+    labels = _Given(Given((), ends=False), 0)
+    stream = JoinedStream(_Given(Given(()), 0), labels, 0.1, was_turn_of_labels=False)
+    assert stream.poll(0.0) is None
+    time.sleep(0.06)
+    labels._items.append(label(0))
+    assert stream.poll(0.0) == label(0)
+    time.sleep(0.06)
+    assert not stream.ended()
+
+
+def test_whose_turn_it_was_is_in_the_position() -> None:
+    stream = opened([image(0), image(1)], [label(0), label(1)])
+    stream.poll(0.0)
+    again = opened([image(0), image(1)], [label(0), label(1)], stream.position())
+    assert shown(read(again)) == shown(read(stream))
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_parts_that_are_no_streams_are_refused(name: str) -> None:
+    parts = {"images": Given(()), "labels": Given(()), name: Directory("photos")}
+    with pytest.raises(PipelineError, match=f"Joined: `{name}` is a stream, with a method `open_"):
+        Joined(**parts)

@@ -65,6 +65,9 @@ def test_it_goes_on_behind_the_last_line_that_was_taken(tmp_path: Path) -> None:
         ('{"source_id": "door", "label": "cat"}', "missing required field `sequence`"),
         ('{"source_id": "door", "sequence": "x", "label": "cat"}', "Expected `int`"),
         ('{"source_id": "\udcff"}', "utf-8"),
+        ('{"source_id": "door", "sequence": -1, "label": "cat"}', ">= 0"),
+        (f'{{"source_id": "door", "sequence": {2**63}, "label": "cat"}}', "sequence"),
+        ('{"source_id": "door", "sequence": 1, "label": ""}', "length >= 1"),
     ],
 )
 def test_a_line_that_is_no_label_is_rejected_and_the_rest_goes_on(tmp_path, line, message) -> None:
@@ -99,3 +102,21 @@ def test_a_file_that_has_shrunk_is_an_error(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_an_error_unless_it_is_waited_for(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file; `follow` would wait for it"):
         opened(tmp_path / "nowhere", follow=False)
+
+
+def test_a_line_that_does_not_end_is_given_up_and_told(tmp_path: Path) -> None:
+    (tmp_path / "l").write_bytes(b"x" * (3 << 20))
+    labels = opened(tmp_path / "l")
+    found = [labels.poll(0.0) for _ in range(4)]
+    assert [getattr(item, "reason", None) for item in found[:2]] == ["bad_label"] * 2
+    assert found[-1] is None
+
+
+def test_the_time_of_the_image_is_taken_where_it_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "l", {**a_label(1), "event_time_ms": 1_700_000_000_123})
+    assert opened(tmp_path / "l").poll(0.0) == Label("door", 1, "cat", 1_700_000_000_123)
+
+
+def test_a_folder_is_no_file_of_labels(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read: Is a directory"):
+        opened(tmp_path).poll(0.0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sightflow import Directory
+from sightflow import Directory, Union
 from sightflow.errors import PipelineError, SourceError
 from sightflow.records import Label
 from sightflow.sources.labelled import Labelled
@@ -62,3 +62,15 @@ def test_passes_around_it_are_refused(tmp_path: Path) -> None:
 def test_a_negative_delay_is_refused() -> None:
     with pytest.raises(PipelineError, match="Late: `n_images` is a count, from 0; got -1"):
         Late(Directory("a"), n_images=-1)
+
+
+def test_images_of_two_sources_that_number_alike_are_told_apart(tmp_path: Path) -> None:
+    first, second = photos(tmp_path, 2), photos(tmp_path, 2)
+    claims = list(Late(Union((first, second)), n_images=9).claims())
+    assert [claim.origin.sequence for claim in claims] == [0, 1, 2, 3]
+    assert [label.sequence for label in claims[-1].labels] == [0, 1, 2, 3]
+
+
+def test_labels_around_it_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="its label comes later; put Late around Labelled"):
+        list(Labelled(Late(photos(tmp_path, 2), n_images=1)).claims())

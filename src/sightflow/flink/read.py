@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -13,7 +12,7 @@ from sightflow.engine.listening import StreamState, listen
 from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
-from sightflow.flink.rundir import STOP
+from sightflow.flink.runfiles import RunFiles
 from sightflow.protocols import Context, Stream, StreamSource
 
 __all__ = ["TICK_S", "ReadStream"]
@@ -36,13 +35,10 @@ class ReadStream(KeyedProcessFunction):
     only come between ticks, so that a restart goes on behind the last image of the checkpoint.
     """
 
-    def __init__(self, source: StreamSource, directory: Path, n_workers: int) -> None:
-        """Take the description; work begins in `open`.
-
-        Once there is `stop` in the folder of the run, the stream ends.
-        """
+    def __init__(self, source: StreamSource, files: RunFiles, n_workers: int) -> None:
+        """Take the description; work begins in `open`. A file of the run ends the stream."""
         self._source = source
-        self._directory = directory
+        self._files = files
         self._limit = n_workers * _IMAGES_PER_WORKER
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -50,7 +46,7 @@ class ReadStream(KeyedProcessFunction):
         self._state = runtime_context.get_state(
             ValueStateDescriptor("stream", Types.PICKLED_BYTE_ARRAY())
         )
-        self._credits = credits_of(self._directory)
+        self._credits = credits_of(self._files.folder)
         self._credits.reset()
         self._metrics = FlinkMetrics(runtime_context)
         self._resources = ExitStack()
@@ -70,7 +66,7 @@ class ReadStream(KeyedProcessFunction):
             if not first.has_ended:
                 if not self._streams:
                     self._streams.append(self._opened(first.position))
-                stop, for_s = (self._directory / STOP).exists(), TICK_S * _LISTENING
+                stop, for_s = self._files.stop.exists(), TICK_S * _LISTENING
                 for state, frame in listen(self._streams[0], first, for_s, stop=stop):
                     self._credits.take()
                     yield frame.encode()

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pyflink.common import Types
@@ -11,13 +9,13 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.engine.chunks import ChunkResult, Recognised
-from sightflow.engine.learning import last_trainer
-from sightflow.engine.recall import open_recall
+from sightflow.engine.plan import stateful_context
 from sightflow.engine.stateful import open_stateful
 from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
+from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference
 from sightflow.settings import RunSettings
@@ -43,19 +41,26 @@ class Remember(KeyedProcessFunction):
         pipeline: Pipeline,
         settings: RunSettings,
         inference: Inference,
-        manifest: Manifest | None,
+        files: RunFiles,
         run_id: str,
-        directory: Path,
         n_chunks: int | None,
     ) -> None:
-        """Take the description, where the claims are, which run it is, its folder, its chunks."""
+        """Take the description.
+
+        Args:
+            pipeline: with the steps.
+            settings: of the run.
+            inference: for steps that call a model.
+            files: of the run; the claims are among them.
+            run_id: the same for all attempts of a run.
+            n_chunks: how many there are; None for a stream.
+        """
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
-        self._manifest = manifest
+        self._files = files
         self._run_id = run_id
-        self._directory = directory
-        self._last_trainer = last_trainer(pipeline, n_chunks or 0)
+        self._n_chunks = n_chunks
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
@@ -72,21 +77,20 @@ class Remember(KeyedProcessFunction):
             FlinkMetrics(runtime_context),
             self._resources,
             self._run_id,
-            last_trainer=self._last_trainer,
-            shared=self._directory,
+            shared=self._files.folder,
         )
         with reporting():
-            if self._manifest is not None and self._pipeline.learning:
-                chunk_of = self._manifest.open(self._resources)
-                recall = open_recall(self._pipeline, self._settings, context, chunk_of)
-                context = replace(context, recall=recall)
+            if self._n_chunks is not None:
+                chunk_of = Manifest(self._files.claims).open(self._resources)
+                described = self._pipeline, self._settings
+                context = stateful_context(*described, context, chunk_of, self._n_chunks)
             self._chain = open_stateful(self._pipeline, context)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take a chunk and those that waited for it, or keep it until its turn."""
         with reporting():
             chunk = Recognised.decode(value)
-            if chunk.n_images is not None and not chunk.has_ended:
+            if chunk.only_ends_the_run:
                 yield ChunkResult.of(chunk).encode()
                 return
             key = ctx.get_current_key()
@@ -108,7 +112,11 @@ class Remember(KeyedProcessFunction):
                 self._memories[key] = memory
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[bytes]:
-        """Write the memory of a stream: a barrier follows."""
+        """Write the memory of a stream, since a checkpoint barrier follows.
+
+        No timer has fired: `RememberingOperator` (Java) calls this for each key before it lets a
+        barrier pass, as PyFlink has no hook of its own for that.
+        """
         with reporting():
             memory = self._memories.get(ctx.get_current_key())
             if memory is not None:
@@ -124,7 +132,10 @@ class Remember(KeyedProcessFunction):
         if key not in self._memories:
             kept = self._kept.value()
             if self._memories and self._pipeline.n_trainers > 1:
-                raise JobError(f"two trainers are in one place: {[*self._memories, key]}")
+                raise JobError(
+                    f"two trainers are in one place, {[*self._memories, key]}, and would wait for "
+                    "each other for ever: this is a mistake of Sightflow; please report it"
+                )
             self._memories[key] = (
                 self._chain.initial(source_id) if kept is None else self._chain.decode(kept)
             )

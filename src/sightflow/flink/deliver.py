@@ -1,0 +1,118 @@
+"""The box at the end of the graph: results of all workers go to the sinks, in order and once."""
+
+import time
+from contextlib import ExitStack
+
+from pyflink.common import Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+
+from sightflow.engine.chunks import ChunkResult
+from sightflow.engine.delivery import Delivery, Progress
+from sightflow.flink.failures import reporting
+from sightflow.flink.notes import keep_notes
+from sightflow.flink.runfiles import RunFiles
+from sightflow.pipeline import Pipeline
+from sightflow.records import to_json
+from sightflow.settings import RunSettings
+from sightflow.sinks.staging import replacing
+
+__all__ = ["Deliver"]
+
+_PROGRESS_EVERY_S = 0.2
+_MAX_EVENT_BYTES = 16 << 20
+"""The client has long read what is in a file of this size; it is begun anew."""
+
+
+class Deliver(KeyedProcessFunction):
+    """Hands results to the sinks, in the order of the chunks unless it may not matter.
+
+    The place in the output and the results that came early are keyed state, so that after a
+    restart the output goes on exactly where the checkpoint was.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        settings: RunSettings,
+        n_chunks: int | None,
+        files: RunFiles,
+        *,
+        tells_events: bool,
+    ) -> None:
+        """Take the description; work begins in `open`.
+
+        Args:
+            pipeline: with the sinks.
+            settings: say whether results come in order.
+            n_chunks: None for a stream.
+            files: of the run; one of them tells how far it is.
+            tells_events: whether anybody wants to hear of events at once.
+        """
+        self._pipeline = pipeline
+        self._settings = settings
+        self._n_chunks = n_chunks
+        self._files = files
+        self._tells_events = tells_events
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declare the state, and keep what is logged in this process: all workers are in it."""
+        self._resources = ExitStack()
+        keep_notes(self._files.log, self._resources)
+        state_type = Types.PICKLED_BYTE_ARRAY()
+        self._place = runtime_context.get_state(ValueStateDescriptor("place", state_type))
+        self._early = runtime_context.get_map_state(
+            MapStateDescriptor("early", Types.LONG(), state_type)
+        )
+        self._deliveries: dict[int, Delivery] = {}
+        self._progress_at = 0.0
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> None:
+        """Deliver a result and those that waited for it, or keep it until its turn."""
+        with reporting():
+            delivery = self._delivery(ctx.get_current_key())
+            result = ChunkResult.decode(value)
+            if not delivery.takes(result.number):
+                self._early.put(result.number, value)
+                return
+            self._deliver(delivery, result)
+            while self._settings.ordered and self._early.contains(delivery.place.next_chunk):
+                number = delivery.place.next_chunk
+                self._deliver(delivery, ChunkResult.decode(self._early.get(number)))
+                self._early.remove(number)
+            place = delivery.place.encode()
+            self._place.update(place)
+            self._report(place, last=delivery.place.is_complete(self._n_chunks))
+
+    def _deliver(self, delivery: Delivery, result: ChunkResult) -> None:
+        """Deliver a result, and tell its events."""
+        delivery.deliver(result)
+        if self._tells_events and result.events:
+            path = self._files.events
+            is_long = path.exists() and path.stat().st_size > _MAX_EVENT_BYTES
+            with open(path, "wb" if is_long else "ab") as file:
+                file.writelines(to_json(event) + b"\n" for event in result.events)
+
+    def close(self) -> None:
+        """Close the sinks."""
+        self._resources.close()
+        for delivery in self._deliveries.values():
+            delivery.close()
+
+    def _delivery(self, key: int) -> Delivery:
+        """Return the delivery, opened at its checkpointed place at the first record."""
+        if key not in self._deliveries:
+            kept = self._place.value()
+            place = Progress() if kept is None else Progress.decode(kept)
+            self._report(place.encode(), last=True)  # before the output is cut to this place
+            sinks = [sink for _, sink in self._pipeline.result_sinks]
+            self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
+        return self._deliveries[key]
+
+    def _report(self, place: bytes, *, last: bool) -> None:
+        """Let the client know how far it is, a few times a second and at the end."""
+        now = time.monotonic()
+        if last or now - self._progress_at >= _PROGRESS_EVERY_S:
+            with replacing(self._files.progress) as draft:
+                draft.write_bytes(place)
+            self._progress_at = now

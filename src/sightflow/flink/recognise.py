@@ -1,0 +1,127 @@
+"""The box that recognises: a thin shell around `engine.recognition`, in each worker."""
+
+import threading
+import time
+from contextlib import ExitStack, suppress
+
+from pyflink.datastream import MapFunction, RuntimeContext
+
+from sightflow.engine.chunks import ChunkResult, Frame, Recognised
+from sightflow.engine.plan import is_by_source
+from sightflow.engine.recognition import (
+    open_reader,
+    open_recogniser,
+    recognise_chunk,
+    recognise_frame,
+)
+from sightflow.flink.credits import credits_of
+from sightflow.flink.failures import reporting
+from sightflow.flink.manifest import Manifest
+from sightflow.flink.metrics import FlinkMetrics
+from sightflow.flink.runfiles import RunFiles
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Context, Inference, Model
+from sightflow.settings import RunSettings
+
+__all__ = ["RecogniseChunk", "RecogniseFrame", "preload"]
+
+_OPENING = threading.Lock()
+_PRELOADED: list[Model] = []
+"""Models that no worker holds yet."""
+
+
+class _Worker(MapFunction):
+    """What a recognition operator is before it knows where its images come from."""
+
+    def __init__(self, pipeline: Pipeline, settings: RunSettings, inference: Inference) -> None:
+        """Take the description; work begins in `open`."""
+        self._pipeline = pipeline
+        self._settings = settings
+        self._inference = inference
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Open the chain in this worker, one worker after the other.
+
+        Libraries that set themselves up at their first use are not all safe against two threads.
+        """
+        self._resources = ExitStack()
+        self._metrics = FlinkMetrics(runtime_context)
+        context = Context("chain", self._inference, self._metrics, self._resources)
+        try:
+            with reporting(), _OPENING:
+                self._recognise = open_recogniser(self._pipeline, self._settings, context)
+                self._open_source(context)
+        finally:
+            _PRELOADED.clear()
+
+    def _open_source(self, context: Context) -> None:
+        """Open what the images come from."""
+
+    def _encode(self, recognised: Recognised) -> bytes:
+        """Return the records for steps with a state, or the rows for the delivery."""
+        if self._pipeline.has_state:
+            return recognised.encode(self._pipeline.travelling)
+        return ChunkResult.of(recognised).encode()
+
+    def close(self) -> None:
+        """Release what the chain holds."""
+        self._resources.close()
+
+
+class RecogniseChunk(_Worker):
+    """The fused recognition operator: the number of a chunk of claims to its encoded result."""
+
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, manifest: Manifest
+    ) -> None:
+        """Take the description, and where the claims are."""
+        super().__init__(pipeline, settings, inference)
+        self._manifest = manifest
+
+    def _open_source(self, context: Context) -> None:
+        self._chunk_of = self._manifest.open(context.resources)
+        self._redeem = open_reader(self._pipeline, context)
+
+    def map(self, value: int) -> bytes:
+        """Recognise one chunk."""
+        with reporting():
+            chunk = self._chunk_of(value)
+            return self._encode(recognise_chunk(value, chunk, self._redeem, self._recognise))
+
+
+class RecogniseFrame(_Worker):
+    """The fused recognition operator of a stream: one encoded frame to its encoded result."""
+
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, files: RunFiles
+    ) -> None:
+        """Take the description, and the files of the run."""
+        super().__init__(pipeline, settings, inference)
+        self._files = files
+
+    def _open_source(self, context: Context) -> None:
+        self._credits = credits_of(self._files.folder)
+
+    def _recognise_frame(self, frame: Frame) -> Recognised:
+        return recognise_frame(frame, self._recognise, by_source=is_by_source(self._pipeline))
+
+    def map(self, value: bytes) -> bytes:
+        """Recognise one image."""
+        with reporting():
+            frame = Frame.decode(value)
+            waited_s = max(0.0, time.time() - frame.read_at)  # a clock may be set back
+            self._metrics.observe("queue_ms", waited_s * 1e3)
+            result = self._encode(self._recognise_frame(frame))
+            self._credits.give()
+            return result
+
+
+def preload(pipeline: Pipeline, inference: Inference) -> None:
+    """Load the models of a pipeline in this process; the workers that start later share them.
+
+    What fails here fails again where it is reported.
+    """
+    _PRELOADED.clear()  # of a job that never opened its workers
+    with suppress(Exception):
+        for model in pipeline.models:
+            _PRELOADED.append(model.load(inference))
