@@ -34,12 +34,21 @@ def check_share(part: Any, *names: str) -> None:
 def check_choices(part: Any) -> None:
     """Raise `PipelineError` unless each option whose type is a `Literal` is one of its words."""
     for name, hint in _hints(part).items():
-        choices = typing.get_args(hint)
-        if typing.get_origin(hint) is typing.Literal and getattr(part, name) not in choices:
+        choices = _choices(hint)
+        if choices and getattr(part, name) not in choices:
             raise PipelineError(
-                f"{type(part).__name__}: `{name}` is one of {', '.join(map(str, choices))}; "
+                f"{type(part).__name__}: `{name}` is one of {', '.join(filter(None, choices))}; "
                 f"got {getattr(part, name)!r}"
             )
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """Return the words of a `Literal`, and None where that is allowed."""
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    parts = typing.get_args(hint)
+    words = tuple(word for part in parts for word in _choices(part))
+    return (*words, None) if words and type(None) in parts else words
 
 
 def _hints(part: Any) -> dict[str, Any]:

@@ -18,16 +18,18 @@ from sightflow.records import Event, Tracks, event_row, result_row
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, MotTracks, Parquet
 from sightflow.sinks.events import JsonRejected
+from sightflow.sinks.table import Csv
 from sightflow.sinks.video import AnnotatedVideo, Outline
 from sightflow.sources import Directory
 from sightflow.testing import a_context, a_record, an_origin, encode_image
 
-AT_LEAST = 7
+AT_LEAST = 8
 GATE = Outline("gate", ((0.0, 5.5), (32.0, 20.0)), closed=False)
 
 EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "AnnotatedImages": lambda folder: AnnotatedImages(str(folder / "pictures")),
     "AnnotatedVideo": lambda folder: AnnotatedVideo(str(folder / "boxed.mp4"), outlines=(GATE,)),
+    "Csv": lambda folder: Csv(str(folder / "results.csv"), of="tracks"),
     "ImageFolder": lambda folder: ImageFolder(str(folder / "pictures"), format="png"),
     "JsonEvents": lambda folder: JsonEvents(str(folder / "events.jsonl")),
     "JsonRejected": lambda folder: JsonRejected(str(folder / "rejected.jsonl")),

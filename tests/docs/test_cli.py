@@ -337,7 +337,7 @@ def test_track_tells_who_crosses_a_line_and_who_is_in_a_zone(call, place):
         (["--detections", "det.txt", "--model", "nanodet"], "--detections has what was detected"),
         (["clip.mp4", "--state-dir", "s"], "--state-dir goes with --runner flink"),
         (["clip.mp4", "--labels", "unicorn"], "--labels unicorn: there are person, bicycle"),
-        (["clip.mp4", "--out", "tracks.csv"], "must be one of .jsonl, .parquet, .txt"),
+        (["clip.mp4", "--out", "tracks.xls"], "must be one of .csv, .jsonl, .parquet, .txt"),
     ],
 )
 def test_a_wrong_call_of_track_says_what_is_wrong(words, message, call, capfd):

@@ -127,6 +127,8 @@ def run_to_out(
         kinds: dict[str, Any] = {"jsonl": JsonLines, "parquet": Parquet, **more_kinds}
         ending = Path(out).suffix.removeprefix(".")
         if ending not in kinds:
+            kinds = {**_sinks_by_ending(), **kinds}
+        if ending not in kinds:
             known = ", ".join(f".{kind}" for kind in kinds)
             raise click.UsageError(f"--out {out}: the ending must be one of {known}")
         sink = kinds[ending](out, overwrite=options["overwrite"])
@@ -138,6 +140,14 @@ def run_to_out(
         path = Path(folder, "results.jsonl")
         run_with(pipeline.write("results", JsonLines(str(path))), options, hidden=folder)
         console.print_results(path, as_json=not sys.stdout.isatty())
+
+
+def _sinks_by_ending() -> dict[str, Any]:
+    """Return the sinks of all packages that say how their files end."""
+    from sightflow.kinds import known_kinds, resolve_kind
+
+    kinds = [resolve_kind("sinks", name) for name in known_kinds("sinks")]
+    return {kind.ending: kind for kind in kinds if hasattr(kind, "ending")}
 
 
 def run_with(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | None = None) -> None:

@@ -22,7 +22,7 @@ from sightflow.sinks.staging import (
     staged,
 )
 
-__all__ = ["JsonLines", "Parquet"]
+__all__ = ["JsonLines", "Parquet", "ResultFiles", "staged_rows"]
 
 _ROWS_IN_GROUP = 10_000
 
@@ -50,8 +50,11 @@ class _Lines:
 
 
 @dataclass(frozen=True)
-class _ResultFiles:
-    """What sinks with results in one file share: rows are staged as lines of JSON."""
+class ResultFiles:
+    """What sinks with results in one file share: rows are staged as lines of JSON.
+
+    `ending` is what names such a file on the command line.
+    """
 
     path: str
     overwrite: bool = False
@@ -86,11 +89,13 @@ class _ResultFiles:
 
 
 @dataclass(frozen=True)
-class JsonLines(_ResultFiles):
+class JsonLines(ResultFiles):
     """One line of JSON for each image, in the order of the source.
 
     Beside `NAME.jsonl` lie `NAME.rejected.jsonl` and `NAME.summary.json`.
     """
+
+    ending: ClassVar[str] = "jsonl"
 
     def commit(self, summary: Summary) -> None:
         """Rename the staged files; the results come last, so they are there only when all is."""
@@ -99,27 +104,29 @@ class JsonLines(_ResultFiles):
 
 
 @dataclass(frozen=True)
-class Parquet(_ResultFiles):
+class Parquet(ResultFiles):
     """All results as one Parquet file with `records.RESULT_SCHEMA`, in the order of the source.
 
     Beside `NAME.parquet` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Rows wait as lines of
     JSON until the run is complete, since an unfinished Parquet file cannot be taken up again.
     """
 
+    ending: ClassVar[str] = "parquet"
     commits_first: ClassVar[bool] = True
 
     def commit(self, summary: Summary) -> None:
         """Make the staged lines into Parquet and rename it."""
         lines = staged(Path(self.path))
         with replacing(Path(self.path)) as draft, pq.ParquetWriter(draft, RESULT_SCHEMA) as writer:
-            for rows in _groups(lines):
+            for rows in staged_rows(lines):
                 writer.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA))
             writer.close()
             self._commit_beside(summary)
         lines.unlink()
 
 
-def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
+def staged_rows(lines: Path) -> Iterator[list[dict[str, Any]]]:
+    """Yield staged rows, some thousands at a time."""
     with open(lines, "rb") as file:
         while rows := [orjson.loads(line) for line in islice(file, _ROWS_IN_GROUP)]:
             yield rows

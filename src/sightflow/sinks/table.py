@@ -1,0 +1,73 @@
+"""Findings as a table for spreadsheets: CSV."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from sightflow.options import check_choices
+from sightflow.records import Row
+from sightflow.records.findings import FINDINGS
+from sightflow.records.ledger import Summary
+from sightflow.sinks.results import ResultFiles, staged_rows
+from sightflow.sinks.staging import replacing, staged
+
+__all__ = ["Csv"]
+
+_IMAGE = ("uri", "source_id", "sequence", "event_time_ms")
+
+
+@dataclass(frozen=True)
+class Csv(ResultFiles):
+    """A line for each finding of one kind, with a heading; images without any have no line.
+
+    Beside `NAME.csv` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Lines wait as JSON until
+    the run is complete.
+    """
+
+    of: Literal["tracks", "detections", "classification", "measures", "scene"] | None = None
+    """The field of a result; None: the first of these that the results have."""
+
+    ending: ClassVar[str] = "csv"
+    commits_first: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Refuse a field that is none, and paths that are taken or cannot be written."""
+        check_choices(self)
+        super().check()
+
+    def commit(self, summary: Summary) -> None:
+        """Make the staged lines into a table and rename it."""
+        lines = staged(Path(self.path))
+        with replacing(Path(self.path)) as draft, open(draft, "w", newline="") as file:
+            writer = csv.writer(file)
+            of = self.of or _told_by(next(staged_rows(lines), []))
+            writer.writerow([*_IMAGE, *_columns(of)])
+            for rows in staged_rows(lines):
+                writer.writerows(line for row in rows for line in _lines_of(row, of))
+            file.flush()
+            self._commit_beside(summary)
+        lines.unlink()
+
+
+_FIELDS = ("tracks", "detections", "classification", "measures", "scene")
+_PARTS = {"box_xyxy": ("x1", "y1", "x2", "y2"), "velocity_xy": ("velocity_x", "velocity_y")}
+"""Values that are lists have a column for each number."""
+
+
+def _told_by(rows: Sequence[Row]) -> str:
+    """Return the field that results have; without any it does not matter."""
+    return next((name for name in _FIELDS if any(name in row for row in rows)), _FIELDS[0])
+
+
+def _columns(of: str) -> Iterator[str]:
+    """Yield the names of the columns behind those of the image."""
+    for name in FINDINGS[of].columns:
+        yield from _PARTS.get(name, (name,))
+
+
+def _lines_of(row: Row, of: str) -> Iterator[list[Any]]:
+    for found in row.get(of, ()):
+        values = (value if isinstance(value, list) else [value] for value in found.values())
+        yield [*(row[name] for name in _IMAGE), *(part for value in values for part in value)]
