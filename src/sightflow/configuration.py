@@ -13,6 +13,7 @@ import msgspec
 from sightflow.errors import PipelineError, SightflowError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.network import Network
+from sightflow.metrics.drift import DriftDetector
 from sightflow.models import ModelFile, find_model
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import LabelSource, Source, StreamSource
@@ -200,6 +201,7 @@ _GROUPS: Mapping[Any, str] = {
     StreamSource: "sources",
     LabelSource: "labels",
     Network: "networks",
+    DriftDetector: "detectors",
 }
 """Options that are parts of a kind of their own."""
 
@@ -262,6 +264,7 @@ def _plain(value: Any) -> Any:
             "open_stream": "sources",
             "open_labels": "labels",
             "preparation": "networks",
+            "detector": "detectors",
         }
         for method, group in groups.items():
             if hasattr(value, method):

@@ -18,6 +18,7 @@ _SINGULAR = {
     "labels": "source of labels",
     "operators": "operator",
     "networks": "network",
+    "detectors": "detector of drift",
     "sinks": "sink",
     "heads": "head",
     "backends": "back end",

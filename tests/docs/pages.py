@@ -106,6 +106,10 @@ def _default(field: Any) -> str:
     return "required" if field.default is dataclasses.MISSING else _shown(field.default)
 
 
+def _kind_of(part: Any) -> dict[str, str]:
+    return {"kind": type(part).__name__}
+
+
 def _shown(value: Any) -> str:
     """Return a default as YAML has it."""
     if isinstance(value, ModelFile):
@@ -115,5 +119,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping) or dataclasses.is_dataclass(value):
         return "{}"
     if isinstance(value, tuple):
-        return str(list(value))
+        return str([_kind_of(item) if dataclasses.is_dataclass(item) else item for item in value])
     return str(value) or "empty"

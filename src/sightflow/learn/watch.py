@@ -1,16 +1,16 @@
 """A watch over values of the stream, such as the error: it tells when they have changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import PipelineError
-from sightflow.metrics.drift import Adwin, Detector, DetectorState, PageHinkley
+from sightflow.metrics.drift import Adwin, Detector, DetectorState, DriftDetector
 
 __all__ = ["Drift", "KeptValue", "Watch", "Watched", "measure"]
 
@@ -32,8 +32,8 @@ class Drift:
     told; `confidence`, the best score, of which only a fall is told, since a network that learns
     gets surer; `features_mean`, `features_norm`, `prepared_mean` and
     `prepared_norm`, the mean and the length of an array, for which it travels with the image."""
-    adwin: Adwin | None = field(default_factory=Adwin)
-    page_hinkley: PageHinkley | None = None
+    detectors: tuple[DriftDetector, ...] = (Adwin(),)
+    """What tells that a value has changed; each tells it on its own."""
 
     def __post_init__(self) -> None:
         """Refuse values that do not exist, and a watch without detectors."""
@@ -43,8 +43,9 @@ class Drift:
                 f"Drift: `values` are different ones of {', '.join(_VALUES)}; "
                 f"got {list(self.values)}"
             )
-        if self.adwin is None and self.page_hinkley is None:
-            raise PipelineError("Drift: needs `adwin`, `page_hinkley` or both; got neither")
+        names = [detector.detector for detector in self.detectors]
+        if not names or len(set(names)) < len(names):
+            raise PipelineError(f"Drift: `detectors` are one or more different ones; got {names}")
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -99,20 +100,17 @@ class Watched:
         self._n = kept.n
         self._mean, self._squares = kept.reference
         self._has_bounds = kept.name in ("error", "confidence")
-        self._detectors: dict[str, Detector] = {}
-        if how.adwin is not None:
-            self._detectors["adwin"] = how.adwin.open(kept.detectors.get("adwin"))
-        if how.page_hinkley is not None:
-            mode = _MODES.get(kept.name, how.page_hinkley.mode)
-            test = replace(how.page_hinkley, mode=mode)
-            self._detectors["page_hinkley"] = test.open(kept.detectors.get("page_hinkley"))
+        self._detectors: dict[str, Detector] = {
+            one.detector: _towards(one, kept.name).open(kept.detectors.get(one.detector))
+            for one in how.detectors
+        }
 
     def see(self, value: float) -> list[dict[str, float]]:
         """Take the next value; return figures for each alarm.
 
         Returns:
             `n`, how many values there were so far; the detector's name, with 1; `<value>_before`,
-            the mean before the alarm; with ADWIN also `<value>_after`, the mean after the change.
+            the mean before the alarm; of one that knows it also `<value>_after`, the mean after it.
         """
         self._n += 1
         if not self._has_bounds:
@@ -153,3 +151,11 @@ class Watched:
         if self._has_bounds:
             return mean
         return self._mean + (mean - 0.5) * 2 * _REACH * self._scale()
+
+
+def _towards(detector: DriftDetector, value: str) -> DriftDetector:
+    """Return a detector that looks for the changes of a value that matter, where it can."""
+    options: Any = detector
+    if value in _MODES and hasattr(detector, "mode"):
+        return cast(DriftDetector, replace(options, mode=_MODES[value]))
+    return detector

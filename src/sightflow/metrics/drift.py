@@ -8,7 +8,7 @@ change; ours keeps it, as the paper does.
 
 from dataclasses import dataclass
 from math import inf, isfinite, log, sqrt
-from typing import Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from sightflow.errors import MetricsError, PipelineError
 
@@ -17,6 +17,7 @@ __all__ = [
     "AdwinDetector",
     "Detector",
     "DetectorState",
+    "DriftDetector",
     "PageHinkley",
     "PageHinkleyDetector",
 ]
@@ -47,6 +48,21 @@ class Detector(Protocol):
         """Return what `open` needs to go on exactly."""
 
 
+@runtime_checkable
+class DriftDetector(Protocol):
+    """The description of a detector: a frozen dataclass.
+
+    Values are in [0, 1]. One with an option `mode`, `up`, `down` or `both`, is told by the value
+    that it watches which changes matter.
+    """
+
+    detector: ClassVar[str]
+    """Its name in the figures of an alarm."""
+
+    def open(self, state: DetectorState | None = None) -> Detector:
+        """Return a detector, new or as it was when it gave its state."""
+
+
 @dataclass(frozen=True)
 class Adwin:
     """ADWIN: a window that grows while nothing changes, and lets go of what was before a change.
@@ -74,6 +90,8 @@ class Adwin:
     """Values that each of two parts has at least when they are compared."""
     grace_period: int = 10
     """No check before there are more values."""
+
+    detector: ClassVar[str] = "adwin"
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -221,6 +239,8 @@ class PageHinkley:
     """What stays of the sum from one value to the next, in (0, 1]."""
     mode: Literal["both", "up", "down"] = "both"
     """Which change of the mean is looked for."""
+
+    detector: ClassVar[str] = "page_hinkley"
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

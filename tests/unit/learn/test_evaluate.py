@@ -272,7 +272,7 @@ def test_features_are_watched_in_their_own_unit() -> None:
 
 def test_page_hinkley_may_watch_too() -> None:
     images = [*map(right, range(300)), *map(wrong, range(300, 400))]
-    drift = Drift(("error",), adwin=None, page_hinkley=PageHinkley(threshold=10))
+    drift = Drift(("error",), (PageHinkley(threshold=10),))
     (found,) = figures(run(images, Evaluate(LABELS, drift=drift)), "drifted")
     assert (found["page_hinkley"], "error_after" in found) == (1, False)
 
@@ -282,7 +282,7 @@ def test_held_out_images_are_not_watched() -> None:
     assert figures(run(images, Evaluate(LABELS)), "drifted") == []
 
 
-WATCHED = Drift(("error", "confidence", "features_mean"), Adwin(delta=0.1), PageHinkley())
+WATCHED = Drift(("error", "confidence", "features_mean"), (Adwin(delta=0.1), PageHinkley()))
 FULL = Evaluate(LABELS, window=100, window_ms=700, every=40, top_k=2, drift=WATCHED, n_mistakes=9)
 
 
@@ -346,7 +346,7 @@ def test_a_pipeline_that_classifies_nothing_is_refused() -> None:
         Evaluate(LABELS),
         FULL,
         Evaluate(LABELS, drift=None, window=None),
-        Evaluate(LABELS, drift=Drift(("error",), None, PageHinkley(mode="up"))),
+        Evaluate(LABELS, drift=Drift(("error",), (PageHinkley(mode="up"),))),
     ],
 )
 def test_it_survives_the_way_through_yaml(step: Evaluate, tmp_path) -> None:
@@ -376,7 +376,8 @@ def test_options_that_cannot_be_are_refused(options, message) -> None:
     [
         ({"values": ("loss",)}, r"`values` are different ones of error, .*; got \['loss'\]"),
         ({"values": ()}, r"`values` are different ones of error, .*; got \[\]"),
-        ({"adwin": None}, "needs `adwin`, `page_hinkley` or both; got neither"),
+        ({"detectors": ()}, r"`detectors` are one or more different ones; got \[\]"),
+        ({"detectors": (Adwin(), Adwin(delta=0.1))}, r"ones; got \['adwin', 'adwin'\]"),
     ],
 )
 def test_a_watch_that_cannot_be_is_refused(options, message) -> None:
