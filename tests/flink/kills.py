@@ -1,6 +1,5 @@
 """What tests do to jobs that keep their state."""
 
-import json
 import os
 import signal
 import threading
@@ -10,6 +9,9 @@ from typing import Any
 
 import psutil
 
+from sightflow.engine.delivery import Progress
+from sightflow.flink.runfiles import RunFiles
+
 __all__ = ["in_the_middle", "keeping", "kill_java"]
 
 
@@ -18,10 +20,11 @@ def in_the_middle(state: Path, act: Any) -> threading.Thread:
 
     def wait() -> None:
         deadline = time.monotonic() + 60
-        progress = state / "progress.json"
+        files = RunFiles(state)
         while time.monotonic() < deadline:
-            done = progress.exists() and json.loads(progress.read_text())["ledger"]["read"]
-            if done and done > 100 and list(state.glob("checkpoints/*/chk-*/_metadata")):
+            known = files.progress.exists()
+            done = Progress.decode(files.progress.read_bytes()).ledger.read if known else 0
+            if done > 100 and list(files.checkpoints.glob("*/chk-*/_metadata")):
                 act()
                 return
             time.sleep(0.02)
