@@ -20,6 +20,7 @@ __all__ = [
     "DriftDetector",
     "PageHinkley",
     "PageHinkleyDetector",
+    "check_finite",
 ]
 
 DetectorState: TypeAlias = list[list[float]]
@@ -132,7 +133,7 @@ class AdwinDetector:
 
     def update(self, value: float) -> bool:
         """Take the next value; return whether older ones were let go."""
-        _check_finite("Adwin", value)
+        check_finite("Adwin", value)
         self._insert(value)
         self._tick += 1
         if self._tick % self._how.clock or self._width <= self._how.grace_period:
@@ -284,7 +285,7 @@ class PageHinkleyDetector:
 
     def update(self, value: float) -> bool:
         """Take the next value; return whether the sum of deviations is above the threshold."""
-        _check_finite("PageHinkley", value)
+        check_finite("PageHinkley", value)
         how = self._how
         self._n += 1
         self._mean += (value - self._mean) / self._n
@@ -311,6 +312,7 @@ class PageHinkleyDetector:
         self._lowest, self._highest = inf, -inf
 
 
-def _check_finite(who: str, value: float) -> None:
+def check_finite(who: str, value: float) -> None:
+    """Raise `MetricsError` for a value that no detector can take."""
     if not isfinite(value):
         raise MetricsError(f"{who}: values are finite numbers; got {value}")
