@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from sightflow.flink.archive import archive_of, flink_jars
-from sightflow.flink.gateway import JVM_FLAGS
-from sightflow.flink.java import find_java_home
+from sightflow.flink.java import JVM_FLAGS, find_java_home
 
 pytestmark = pytest.mark.flink
 

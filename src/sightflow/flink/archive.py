@@ -23,7 +23,7 @@ from pyflink.pyflink_gateway_server import (
     prepare_environment_variables,
 )
 
-from sightflow.flink.java import find_java_home
+from sightflow.flink.java import JVM_FLAGS, find_java_home
 
 __all__ = ["archive_of", "flink_jars", "make_archive", "make_in_background"]
 
@@ -89,8 +89,6 @@ def make_in_background(java_home: Path, jars: Sequence[str], flags: Sequence[str
 def _main() -> None:
     """Make the archive of a command line, or the usual one."""
     if len(sys.argv) == 1:
-        from sightflow.flink.gateway import JVM_FLAGS
-
         sys.stdout.write(f"{make_archive(find_java_home(), flink_jars(), JVM_FLAGS)}\n")
         return
     os.nice(_LOWEST_PRIORITY)

@@ -20,10 +20,9 @@ from pyflink import java_gateway, pyflink_gateway_server
 
 from sightflow.errors import SetupError
 from sightflow.flink.archive import archive_of, make_in_background
-from sightflow.flink.java import find_java_home
+from sightflow.flink.java import JVM_FLAGS, find_java_home
 
 __all__ = [
-    "JVM_FLAGS",
     "end_lost",
     "log_directory",
     "run_in_worker",
@@ -32,10 +31,6 @@ __all__ = [
 ]
 
 _END_TIMEOUT_S = 10
-JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""Java only moves small records here: threads of its own that collect garbage or optimise code
-would take the cores from the models."""
-
 _starting = threading.Lock()
 
 

@@ -6,7 +6,11 @@ from pathlib import Path
 
 from sightflow.errors import SetupError
 
-__all__ = ["SUPPORTED", "find_java_home", "java_version"]
+__all__ = ["JVM_FLAGS", "SUPPORTED", "find_java_home", "java_version"]
+
+JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Java only moves small records here: threads of its own that collect garbage or optimise code
+would take the cores from the models."""
 
 SUPPORTED = (11, 17, 21)
 """Major versions that Flink 2.3 runs on."""
