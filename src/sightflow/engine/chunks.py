@@ -140,7 +140,10 @@ def _grouped(claims: Iterable[Claim], batch_size: int, *, by_source: bool) -> It
     group: list[Claim] = []
     size = n_before = 0
     for claim in claims:
-        is_other = by_source and group and claim.origin.source_id != group[0].origin.source_id
+        is_other = group and (
+            (by_source and claim.origin.source_id != group[0].origin.source_id)
+            or _begins_a_test(claim, group)
+        )
         n_batches = min(_MAX_BATCHES, n_before // (_PARTS * batch_size))
         if is_other or size >= batch_size * max(1, n_batches):
             yield group
@@ -150,6 +153,15 @@ def _grouped(claims: Iterable[Claim], batch_size: int, *, by_source: bool) -> It
         size += claim.n_images
     if group:
         yield group
+
+
+def _begins_a_test(claim: Claim, group: list[Claim]) -> bool:
+    """Return whether labels behind these images must be taken before the next image.
+
+    What is tested has learned all before it.
+    """
+    is_test = claim.origin.held_out != group[-1].origin.held_out
+    return is_test and any(one.labels for one in group)
 
 
 _MAX_BATCHES = 4

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from sightflow.records import (
     EncodedImage,
     Event,
     ImageRecord,
+    Label,
     Outcome,
     Rejected,
     Skipped,
@@ -83,6 +85,15 @@ def test_for_keyed_steps_a_chunk_has_images_of_one_stream() -> None:
 
 ODD = ["a\nb.jpg", "naïve-图.jpg", 'quote".jpg', "100%#.jpg", "\x00\x7f"]
 ODD += [pytest.param(os.fsdecode(b"\xff.jpg"), id="not UTF-8")]  # type: ignore[list-item]
+
+
+def test_labels_are_taken_before_the_test_behind_them_begins() -> None:
+    late, test = a_claim(), a_claim()
+    late = replace(late, labels=(Label("photos", 0, "cat"),))
+    test = replace(test, origin=replace(test.origin, held_out=True))
+    plain = [a_claim(), test, test]
+    assert [chunk.n_images for chunk in chunked(plain, 8)] == [3]
+    assert [chunk.n_images for chunk in chunked([a_claim(), late, test, test], 8)] == [2, 2]
 
 
 @pytest.mark.parametrize("name", ODD)
