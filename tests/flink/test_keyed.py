@@ -24,6 +24,7 @@ from sightflow import (
     Video,
     run,
 )
+from sightflow.engine.plan import Work
 from sightflow.errors import JobError, OutputExistsError, PipelineError
 from sightflow.flink.rundir import run_directory
 from sightflow.records.ledger import Summary
@@ -231,7 +232,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(tmp_path)
     state = tmp_path / "state"
     pipeline = Pipeline(Offered(5)).write("a", JsonLines(str(tmp_path / "a.jsonl")))
     with run_directory(pipeline, str(state)) as directory:
-        directory.note(None, None, 0.0)
+        directory.note(Work(), 0.0)
         shutil.copytree(state, tmp_path / "killed")
     shutil.copytree(tmp_path / "killed", state)
     assert run(pipeline, RunSettings(**keeping(state))).ledger.read == 5

@@ -75,7 +75,7 @@ def start_in_background() -> None:
     """Begin to start the Java process; what goes wrong is told where it is needed."""
 
     def start() -> None:
-        with suppress(SetupError):
+        with suppress(Exception):  # the run starts it again, and raises what goes wrong
             start_gateway()
 
     threading.Thread(target=start, name="flink-start", daemon=True).start()
@@ -116,7 +116,7 @@ def _java() -> "subprocess.Popen[bytes]":
     try:
         with _environment(java_home):
             java_gateway.get_gateway()
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # PyFlink raises nothing more special
         path = log_directory() / "stderr.log"
         log = path.read_text("utf-8", "replace")[-2000:] if path.exists() else ""
         raise SetupError(f"Java in {java_home} does not start: {error}\n{log}") from error
