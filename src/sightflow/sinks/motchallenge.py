@@ -20,8 +20,8 @@ from sightflow.sinks.staging import (
     replacing,
     staged,
 )
-from sightflow.sinks.streamnames import stream_names
 from sightflow.storage.motfile import mot_line
+from sightflow.storage.naming import stream_names
 
 __all__ = ["MotTracks"]
 

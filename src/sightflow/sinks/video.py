@@ -1,7 +1,6 @@
 """A video with what was recognised drawn in. It is drawn when the run is complete."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,12 +23,10 @@ from sightflow.sinks.staging import (
     replacing,
     staged,
 )
-from sightflow.sinks.streamnames import stream_names
 from sightflow.sinks.timeline import Timeline, first_row, read_timelines, staged_entries
+from sightflow.storage.naming import stream_names
 
 __all__ = ["AnnotatedVideo", "Outline"]
-
-_VIDEO_SUFFIXES = re.compile(r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

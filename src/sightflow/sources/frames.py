@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import DecodeError
-from sightflow.sources.storage import Reader
+from sightflow.storage.files import Reader
 
 __all__ = ["Decoder", "Frame", "Listing", "list_frames", "upright"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, Detections, ImageRecord, Origin, Rejected
-from sightflow.sources.naming import frame_origins
-from sightflow.sources.storage import Reader, list_named
+from sightflow.sources.segments import frame_origins
+from sightflow.storage.files import Reader, list_named
 from sightflow.storage.motfile import MotRows, parse_mot
 
 __all__ = ["CLASSES", "MotDetections"]

@@ -10,8 +10,8 @@ from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
 from sightflow.sources.frames import Decoder, Frame, list_frames, upright
-from sightflow.sources.naming import frame_origins
-from sightflow.sources.storage import Reader, list_named
+from sightflow.sources.segments import frame_origins
+from sightflow.storage.files import Reader, list_named
 
 __all__ = ["Video"]
 

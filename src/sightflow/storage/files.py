@@ -18,7 +18,7 @@ from fsspec.core import url_to_fs
 
 from sightflow.errors import SourceError
 from sightflow.ops.decode import may_be_picture
-from sightflow.sources.naming import as_paths, labelled, name_under
+from sightflow.storage.naming import as_paths, name_under, short_names
 
 __all__ = ["Reader", "StoredFile", "list_files", "list_named"]
 
@@ -89,10 +89,10 @@ def list_named(
         SourceError: nothing is at one of the paths, or the storage cannot be reached.
     """
     listed = as_paths(paths)
-    for path, label in labelled(listed):
+    for path, short in short_names(listed):
         found = list_files(path, pattern=pattern, recursive=recursive, by_number=by_number)
         for number, file in enumerate(found):
-            name = file.name if len(listed) == 1 else name_under(label, file.name)
+            name = file.name if len(listed) == 1 else name_under(short, file.name)
             yield path, number, replace(file, name=name)
 
 
