@@ -3,8 +3,6 @@
 They are found as the sources find them, so that a frame has the number that its row has.
 """
 
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,15 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import fsspec
 import numpy as np
-from fsspec.core import url_to_fs
 
 from sightflow.errors import DecodeError, OutputError
 from sightflow.ops.decode import decode, may_be_picture
 from sightflow.ops.draw import Pixels
+from sightflow.storage.files import Reader
 
-__all__ = ["Files", "Shot", "Video", "can_be_read_again"]
+__all__ = ["Shot", "Video", "is_picture", "read_picture"]
 
 _SEQUENTIAL = ("avi", "mpeg")
 """Containers whose timestamps do not lead back to their frames; frames are counted instead."""
@@ -41,12 +38,6 @@ class Shot:
     """Width of a pixel as it is shown, for a height of 1."""
 
 
-def can_be_read_again(uri: str) -> bool:
-    """Return whether files have URIs like this one; what a camera or a broker sends has others."""
-    protocol, separator, _ = uri.partition("://")
-    return not separator or protocol in fsspec.available_protocols()
-
-
 @contextmanager
 def _reading(uri: str) -> Iterator[None]:
     """Make what goes wrong while a file is read into `OutputError`."""
@@ -61,45 +52,24 @@ def _reading(uri: str) -> Iterator[None]:
         ) from error
 
 
-class Files:
-    """Opens files by the URIs of rows; keeps the archive that was read last open."""
+def is_picture(reader: Reader, uri: str) -> bool:
+    """Return whether a file begins like a picture.
 
-    def __init__(self) -> None:
-        """Start with no archive open."""
-        self._archives: dict[str, Any] = {}
+    Raises:
+        OutputError: it cannot be read.
+    """
+    with _reading(uri), reader.open(uri) as file:
+        return may_be_picture(file.read(_HEAD_BYTES))
 
-    def open(self, uri: str) -> Any:
-        """Return the file, open for reading and seeking."""
-        protocol, separator, path = uri.partition("://")
-        if not separator:
-            if not stat.S_ISREG(os.stat(uri).st_mode):
-                raise OSError("a pipe, socket or device, not a file")
-            return open(uri, "rb")
-        member, chained, archive = path.rpartition("::")
-        if not chained:
-            fs, path = url_to_fs(uri)
-            return fs.open(path, "rb")
-        if archive not in self._archives:
-            self._archives = {archive: url_to_fs(f"{protocol}://::{archive}")[0]}
-        return self._archives[archive].open(member, "rb")
 
-    def is_picture(self, uri: str) -> bool:
-        """Return whether a file begins like a picture.
+def read_picture(reader: Reader, uri: str) -> Pixels:
+    """Return a picture, uint8 [H, W, 3] RGB, upright; may be changed.
 
-        Raises:
-            OutputError: it cannot be read.
-        """
-        with _reading(uri), self.open(uri) as file:
-            return may_be_picture(file.read(_HEAD_BYTES))
-
-    def picture(self, uri: str) -> Pixels:
-        """Return a picture, uint8 [H, W, 3] RGB, upright.
-
-        Raises:
-            OutputError: it cannot be read.
-        """
-        with _reading(uri), self.open(uri) as file:
-            return decode(file.read()).pixels.copy()
+    Raises:
+        OutputError: it cannot be read.
+    """
+    with _reading(uri):
+        return decode(reader.read_all(uri)).pixels.copy()
 
 
 class Video:
@@ -108,15 +78,15 @@ class Video:
     `is_damaged` says whether a part could not be decoded so far.
     """
 
-    def __init__(self, files: Files, uri: str) -> None:
+    def __init__(self, reader: Reader, uri: str) -> None:
         """List the frames; reads the packets and decodes nothing.
 
         Raises:
             OutputError: it cannot be read, or has no frames with timestamps.
         """
-        self._files, self.uri = files, uri
+        self._reader, self.uri = reader, uri
         self.is_damaged = False
-        with _reading(uri), files.open(uri) as file, _open(file) as container:
+        with _reading(uri), reader.open(uri) as file, _open(file) as container:
             stream = _pictures(container)
             self.time_base = Fraction(stream.time_base)
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
@@ -159,7 +129,7 @@ class Video:
 
     def _decoded(self) -> Iterator[tuple[int, Any]]:
         """Yield (number, frame) of all frames that can be decoded."""
-        with _reading(self.uri), self._files.open(self.uri) as file, _open(file) as container:
+        with _reading(self.uri), self._reader.open(self.uri) as file, _open(file) as container:
             stream = _pictures(container)
             stream.thread_type = "AUTO"
             by_count = container.format.name in _SEQUENTIAL

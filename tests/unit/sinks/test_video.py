@@ -371,6 +371,16 @@ def test_pictures_whose_time_does_not_tell_their_order_follow_each_other(tmp_pat
     assert seconds(tmp_path / "out.mp4") == [0, 0.04, 0.08]
 
 
+def test_an_archive_that_is_no_archive_any_more_leaves_no_output(tmp_path):
+    (tmp_path / "photos.zip").write_text("no archive")
+    rows = [a_row(f"zip://{n}.png::{tmp_path}/photos.zip", n, source_id="zip") for n in range(2)]
+
+    with pytest.raises(OutputError, match=r"0\.png.*cannot be read again .* not a zip file"):
+        write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_a_single_picture_is_a_video_of_one_frame(tmp_path):
     (tmp_path / "a.jpg").write_bytes(encode_image(np.full((240, 320, 3), GREY, np.uint8)))
 
