@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from sightflow.errors import DecodeError, OutputError
-from sightflow.ops.decode import decode, may_be_picture
+from sightflow.ops.decode import MAX_PIXELS, decode, may_be_picture
 from sightflow.ops.draw import Pixels
 from sightflow.storage.files import Reader
 
@@ -62,14 +62,17 @@ def is_picture(reader: Reader, uri: str) -> bool:
         return may_be_picture(file.read(_HEAD_BYTES))
 
 
-def read_picture(reader: Reader, uri: str) -> Pixels:
+def read_picture(reader: Reader, uri: str, n_pixels: int) -> Pixels:
     """Return a picture, uint8 [H, W, 3] RGB, upright; may be changed.
 
+    One of `n_pixels` was recognised, so that it is read even where the usual limit is lower.
+
     Raises:
-        OutputError: it cannot be read.
+        OutputError: it cannot be read, or is far larger than it was.
     """
     with _reading(uri):
-        return decode(reader.read_all(uri)).pixels.copy()
+        data = reader.read_all(uri)
+        return decode(data, max_pixels=max(n_pixels, MAX_PIXELS)).pixels.copy()
 
 
 class Video:

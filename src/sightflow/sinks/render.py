@@ -77,7 +77,8 @@ def _scenes_of_pictures(timeline: Timeline, reader: Reader) -> Iterator[Scene]:
     for row in timeline.rows():
         since_ms = row["event_time_ms"] - first_ms
         tick = since_ms if since_ms > tick else tick + _GAP_MS
-        shot = Shot(row["sequence"], tick, read_picture(reader, row["uri"]), Fraction(1))
+        pixels = read_picture(reader, row["uri"], row["width"] * row["height"])
+        shot = Shot(row["sequence"], tick, pixels, Fraction(1))
         _check_size(shot, row)
         yield shot, row
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
+from sightflow.ops.decode import decode
 from sightflow.ops.draw import colour_of
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
@@ -379,6 +380,18 @@ def test_an_archive_that_is_no_archive_any_more_leaves_no_output(tmp_path):
         write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
 
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_picture_that_the_run_allowed_is_drawn_whatever_the_usual_limit_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(decode.__kwdefaults__, "max_pixels", 100)
+    for n in range(2):
+        picture = encode_image(np.full((240, 320, 3), GREY, np.uint8))
+        (tmp_path / f"{n}.jpg").write_bytes(picture)
+    rows = [a_row(tmp_path / f"{n}.jpg", n, source_id="photos") for n in range(2)]
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    assert len(frames(tmp_path / "out.mp4")) == 2
 
 
 def test_a_single_picture_is_a_video_of_one_frame(tmp_path):
