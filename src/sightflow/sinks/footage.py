@@ -1,7 +1,4 @@
-"""Frames of a stream read again, in order: those of a video, or pictures that each are one frame.
-
-They are found as the sources find them, so that a frame has the number that its row has.
-"""
+"""Frames of a stream read again, in order: of a video, or pictures that each are one frame."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,15 +9,14 @@ from typing import Any
 import av
 import numpy as np
 
-from sightflow.errors import DecodeError, OutputError
+from sightflow.errors import OutputError
 from sightflow.ops.decode import MAX_PIXELS, decode, may_be_picture
 from sightflow.ops.draw import Pixels
 from sightflow.storage.files import Reader
+from sightflow.storage.videos import OpenVideo, Playhead, list_frames, open_video, upright
 
 __all__ = ["Shot", "Video", "is_picture", "read_picture"]
 
-_SEQUENTIAL = ("avi", "mpeg")
-"""Containers whose timestamps do not lead back to their frames; frames are counted instead."""
 _HEAD_BYTES = 4096
 
 
@@ -89,17 +85,10 @@ class Video:
         """
         self._reader, self.uri = reader, uri
         self.is_damaged = False
-        with _reading(uri), reader.open(uri) as file, _open(file) as container:
-            stream = _pictures(container)
-            self.time_base = Fraction(stream.time_base)
-            self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-            self._aspect = Fraction(stream.sample_aspect_ratio or 1)
-            ticks = (
-                packet.pts
-                for packet in container.demux(stream)
-                if packet.size and not packet.is_discard and packet.pts is not None
-            )
-            self._ticks = np.sort(np.fromiter(ticks, np.int64))
+        with _reading(uri):
+            listing = list_frames(reader, uri)
+        self.time_base, self.rate, self._aspect = listing.time_base, listing.rate, listing.aspect
+        self._ticks = np.fromiter((pts for pts, _ in listing.frames), np.int64)
         self.n_frames = len(self._ticks)
 
     def shots(self, numbers: Iterable[int]) -> Iterator[Shot]:
@@ -111,48 +100,24 @@ class Video:
         Raises:
             OutputError: it cannot be read.
         """
-        wanted = iter(numbers)
-        number = next(wanted, None)
-        for at, frame in self._decoded():
-            while number is not None and number < at:
-                number = next(wanted, None)
-            if number is None:
-                return
-            if number == at:
-                yield self._shot(at, frame)
+        with _reading(self.uri), open_video(self._reader, self.uri) as video:
+            video.stream.thread_type = "AUTO"
+            head = Playhead(video.placed(self._decoded(video)))
+            for number in numbers:
+                if number >= self.n_frames:
+                    return
+                frame = head.take(video.place_of(number, int(self._ticks[number])))
+                if frame is not None:
+                    yield self._shot(number, frame)
 
     def _shot(self, number: int, frame: Any) -> Shot:
-        pixels = frame.to_ndarray(format="rgb24")
-        if frame.format.name == "rgb24":
-            pixels = pixels.copy()  # the decoder may still need its own
-        pixels = np.rot90(pixels, frame.rotation // 90)
         tick = int(self._ticks[number] - self._ticks[0])
         aspect = self._aspect if frame.rotation % 180 == 0 else 1 / self._aspect
-        return Shot(number, tick, np.ascontiguousarray(pixels), aspect)
+        return Shot(number, tick, upright(frame), aspect)
 
-    def _decoded(self) -> Iterator[tuple[int, Any]]:
-        """Yield (number, frame) of all frames that can be decoded."""
-        with _reading(self.uri), self._reader.open(self.uri) as file, _open(file) as container:
-            stream = _pictures(container)
-            stream.thread_type = "AUTO"
-            by_count = container.format.name in _SEQUENTIAL
-            after = 0
-            for frame in self._frames(container, stream):
-                at = after if by_count else self._number_of(frame.pts, after)
-                if at is not None and at < self.n_frames:
-                    yield at, frame
-                    after = at + 1
-
-    def _number_of(self, pts: int | None, after: int) -> int | None:
-        """Return the number of the frame with this timestamp, if the packets list it."""
-        if pts is None:
-            return None
-        at = max(after, int(np.searchsorted(self._ticks, pts)))  # several may have the same
-        return at if at < self.n_frames and self._ticks[at] == pts else None
-
-    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
-        """Yield the frames of a stream; damaged packets are passed over."""
-        packets = container.demux(stream)
+    def _decoded(self, video: OpenVideo) -> Iterator[Any]:
+        """Yield the frames from the start on; damaged packets are passed over."""
+        packets = video.container.demux(video.stream)
         while True:
             try:
                 packet = next(packets, None)
@@ -163,13 +128,3 @@ class Video:
             if packet is None:
                 return
             yield from frames
-
-
-def _open(file: Any) -> Any:
-    return av.open(file, metadata_errors="replace")
-
-
-def _pictures(container: Any) -> Any:
-    if not container.streams.video:
-        raise DecodeError("unsupported", "no stream of pictures")
-    return container.streams.video[0]
