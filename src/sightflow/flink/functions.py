@@ -27,7 +27,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
 from sightflow.records import to_json
 from sightflow.settings import RunSettings
-from sightflow.sinks.staging import replacing
+from sightflow.storage.drafts import replacing
 
 __all__ = ["Deliver", "RecogniseChunk", "RecogniseFrame", "preload"]
 

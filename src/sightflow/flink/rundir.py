@@ -14,7 +14,7 @@ from sightflow.engine.delivery import Progress
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.pipeline import Pipeline
 from sightflow.records.state import StateCodec
-from sightflow.sinks.staging import lock, replacing
+from sightflow.storage.drafts import lock, replacing
 
 __all__ = ["NOTES", "PROGRESS", "STOP", "TOLD", "RunDirectory", "run_directory"]
 

@@ -14,15 +14,9 @@ from sightflow.records.ledger import Summary
 from sightflow.sinks.annotations import Annotator
 from sightflow.sinks.encoder import find_encoder
 from sightflow.sinks.render import render_stream
-from sightflow.sinks.staging import (
-    StagedLines,
-    check_files,
-    check_folder,
-    discard_staged,
-    replacing,
-    staged,
-)
+from sightflow.sinks.staging import StagedLines, discard_staged, staged
 from sightflow.sinks.timeline import Timeline, first_row, read_timelines, staged_entries
+from sightflow.storage.drafts import check_files, check_folder, replacing
 from sightflow.storage.files import can_be_opened
 from sightflow.storage.naming import stream_names
 
