@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sightflow.errors import CardError, ModelError
 from sightflow.models.card import Card, encode_card, read_card
@@ -21,10 +20,7 @@ from sightflow.models.versions import Facts, Pointer, Serving, Version, from_jso
 from sightflow.storage.cache import cache_folder
 from sightflow.storage.drafts import new_folder
 
-if TYPE_CHECKING:
-    from sightflow.models.comparison import Difference
-
-__all__ = ["Address", "Registry", "is_published", "parse_address"]
+__all__ = ["Registry", "is_name"]
 
 _MODEL, _WEIGHTS, _CARD, _SERVING = "model.onnx", "weights.safetensors", "card.yaml", "serving.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -71,7 +67,11 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the published models, sorted."""
-        return tuple(name for name in self._shelves().names() if _NAME.fullmatch(name))
+        return tuple(name for name in self._shelves().names() if is_name(name))
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the versions of a model, the oldest first; reads none of them."""
+        return tuple(self._shelves().numbers(_check_name(name)))
 
     def versions(self, name: str) -> tuple[Version, ...]:
         """Return the versions of a model, the oldest first; none where there is no such model."""
@@ -167,12 +167,6 @@ class Registry:
         """
         return self._file(name, self.version(name, number), _WEIGHTS)
 
-    def diff(self, name: str, a: int, b: int) -> "Difference":
-        """Return what is not the same in two versions; see `comparison.compare`."""
-        from sightflow.models.comparison import compare  # it needs this file
-
-        return compare(Address(self, name, a), Address(self, name, b))
-
     def _shelves(self) -> Shelves:
         return open_shelves(self.url)
 
@@ -250,7 +244,7 @@ class Registry:
             )
 
     def _no_version(self, name: str, number: int) -> str:
-        numbers = self._shelves().numbers(name)
+        numbers = self.numbers(name)
         if numbers:
             there = ", ".join(map(str, numbers))
             return f"{self.url}/{name}: there is no version {number}; there are {there}"
@@ -258,77 +252,18 @@ class Registry:
         return f"registry {self.url}: no version of {name!r} is published; models: {models}"
 
 
-@dataclass(frozen=True)
-class Address:
-    """What `REGISTRY/NAME@VERSION` refers to."""
-
-    registry: Registry
-    name: str
-    number: int | None
-    """None: the version that serves, or, before any was promoted, the newest."""
-
-    def resolve(self) -> int:
-        """Return the number of the version that is meant.
-
-        Raises:
-            CardError: nothing is published there.
-        """
-        if self.number is not None:
-            return self.number
-        pointer = self.registry.serving(self.name)
-        if pointer is not None:
-            return pointer.number
-        numbers = open_shelves(self.registry.url).numbers(self.name)
-        newest = max(numbers, default=1)  # where there is none, the next line says so
-        return self.registry.version(self.name, newest).number
-
-    def find(self) -> ModelFile:
-        """Return the model file that is meant.
-
-        Raises:
-            CardError: nothing is published there.
-            ModelError: a file is not the one that was published.
-        """
-        return self.registry.fetch(self.name, self.resolve())
-
-
-def parse_address(reference: str) -> Address:
-    """Return what a reference to a published model means; nothing is looked up.
-
-    Raises:
-        CardError: it is not of the form REGISTRY/NAME or REGISTRY/NAME@VERSION.
+def is_name(name: str) -> bool:
+    """Return whether a model can be published under this name.
 
     Examples:
-        >>> parse_address("s3://shop/models/gates@3")
-        Address(registry=Registry(url='s3://shop/models'), name='gates', number=3)
+        >>> is_name("gates-2.onnx"), is_name("../gates")
+        (True, False)
     """
-    protocol, separator, path = reference.rpartition("://")
-    folder, slash, last = path.rpartition("/")
-    name, at, number = last.partition("@")
-    is_number = number.isascii() and number.isdigit() and int(number) > 0
-    if not slash or not _NAME.fullmatch(name) or (at and not is_number):
-        raise CardError(
-            f"{reference!r}: a published model is named REGISTRY/NAME or REGISTRY/NAME@VERSION, "
-            "such as models/gates@3; VERSION is a number"
-        )
-    url = f"{protocol}{separator}{folder or '/'}"
-    return Address(Registry(url), name, int(number) if at else None)
-
-
-def is_published(reference: str) -> bool:
-    """Return whether something of the form REGISTRY/NAME@VERSION is meant by a reference.
-
-    So are all URLs, all paths that end in @ and a number, and those of folders with versions.
-    """
-    if "://" in reference:
-        return True
-    folder, slash, last = reference.rpartition("/")
-    name, _, number = last.partition("@")
-    return bool(slash) and (number.isdecimal() or Path(folder or "/", name, "versions").is_dir())
+    return _NAME.fullmatch(name) is not None
 
 
 def _check_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise CardError(
             "registry: a name has letters, digits, `.`, `_` and `-`, and starts with a letter or "
             f"digit; got {name!r}"
