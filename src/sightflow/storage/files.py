@@ -213,7 +213,7 @@ def split_uri(uri: str) -> tuple[str, str, str]:
     if protocol.rpartition("::")[2] not in _CONTAINERS or "::" not in path:
         return protocol + separator, path, ""
     member, _, archive = path.rpartition("::")
-    while _is_link(member.rpartition("::")[2]):
+    while "::" in member and _is_link(member.rpartition("::")[2]):
         member, _, link = member.rpartition("::")
         archive = f"{link}::{archive}"
     return protocol + separator, member, f"::{archive}"

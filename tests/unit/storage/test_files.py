@@ -72,6 +72,14 @@ def test_a_tilde_is_the_home_folder(
     assert Reader().read("~/a.jpg") == b"picture"
 
 
+@pytest.mark.parametrize("name", ["data", "file", "zip"])
+def test_a_file_of_an_archive_may_be_named_as_a_storage_is(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr(name, "picture")
+    (file,) = list_files(str(tmp_path / "photos.zip"))
+    assert Reader().read(file.uri) == b"picture"
+
+
 class Web(MemoryFileSystem):
     """A storage whose keys are whole URLs, as those of HTTP, and which needs to know its host."""
 
