@@ -17,7 +17,7 @@ from sightflow.cli import cli
 from sightflow.errors import JobError
 from sightflow.models import DataRange, Facts, Registry, find_model, zoo_names
 from sightflow.models.listing import VERSION_COLUMNS
-from sightflow.sources.naming import VIDEO_SUFFIXES
+from sightflow.storage.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
 SHARED = "Options of classify, detect, track and preprocess"

@@ -87,7 +87,7 @@ def test_no_picture_is_in_both_parts(colours, tmp_path, monkeypatch):
     data, read = save_colours(tmp_path / "photos", 6), []
     original = Path.read_bytes
     monkeypatch.setattr(
-        "sightflow.sources.storage.Reader.read",
+        "sightflow.storage.files.Reader.read",
         lambda self, uri: read.append(Path(uri).stem) or original(Path(uri)),
     )
 

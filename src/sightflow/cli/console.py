@@ -23,7 +23,7 @@ from rich.text import Text
 
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
-from sightflow.sources.naming import VIDEO_SUFFIXES
+from sightflow.storage.naming import VIDEO_SUFFIXES
 
 __all__ = [
     "notes",

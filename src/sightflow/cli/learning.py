@@ -99,7 +99,7 @@ def run_to_report(
     from sightflow.dashboard.training import write_training_report
     from sightflow.sinks import JsonEvents
     from sightflow.sinks.events import JsonRejected
-    from sightflow.sinks.staging import check_files
+    from sightflow.storage.drafts import check_files
 
     events, report = folder / "events.jsonl", folder / "report.html"
     check_files([str(report)], overwrite=options["overwrite"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sightflow.models.registry import Address
+    from sightflow.models.finding import Address
 
 __all__ = ["models"]
 
@@ -92,7 +92,7 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
     Without @VERSION it is the version that serves.
     """
     from sightflow.models.comparison import COLUMNS, compare
-    from sightflow.models.registry import parse_address
+    from sightflow.models.finding import parse_address
 
     found = compare(parse_address(first), parse_address(second))
     if as_json:
@@ -107,7 +107,7 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
 
 def _address(model: str, *, versioned: bool) -> "Address":
     """Return what a reference means; it has a version, or must not have one."""
-    from sightflow.models.registry import parse_address
+    from sightflow.models.finding import parse_address
 
     address = parse_address(model)
     if versioned and address.number is None:

@@ -91,7 +91,7 @@ def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
     With `as_frames` pictures are the frames of a video, `--fps` of them a second.
     """
     from sightflow.sources import Directory, Union
-    from sightflow.sources.naming import VIDEO_SUFFIXES
+    from sightflow.storage.naming import VIDEO_SUFFIXES
 
     paths: Sequence[str] = options["paths"]
     videos = tuple(path for path in paths if path.lower().endswith(VIDEO_SUFFIXES))
@@ -181,7 +181,7 @@ def get_ready(options: dict[str, Any]) -> None:
 
 def _runner_for(options: dict[str, Any]) -> str:
     """Return the default: single pictures are answered here, masses go to Flink."""
-    from sightflow.sources.naming import VIDEO_SUFFIXES
+    from sightflow.storage.naming import VIDEO_SUFFIXES
 
     if options["workers"] or options["web_ui"] or options["state_dir"]:
         return "flink"

@@ -124,7 +124,7 @@ _TAKEN = ("detect", "track", "results", "events", "video")
 
 def _check(options: dict[str, Any]) -> None:
     """Refuse options that do not go together."""
-    from sightflow.sources.naming import is_live
+    from sightflow.sources.addresses import is_live
 
     paths, detections, counting = (options[name] for name in ("paths", "detections", "counting"))
     no_files = detections or any(map(is_live, paths))
@@ -176,7 +176,8 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _source(options: dict[str, Any]) -> "Source | StreamSource":
     """Return what is followed."""
-    from sightflow.sources.naming import VIDEO_SUFFIXES, is_live
+    from sightflow.sources.addresses import is_live
+    from sightflow.storage.naming import VIDEO_SUFFIXES
 
     if options["detections"]:
         from sightflow.sources.motchallenge import CLASSES, MotDetections

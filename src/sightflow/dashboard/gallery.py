@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from sightflow.sinks.staging import replacing
+from sightflow.storage.drafts import replacing
 
 __all__ = ["Section", "write_gallery"]
 

@@ -10,8 +10,8 @@ from PIL import Image
 from sightflow.errors import DecodeError
 from sightflow.ops.decode import decode
 from sightflow.records import Row
-from sightflow.sources.naming import VIDEO_SUFFIXES
-from sightflow.sources.storage import Reader
+from sightflow.storage.files import Reader
+from sightflow.storage.naming import VIDEO_SUFFIXES
 
 __all__ = ["Album", "Mistake"]
 

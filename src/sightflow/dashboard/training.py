@@ -13,7 +13,7 @@ from sightflow.dashboard.charts import curves_of
 from sightflow.dashboard.confusion import matrix_of
 from sightflow.dashboard.learning import Details, Learning, read_learning
 from sightflow.dashboard.pictures import Album
-from sightflow.sinks.staging import replacing
+from sightflow.storage.drafts import replacing
 
 __all__ = ["write_training_report"]
 

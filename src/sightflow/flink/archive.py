@@ -6,7 +6,6 @@ Without it, it is made beside the first job, at the lowest priority. It lies in 
 user's cache folder and is for one Java, one Flink and one place of them; Java ignores another.
 """
 
-import fcntl
 import gzip
 import hashlib
 import os
@@ -24,6 +23,8 @@ from pyflink.pyflink_gateway_server import (
 )
 
 from sightflow.flink.java import JVM_FLAGS, find_java_home
+from sightflow.storage.cache import cache_folder
+from sightflow.storage.drafts import lock
 
 __all__ = ["archive_of", "flink_jars", "make_archive", "make_in_background"]
 
@@ -39,8 +40,7 @@ def archive_of(java_home: Path, jars: Sequence[str]) -> Path:
     for jar in jars:
         status = os.stat(jar)
         digest.update(f"{jar}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "sightflow" / f"java-{digest.hexdigest()[:16]}.jsa"
+    return cache_folder() / f"java-{digest.hexdigest()[:16]}.jsa"
 
 
 def flink_jars() -> list[str]:
@@ -60,10 +60,11 @@ def make_archive(java_home: Path, jars: Sequence[str], flags: Sequence[str]) -> 
     archive = archive_of(java_home, jars)
     archive.parent.mkdir(parents=True, exist_ok=True)
     with (
-        open(archive.with_suffix(".lock"), "w") as lock,
+        open(archive.with_suffix(".lock"), "w") as mark,
         tempfile.TemporaryDirectory(prefix=".java-", dir=archive.parent) as folder,
     ):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock(mark):
+            raise BlockingIOError(f"{archive}: another process is making it")
         names, draft = Path(folder, "classes.txt"), Path(folder, "draft.jsa")
         names.write_bytes(gzip.decompress(_CLASSES.read_bytes()))
         command = [str(java_home / "bin" / "java"), *flags, "-Xshare:dump"]

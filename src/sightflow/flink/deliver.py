@@ -15,7 +15,7 @@ from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.records import to_json
 from sightflow.settings import RunSettings
-from sightflow.sinks.staging import replacing
+from sightflow.storage.drafts import replacing
 
 __all__ = ["Deliver"]
 

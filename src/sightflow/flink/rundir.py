@@ -16,7 +16,7 @@ from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.records.state import StateCodec
-from sightflow.sinks.staging import lock, replacing
+from sightflow.storage.drafts import lock, replacing
 
 __all__ = ["RunDirectory", "run_directory"]
 

@@ -22,7 +22,7 @@ from sightflow.errors import JobError
 from sightflow.learn.network import Tensors, Trainable, packed
 from sightflow.learn.publish import Share
 from sightflow.protocols import Trainer
-from sightflow.sinks.staging import replacing
+from sightflow.storage.drafts import replacing
 
 __all__ = ["Averager", "mean_of"]
 

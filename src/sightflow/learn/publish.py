@@ -12,7 +12,7 @@ from sightflow.errors import PipelineError
 from sightflow.learn.contest import Contest, Verdict
 from sightflow.learn.network import Exported, Predict, Tensors, Trainable, packed
 from sightflow.models import Card, DataRange, Facts, ModelFile, Registry, Version
-from sightflow.models.registry import parse_address
+from sightflow.models.finding import parse_address
 
 __all__ = ["Publication", "Publish", "Publisher", "Share", "together", "weights_of"]
 

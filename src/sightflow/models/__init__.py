@@ -1,7 +1,8 @@
 """Models: cards, files, back ends, the packaged zoo, and registries of versions."""
 
 from sightflow.models.card import Card, ModelInput, read_card, write_card
-from sightflow.models.files import ModelFile, find_model, zoo, zoo_names
+from sightflow.models.files import ModelFile, zoo, zoo_names
+from sightflow.models.finding import find_model
 from sightflow.models.registry import Registry
 from sightflow.models.versions import DataRange, Facts, Pointer, Version
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sightflow.errors import ModelError
 from sightflow.models.card import Card
-from sightflow.models.registry import Address
+from sightflow.models.finding import Address
 
 __all__ = ["COLUMNS", "Change", "Difference", "WeightChange", "compare"]
 

@@ -1,4 +1,4 @@
-"""Model files: found by name or path, checked against their card, loaded by a back end."""
+"""Model files: checked against their card, loaded by a back end; and those that ship."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from sightflow.models.card import Card, read_card
 from sightflow.models.shared import load_shared
 from sightflow.protocols import Inference, Model
 
-__all__ = ["ModelFile", "find_model", "zoo", "zoo_names"]
+__all__ = ["ModelFile", "zoo", "zoo_names"]
 
 _ZOO = Path(__file__).parent / "zoo"
 
@@ -90,42 +90,3 @@ def zoo(name: str) -> ModelFile:
     if name not in zoo_names():
         raise CardError(f"no model {name!r} ships with Sightflow; there are {zoo_names()}")
     return ModelFile(str(_ZOO / name / "model.onnx"), read_card(_ZOO / name / "card.yaml"))
-
-
-def find_model(reference: str | ModelFile) -> ModelFile:
-    """Return the model that a name in the zoo, a path, or a place in a registry refers to.
-
-    Beside a model file `NAME.onnx` lies its card, `NAME.yaml`. `REGISTRY/NAME@VERSION` is a
-    published version; `REGISTRY/NAME` is the one that serves, or, before any was promoted, the
-    newest. What is found is of a fixed version, whatever is promoted later.
-
-    Raises:
-        CardError: there is no such model, or it has no card.
-        ModelError: a published model is not what was published, or cannot be reached.
-    """
-    if isinstance(reference, ModelFile):
-        return reference
-    if reference in zoo_names():
-        return zoo(reference)
-    path = Path(reference)
-    if not path.is_file():
-        return _find_published(reference)
-    card = path.with_suffix(".yaml")
-    if not card.is_file():
-        raise CardError(
-            f"{path}: needs a card {card.name!r} beside it that says task, input, labels and "
-            "head; docs/reference/cards.md shows one"
-        )
-    return ModelFile(str(path), read_card(card))
-
-
-def _find_published(reference: str) -> ModelFile:
-    from sightflow.models.registry import is_published, parse_address  # it needs this file
-
-    if not is_published(reference):
-        raise CardError(
-            f"model {reference!r}: neither a file nor a model that ships with Sightflow "
-            f"({', '.join(zoo_names())}) nor a published one, REGISTRY/NAME or "
-            "REGISTRY/NAME@VERSION"
-        )
-    return parse_address(reference).find()

@@ -11,18 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sightflow.errors import CardError, ModelError
 from sightflow.models.card import Card, encode_card, read_card
 from sightflow.models.files import ModelFile
-from sightflow.models.storage import COMPLETE, Storage, new_folder, open_storage
+from sightflow.models.shelves import COMPLETE, Shelves, open_shelves
 from sightflow.models.versions import Facts, Pointer, Serving, Version, from_json, to_json
+from sightflow.storage.cache import cache_folder
+from sightflow.storage.drafts import new_folder
 
-if TYPE_CHECKING:
-    from sightflow.models.comparison import Difference
-
-__all__ = ["Address", "Registry", "is_published", "parse_address"]
+__all__ = ["Registry", "is_name"]
 
 _MODEL, _WEIGHTS, _CARD, _SERVING = "model.onnx", "weights.safetensors", "card.yaml", "serving.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -59,24 +57,28 @@ class Registry:
         _check_name(name)
         facts.check()
         files = {_MODEL: onnx, _WEIGHTS: weights}
-        storage = self._storage()
-        with storage.alone(name):
+        shelves = self._shelves()
+        with shelves.alone(name):
             there = self._published(name, facts)
             if there is not None:
                 return self._same(name, there, files)
-            number = storage.add(name, lambda number: _files_of(number, files, card, facts))
+            number = shelves.add(name, lambda number: _files_of(number, files, card, facts))
         return self.version(name, number)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the published models, sorted."""
-        return tuple(name for name in self._storage().names() if _NAME.fullmatch(name))
+        return tuple(name for name in self._shelves().names() if is_name(name))
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the versions of a model, the oldest first; reads none of them."""
+        return tuple(self._shelves().numbers(_check_name(name)))
 
     def versions(self, name: str) -> tuple[Version, ...]:
         """Return the versions of a model, the oldest first; none where there is no such model."""
         _check_name(name)
-        storage = self._storage()
-        paths = [_path(name, number, COMPLETE) for number in storage.numbers(name)]
-        pairs = zip(paths, storage.read(paths), strict=True)
+        shelves = self._shelves()
+        paths = [_path(name, number, COMPLETE) for number in shelves.numbers(name)]
+        pairs = zip(paths, shelves.read(paths), strict=True)
         return tuple(from_json(data, Version, f"{self.url}/{path}") for path, data in pairs)
 
     def version(self, name: str, number: int) -> Version:
@@ -86,9 +88,9 @@ class Registry:
             CardError: there is no such version.
         """
         path = _path(_check_name(name), number, COMPLETE)
-        storage = self._storage()
+        shelves = self._shelves()
         try:
-            (data,) = storage.read([path])
+            (data,) = shelves.read([path])
         except FileNotFoundError as error:
             raise CardError(self._no_version(name, number)) from error
         return from_json(data, Version, f"{self.url}/{path}")
@@ -108,7 +110,7 @@ class Registry:
             CardError: there is no such version.
         """
         self.version(name, number)
-        with self._storage().alone(name):
+        with self._shelves().alone(name):
             serving = self._history(name)
             current = serving.current()
             if current is not None and current.number == number:
@@ -122,7 +124,7 @@ class Registry:
             CardError: no version served before.
         """
         self._before(name, self._history(name))  # a wrong call makes no folder
-        with self._storage().alone(name):
+        with self._shelves().alone(name):
             serving = self._history(name)
             before = self._before(name, serving)
             self.version(name, before)
@@ -139,7 +141,7 @@ class Registry:
             ModelError: a file is not the one that was published.
         """
         version = self.version(name, number)
-        folder = self._storage().folder(f"{name}/{_folder(number)}")
+        folder = self._shelves().folder(f"{name}/{_folder(number)}")
         if folder is None:
             folder = self._copied(name, version)
         for file in (_MODEL, _CARD):
@@ -165,14 +167,8 @@ class Registry:
         """
         return self._file(name, self.version(name, number), _WEIGHTS)
 
-    def diff(self, name: str, a: int, b: int) -> "Difference":
-        """Return what is not the same in two versions; see `comparison.compare`."""
-        from sightflow.models.comparison import compare  # it needs this file
-
-        return compare(Address(self, name, a), Address(self, name, b))
-
-    def _storage(self) -> Storage:
-        return open_storage(self.url)
+    def _shelves(self) -> Shelves:
+        return open_shelves(self.url)
 
     def _published(self, name: str, facts: Facts) -> Version | None:
         """Return the version of a step of a run, if there is one."""
@@ -195,7 +191,7 @@ class Registry:
     def _history(self, name: str) -> Serving:
         path = f"{_check_name(name)}/{_SERVING}"
         try:
-            (data,) = self._storage().read([path])
+            (data,) = self._shelves().read([path])
         except FileNotFoundError:
             return Serving()
         return from_json(data, Serving, f"{self.url}/{path}")
@@ -211,14 +207,14 @@ class Registry:
 
     def _point(self, name: str, serving: Serving, pointer: Pointer) -> Pointer:
         data = to_json(Serving((*serving.history, pointer)))
-        self._storage().replace(f"{name}/{_SERVING}", data)
+        self._shelves().replace(f"{name}/{_SERVING}", data)
         return pointer
 
     def _file(self, name: str, version: Version, file: str) -> bytes:
         """Return a file of a version, checked."""
         path = _path(name, version.number, file)
         try:
-            (data,) = self._storage().read([path])
+            (data,) = self._shelves().read([path])
         except FileNotFoundError as error:
             raise ModelError(f"{self.url}/{path}: is gone; publish the version anew") from error
         self._check_sum(version, f"{self.url}/{path}", data)
@@ -227,9 +223,8 @@ class Registry:
     def _copied(self, name: str, version: Version) -> Path:
         """Return the folder of this machine with a copy of a version."""
         what = [self.url, name, str(version.number), *map(str, sorted(version.sha256.items()))]
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         key = _sum("\n".join(what).encode())[:16]
-        folder = cache / "sightflow" / "models" / f"{name}-{version.number}-{key}"
+        folder = cache_folder() / "models" / f"{name}-{version.number}-{key}"
         if not folder.is_dir():
             files = {file: self._file(name, version, file) for file in (_MODEL, _CARD)}
             try:
@@ -249,7 +244,7 @@ class Registry:
             )
 
     def _no_version(self, name: str, number: int) -> str:
-        numbers = self._storage().numbers(name)
+        numbers = self.numbers(name)
         if numbers:
             there = ", ".join(map(str, numbers))
             return f"{self.url}/{name}: there is no version {number}; there are {there}"
@@ -257,77 +252,18 @@ class Registry:
         return f"registry {self.url}: no version of {name!r} is published; models: {models}"
 
 
-@dataclass(frozen=True)
-class Address:
-    """What `REGISTRY/NAME@VERSION` refers to."""
-
-    registry: Registry
-    name: str
-    number: int | None
-    """None: the version that serves, or, before any was promoted, the newest."""
-
-    def resolve(self) -> int:
-        """Return the number of the version that is meant.
-
-        Raises:
-            CardError: nothing is published there.
-        """
-        if self.number is not None:
-            return self.number
-        pointer = self.registry.serving(self.name)
-        if pointer is not None:
-            return pointer.number
-        numbers = open_storage(self.registry.url).numbers(self.name)
-        newest = max(numbers, default=1)  # where there is none, the next line says so
-        return self.registry.version(self.name, newest).number
-
-    def find(self) -> ModelFile:
-        """Return the model file that is meant.
-
-        Raises:
-            CardError: nothing is published there.
-            ModelError: a file is not the one that was published.
-        """
-        return self.registry.fetch(self.name, self.resolve())
-
-
-def parse_address(reference: str) -> Address:
-    """Return what a reference to a published model means; nothing is looked up.
-
-    Raises:
-        CardError: it is not of the form REGISTRY/NAME or REGISTRY/NAME@VERSION.
+def is_name(name: str) -> bool:
+    """Return whether a model can be published under this name.
 
     Examples:
-        >>> parse_address("s3://shop/models/gates@3")
-        Address(registry=Registry(url='s3://shop/models'), name='gates', number=3)
+        >>> is_name("gates-2.onnx"), is_name("../gates")
+        (True, False)
     """
-    protocol, separator, path = reference.rpartition("://")
-    folder, slash, last = path.rpartition("/")
-    name, at, number = last.partition("@")
-    is_number = number.isascii() and number.isdigit() and int(number) > 0
-    if not slash or not _NAME.fullmatch(name) or (at and not is_number):
-        raise CardError(
-            f"{reference!r}: a published model is named REGISTRY/NAME or REGISTRY/NAME@VERSION, "
-            "such as models/gates@3; VERSION is a number"
-        )
-    url = f"{protocol}{separator}{folder or '/'}"
-    return Address(Registry(url), name, int(number) if at else None)
-
-
-def is_published(reference: str) -> bool:
-    """Return whether something of the form REGISTRY/NAME@VERSION is meant by a reference.
-
-    So are all URLs, all paths that end in @ and a number, and those of folders with versions.
-    """
-    if "://" in reference:
-        return True
-    folder, slash, last = reference.rpartition("/")
-    name, _, number = last.partition("@")
-    return bool(slash) and (number.isdecimal() or Path(folder or "/", name, "versions").is_dir())
+    return _NAME.fullmatch(name) is not None
 
 
 def _check_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise CardError(
             "registry: a name has letters, digits, `.`, `_` and `-`, and starts with a letter or "
             f"digit; got {name!r}"

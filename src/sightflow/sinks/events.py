@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sightflow.records import Row
 from sightflow.records.ledger import Summary
-from sightflow.sinks.staging import StagedLines, check_files, discard_staged, staged
+from sightflow.sinks.staging import StagedLines, discard_staged, staged
+from sightflow.storage.drafts import check_files
 
 __all__ = ["JsonEvents", "JsonRejected"]
 

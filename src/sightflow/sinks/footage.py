@@ -1,10 +1,5 @@
-"""Frames of a stream read again, in order: those of a video, or pictures that each are one frame.
+"""Frames of a stream read again, in order: of a video, or pictures that each are one frame."""
 
-They are found as the sources find them, so that a frame has the number that its row has.
-"""
-
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,18 +7,16 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import fsspec
 import numpy as np
-from fsspec.core import url_to_fs
 
-from sightflow.errors import DecodeError, OutputError
-from sightflow.ops.decode import decode, may_be_picture
+from sightflow.errors import OutputError
+from sightflow.ops.decode import MAX_PIXELS, decode, may_be_picture
 from sightflow.ops.draw import Pixels
+from sightflow.storage.files import Reader
+from sightflow.storage.videos import OpenVideo, Playhead, list_frames, open_video, upright
 
-__all__ = ["Files", "Shot", "Video", "can_be_read_again"]
+__all__ = ["Shot", "Video", "is_picture", "read_picture"]
 
-_SEQUENTIAL = ("avi", "mpeg")
-"""Containers whose timestamps do not lead back to their frames; frames are counted instead."""
 _HEAD_BYTES = 4096
 
 
@@ -41,12 +34,6 @@ class Shot:
     """Width of a pixel as it is shown, for a height of 1."""
 
 
-def can_be_read_again(uri: str) -> bool:
-    """Return whether files have URIs like this one; what a camera or a broker sends has others."""
-    protocol, separator, _ = uri.partition("://")
-    return not separator or protocol in fsspec.available_protocols()
-
-
 @contextmanager
 def _reading(uri: str) -> Iterator[None]:
     """Make what goes wrong while a file is read into `OutputError`."""
@@ -61,45 +48,27 @@ def _reading(uri: str) -> Iterator[None]:
         ) from error
 
 
-class Files:
-    """Opens files by the URIs of rows; keeps the archive that was read last open."""
+def is_picture(reader: Reader, uri: str) -> bool:
+    """Return whether a file begins like a picture.
 
-    def __init__(self) -> None:
-        """Start with no archive open."""
-        self._archives: dict[str, Any] = {}
+    Raises:
+        OutputError: it cannot be read.
+    """
+    with _reading(uri), reader.open(uri) as file:
+        return may_be_picture(file.read(_HEAD_BYTES))
 
-    def open(self, uri: str) -> Any:
-        """Return the file, open for reading and seeking."""
-        protocol, separator, path = uri.partition("://")
-        if not separator:
-            if not stat.S_ISREG(os.stat(uri).st_mode):
-                raise OSError("a pipe, socket or device, not a file")
-            return open(uri, "rb")
-        member, chained, archive = path.rpartition("::")
-        if not chained:
-            fs, path = url_to_fs(uri)
-            return fs.open(path, "rb")
-        if archive not in self._archives:
-            self._archives = {archive: url_to_fs(f"{protocol}://::{archive}")[0]}
-        return self._archives[archive].open(member, "rb")
 
-    def is_picture(self, uri: str) -> bool:
-        """Return whether a file begins like a picture.
+def read_picture(reader: Reader, uri: str, n_pixels: int) -> Pixels:
+    """Return a picture, uint8 [H, W, 3] RGB, upright; may be changed.
 
-        Raises:
-            OutputError: it cannot be read.
-        """
-        with _reading(uri), self.open(uri) as file:
-            return may_be_picture(file.read(_HEAD_BYTES))
+    One of `n_pixels` was recognised, so that it is read even where the usual limit is lower.
 
-    def picture(self, uri: str) -> Pixels:
-        """Return a picture, uint8 [H, W, 3] RGB, upright.
-
-        Raises:
-            OutputError: it cannot be read.
-        """
-        with _reading(uri), self.open(uri) as file:
-            return decode(file.read()).pixels.copy()
+    Raises:
+        OutputError: it cannot be read, or is far larger than it was.
+    """
+    with _reading(uri):
+        data = reader.read_all(uri)
+        return decode(data, max_pixels=max(n_pixels, MAX_PIXELS)).pixels.copy()
 
 
 class Video:
@@ -108,25 +77,18 @@ class Video:
     `is_damaged` says whether a part could not be decoded so far.
     """
 
-    def __init__(self, files: Files, uri: str) -> None:
+    def __init__(self, reader: Reader, uri: str) -> None:
         """List the frames; reads the packets and decodes nothing.
 
         Raises:
             OutputError: it cannot be read, or has no frames with timestamps.
         """
-        self._files, self.uri = files, uri
+        self._reader, self.uri = reader, uri
         self.is_damaged = False
-        with _reading(uri), files.open(uri) as file, _open(file) as container:
-            stream = _pictures(container)
-            self.time_base = Fraction(stream.time_base)
-            self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-            self._aspect = Fraction(stream.sample_aspect_ratio or 1)
-            ticks = (
-                packet.pts
-                for packet in container.demux(stream)
-                if packet.size and not packet.is_discard and packet.pts is not None
-            )
-            self._ticks = np.sort(np.fromiter(ticks, np.int64))
+        with _reading(uri):
+            listing = list_frames(reader, uri)
+        self.time_base, self.rate, self._aspect = listing.time_base, listing.rate, listing.aspect
+        self._ticks = np.fromiter((pts for pts, _ in listing.frames), np.int64)
         self.n_frames = len(self._ticks)
 
     def shots(self, numbers: Iterable[int]) -> Iterator[Shot]:
@@ -138,48 +100,24 @@ class Video:
         Raises:
             OutputError: it cannot be read.
         """
-        wanted = iter(numbers)
-        number = next(wanted, None)
-        for at, frame in self._decoded():
-            while number is not None and number < at:
-                number = next(wanted, None)
-            if number is None:
-                return
-            if number == at:
-                yield self._shot(at, frame)
+        with _reading(self.uri), open_video(self._reader, self.uri) as video:
+            video.stream.thread_type = "AUTO"
+            head = Playhead(video.placed(self._decoded(video)))
+            for number in numbers:
+                if number >= self.n_frames:
+                    return
+                frame = head.take(video.place_of(number, int(self._ticks[number])))
+                if frame is not None:
+                    yield self._shot(number, frame)
 
     def _shot(self, number: int, frame: Any) -> Shot:
-        pixels = frame.to_ndarray(format="rgb24")
-        if frame.format.name == "rgb24":
-            pixels = pixels.copy()  # the decoder may still need its own
-        pixels = np.rot90(pixels, frame.rotation // 90)
         tick = int(self._ticks[number] - self._ticks[0])
         aspect = self._aspect if frame.rotation % 180 == 0 else 1 / self._aspect
-        return Shot(number, tick, np.ascontiguousarray(pixels), aspect)
+        return Shot(number, tick, upright(frame), aspect)
 
-    def _decoded(self) -> Iterator[tuple[int, Any]]:
-        """Yield (number, frame) of all frames that can be decoded."""
-        with _reading(self.uri), self._files.open(self.uri) as file, _open(file) as container:
-            stream = _pictures(container)
-            stream.thread_type = "AUTO"
-            by_count = container.format.name in _SEQUENTIAL
-            after = 0
-            for frame in self._frames(container, stream):
-                at = after if by_count else self._number_of(frame.pts, after)
-                if at is not None and at < self.n_frames:
-                    yield at, frame
-                    after = at + 1
-
-    def _number_of(self, pts: int | None, after: int) -> int | None:
-        """Return the number of the frame with this timestamp, if the packets list it."""
-        if pts is None:
-            return None
-        at = max(after, int(np.searchsorted(self._ticks, pts)))  # several may have the same
-        return at if at < self.n_frames and self._ticks[at] == pts else None
-
-    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
-        """Yield the frames of a stream; damaged packets are passed over."""
-        packets = container.demux(stream)
+    def _decoded(self, video: OpenVideo) -> Iterator[Any]:
+        """Yield the frames from the start on; damaged packets are passed over."""
+        packets = video.container.demux(video.stream)
         while True:
             try:
                 packet = next(packets, None)
@@ -190,13 +128,3 @@ class Video:
             if packet is None:
                 return
             yield from frames
-
-
-def _open(file: Any) -> Any:
-    return av.open(file, metadata_errors="replace")
-
-
-def _pictures(container: Any) -> Any:
-    if not container.streams.video:
-        raise DecodeError("unsupported", "no stream of pictures")
-    return container.streams.video[0]

@@ -15,7 +15,7 @@ from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.ops.draw import draw_classification, draw_detections, enlarged
 from sightflow.protocols import Context
 from sightflow.records import ImageRecord
-from sightflow.sinks.staging import check_folder, replacing
+from sightflow.storage.drafts import check_folder, replacing
 
 __all__ = ["AnnotatedImages", "ImageFolder"]
 

@@ -12,16 +12,10 @@ import orjson
 from sightflow.errors import OutputError
 from sightflow.records import Row
 from sightflow.records.ledger import Summary
-from sightflow.sinks.staging import (
-    StagedLines,
-    check_files,
-    check_folder,
-    discard_staged,
-    replacing,
-    staged,
-)
-from sightflow.sinks.streamnames import stream_names
+from sightflow.sinks.staging import StagedLines, discard_staged, staged
+from sightflow.storage.drafts import check_files, check_folder, replacing
 from sightflow.storage.motfile import mot_line
+from sightflow.storage.naming import stream_names
 
 __all__ = ["MotTracks"]
 

@@ -13,8 +13,9 @@ from sightflow.ops.draw import Pixels
 from sightflow.records import Row
 from sightflow.sinks.annotations import Annotator
 from sightflow.sinks.encoder import VideoShape, encoding
-from sightflow.sinks.footage import Files, Shot, Video
+from sightflow.sinks.footage import Shot, Video, is_picture, read_picture
 from sightflow.sinks.timeline import Timeline
+from sightflow.storage.files import Reader
 
 __all__ = ["render_stream"]
 
@@ -26,19 +27,17 @@ Scene = tuple[Shot, Row | None]
 """A frame and its row; None where it was rejected."""
 
 
-def render_stream(
-    timeline: Timeline, files: Files, annotator: Annotator, path: Path, quality: int
-) -> None:
+def render_stream(timeline: Timeline, annotator: Annotator, path: Path, quality: int) -> None:
     """Write the video of one stream: a video, or pictures that each are one frame.
 
     Raises:
         OutputError: frames cannot be read again, or are not those that were recognised.
     """
-    first = timeline.row(0)
-    if timeline.has_many_uris or (len(timeline.numbers) == 1 and files.is_picture(first["uri"])):
-        scenes, time_base, rate = _scenes_of_pictures(timeline, files), _MS, _rate(timeline)
+    first, reader = timeline.row(0), Reader()
+    if timeline.has_many_uris or (len(timeline.numbers) == 1 and is_picture(reader, first["uri"])):
+        scenes, time_base, rate = _scenes_of_pictures(timeline, reader), _MS, _rate(timeline)
     else:
-        video = Video(files, first["uri"])
+        video = Video(reader, first["uri"])
         taken = timeline.taken(video.n_frames)
         scenes = _scenes_of_video(timeline, video, taken)
         rate = video.rate / (taken[1] - taken[0] if len(taken) > 1 else 1)
@@ -72,13 +71,14 @@ def _scenes_of_video(timeline: Timeline, video: Video, taken: Iterable[int]) -> 
         _check_damaged(video, row)
 
 
-def _scenes_of_pictures(timeline: Timeline, files: Files) -> Iterator[Scene]:
+def _scenes_of_pictures(timeline: Timeline, reader: Reader) -> Iterator[Scene]:
     tick = -_GAP_MS
     first_ms = timeline.row(0)["event_time_ms"]
     for row in timeline.rows():
         since_ms = row["event_time_ms"] - first_ms
         tick = since_ms if since_ms > tick else tick + _GAP_MS
-        shot = Shot(row["sequence"], tick, files.picture(row["uri"]), Fraction(1))
+        pixels = read_picture(reader, row["uri"], row["width"] * row["height"])
+        shot = Shot(row["sequence"], tick, pixels, Fraction(1))
         _check_size(shot, row)
         yield shot, row
 

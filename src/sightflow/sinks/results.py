@@ -14,13 +14,8 @@ import pyarrow.parquet as pq
 
 from sightflow.records import RESULT_SCHEMA, Row
 from sightflow.records.ledger import Summary
-from sightflow.sinks.staging import (
-    StagedLines,
-    check_files,
-    discard_staged,
-    replacing,
-    staged,
-)
+from sightflow.sinks.staging import StagedLines, discard_staged, staged
+from sightflow.storage.drafts import check_files, replacing
 
 __all__ = ["JsonLines", "Parquet", "ResultFiles", "staged_rows"]
 

@@ -11,7 +11,8 @@ from sightflow.records import Row
 from sightflow.records.findings import FINDINGS
 from sightflow.records.ledger import Summary
 from sightflow.sinks.results import ResultFiles, staged_rows
-from sightflow.sinks.staging import replacing, staged
+from sightflow.sinks.staging import staged
+from sightflow.storage.drafts import replacing
 
 __all__ = ["Csv"]
 

@@ -1,7 +1,6 @@
 """A video with what was recognised drawn in. It is drawn when the run is complete."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,22 +13,14 @@ from sightflow.records import Row
 from sightflow.records.ledger import Summary
 from sightflow.sinks.annotations import Annotator
 from sightflow.sinks.encoder import find_encoder
-from sightflow.sinks.footage import Files, can_be_read_again
 from sightflow.sinks.render import render_stream
-from sightflow.sinks.staging import (
-    StagedLines,
-    check_files,
-    check_folder,
-    discard_staged,
-    replacing,
-    staged,
-)
-from sightflow.sinks.streamnames import stream_names
+from sightflow.sinks.staging import StagedLines, discard_staged, staged
 from sightflow.sinks.timeline import Timeline, first_row, read_timelines, staged_entries
+from sightflow.storage.drafts import check_files, check_folder, replacing
+from sightflow.storage.files import can_be_opened
+from sightflow.storage.naming import stream_names
 
 __all__ = ["AnnotatedVideo", "Outline"]
-
-_VIDEO_SUFFIXES = re.compile(r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -94,11 +85,10 @@ class AnnotatedVideo:
         timelines = read_timelines(lines)
         if self._is_file and not timelines:
             Path(self.path).unlink(missing_ok=True)  # of an earlier run: it must not pass for this
-        files = Files()
         with ExitStack() as drafts:
             for target, timeline in self._targets(timelines):
                 draft = drafts.enter_context(replacing(target))
-                render_stream(timeline, files, self._annotator(timeline), draft, self.quality)
+                render_stream(timeline, self._annotator(timeline), draft, self.quality)
         lines.unlink()
 
     def discard(self) -> None:
@@ -157,7 +147,7 @@ class _Writer:
             self._source_ids.add(source_id)
 
     def _check_uri(self, uri: str) -> None:
-        if not can_be_read_again(uri):
+        if not can_be_opened(uri):
             raise OutputError(
                 f"{self._path}: {uri} cannot be read again when the run is complete, which "
                 "AnnotatedVideo needs; use JsonLines for what arrives live"

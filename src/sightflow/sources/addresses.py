@@ -1,10 +1,11 @@
 """Addresses of cameras: what to open, and how to name it without its password."""
 
+import os
 import re
 import socket
 from urllib.parse import urlsplit
 
-__all__ = ["as_device", "has_no_such_host", "without_password"]
+__all__ = ["as_device", "has_no_such_host", "is_live", "without_password"]
 
 _SECRET = re.compile(
     r"([?&;][^=&;]*(?:pass|pwd|pas|token|secret|key|auth|sig)[^=&;]*=)[^&;#]*", re.I
@@ -12,6 +13,19 @@ _SECRET = re.compile(
 _LOGIN = re.compile(r"(://[^/?#:]*):[^/?#]*@")
 _ODD_LOGIN = re.compile(r"(://[^/?#:@]*):(?!\d*(?:[/?#]|$)).*@")
 """A password with a character that should have been written as `%2F`, `%3F` or `%23`."""
+_LIVE = re.compile(
+    r"(rtsps?|rtmps?|rtp|udp|srt)://.*|https?://[^?#]*\.m3u8([?#].*)?|\d+|/dev/video\d+", re.I
+)
+
+
+def is_live(path: str) -> bool:
+    """Return whether a path names a camera or a live stream, and no file.
+
+    Examples:
+        >>> [is_live(p) for p in ("rtsp://cam/1", "https://tv/news.m3u8?a=1", "0", "0.mp4")]
+        [True, True, True, False]
+    """
+    return _LIVE.fullmatch(path) is not None and not os.path.isfile(path)
 
 
 def without_password(url: str) -> str:

@@ -13,7 +13,7 @@ from av.stream import Discard
 
 from sightflow.errors import DecodeError, SourceError
 from sightflow.sources.addresses import as_device, has_no_such_host
-from sightflow.sources.frames import upright
+from sightflow.storage.videos import upright
 
 __all__ = ["Connection", "LostError", "Picture", "encode", "open_connection"]
 

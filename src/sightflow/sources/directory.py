@@ -7,7 +7,7 @@ from typing import ClassVar
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, EncodedImage, Origin, Rejected
-from sightflow.sources.storage import Reader, StoredFile, list_named
+from sightflow.storage.files import Reader, StoredFile, list_named
 
 __all__ = ["Directory"]
 

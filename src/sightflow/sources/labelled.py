@@ -1,15 +1,16 @@
 """Images with what they show, as somebody told it: by the name of their folder, or in a table."""
 
 import csv
+import io
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import fsspec
-
 from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim
+from sightflow.storage.files import Reader, split_uri
 
 __all__ = ["Labelled"]
 
@@ -48,7 +49,7 @@ class Labelled:
         Raises:
             SourceError: the table cannot be read, or lacks a column.
         """
-        label_of = _folder_of if self.table is None else _Table(self._rows()).label_of
+        label_of = _folder_of if self.table is None else _Table(self._rows(self.table)).label_of
         for claim in self.source.claims():
             if claim.origin.awaits_label or claim.labels:
                 raise SourceError(
@@ -62,26 +63,26 @@ class Labelled:
         """Return the function of the source itself."""
         return self.source.open(context)
 
-    def _rows(self) -> dict[str, str]:
+    def _rows(self, table: str) -> dict[str, str]:
         """Return the labels of the table by path."""
         try:
-            with fsspec.open(self.table, "rt", newline="", encoding="utf-8-sig") as file:
-                rows = csv.DictReader(file)
-                missing = {self.path_column, self.label_column} - set(rows.fieldnames or ())
-                if missing:
-                    raise SourceError(
-                        f"{self.table}: needs the columns {self.path_column!r} and "
-                        f"{self.label_column!r}; it has {rows.fieldnames}"
-                    )
-                return {
-                    row[self.path_column]: row[self.label_column]
-                    for row in rows
-                    if row[self.path_column] and row[self.label_column]
-                }
+            text = Reader().read_all(os.fspath(table)).decode("utf-8-sig")
+            rows = csv.DictReader(io.StringIO(text, newline=""))
+            missing = {self.path_column, self.label_column} - set(rows.fieldnames or ())
+            if missing:
+                raise SourceError(
+                    f"{table}: needs the columns {self.path_column!r} and "
+                    f"{self.label_column!r}; it has {rows.fieldnames}"
+                )
+            return {
+                row[self.path_column]: row[self.label_column]
+                for row in rows
+                if row[self.path_column] and row[self.label_column]
+            }
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             if isinstance(error, SourceError):
                 raise
-            raise SourceError(f"{self.table}: cannot be read as CSV: {error}") from error
+            raise SourceError(f"{table}: cannot be read as CSV: {error}") from error
 
 
 def _folder_of(claim: Claim) -> str | None:
@@ -91,8 +92,7 @@ def _folder_of(claim: Claim) -> str | None:
 
 def _path(claim: Claim) -> str:
     """Return the path of an image; in `zip://a/1.jpg::/photos.zip` it is `a/1.jpg`."""
-    path = claim.origin.uri.partition("::")[0]
-    return path.partition("://")[2] if "://" in path else path
+    return split_uri(claim.origin.uri)[1]
 
 
 class _Table:

@@ -11,8 +11,8 @@ import numpy as np
 from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, Detections, ImageRecord, Origin, Rejected
-from sightflow.sources.naming import frame_origins
-from sightflow.sources.storage import Reader, list_named
+from sightflow.sources.segments import frame_origins
+from sightflow.storage.files import Reader, list_named, split_uri
 from sightflow.storage.motfile import MotRows, parse_mot
 
 __all__ = ["CLASSES", "MotDetections"]
@@ -190,34 +190,32 @@ def _label(class_id: int) -> str:
 
 def _bytes_of(reader: Reader, uri: str) -> bytes:
     try:
-        with reader.open(uri) as file:
-            data: bytes = file.read()
+        return reader.read_all(uri)
     except OSError as error:
         raise SourceError(f"{uri}: cannot be read: {error.strerror or error}") from error
-    return data
 
 
 def _read_info(reader: Reader, uri: str) -> dict[str, float]:
     """Return the numbers in the `seqinfo.ini` of a file; nothing when there is none."""
     for place in _info_places(uri):
         try:
-            with reader.open(place) as file:
-                text = file.read().decode("utf-8", "replace")
-        except (OSError, KeyError):
+            data = reader.read_all(place)
+        except FileNotFoundError:
             continue
-        return _parse_info(text, place)
+        except OSError as error:
+            raise SourceError(f"{place}: cannot be read: {error}") from error
+        return _parse_info(data.decode("utf-8", "replace"), place)
     return {}
 
 
 def _info_places(uri: str) -> Iterator[str]:
     """Yield where the `seqinfo.ini` of a file may be, the nearest place first."""
-    head, separator, archive = uri.partition("::")
-    protocol, slashes, path = head.rpartition("://")
+    before, path, behind = split_uri(uri)
     folder, _ = os.path.split(path)
-    yield f"{protocol}{slashes}{os.path.join(folder, _INFO)}{separator}{archive}"
+    yield f"{before}{os.path.join(folder, _INFO)}{behind}"
     above, name = os.path.split(folder)
     if name in ("det", "gt"):
-        yield f"{protocol}{slashes}{os.path.join(above, _INFO)}{separator}{archive}"
+        yield f"{before}{os.path.join(above, _INFO)}{behind}"
 
 
 def _parse_info(text: str, place: str) -> dict[str, float]:

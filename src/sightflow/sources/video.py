@@ -9,9 +9,10 @@ import av
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
-from sightflow.sources.frames import Decoder, Frame, list_frames, upright
-from sightflow.sources.naming import frame_origins
-from sightflow.sources.storage import Reader, list_named
+from sightflow.sources.frames import Decoder, Frame
+from sightflow.sources.segments import frame_origins
+from sightflow.storage.files import Reader, list_named
+from sightflow.storage.videos import list_frames, upright
 
 __all__ = ["Video"]
 
@@ -84,13 +85,14 @@ class Video:
         except (av.FFmpegError, OSError, DecodeError):
             yield Claim(origin)  # opening it again in a worker tells why, as a rejected record
             return
+        seconds_per_tick = float(listing.time_base)
         taken: list[Frame] = []
         last_tick = -1
         for number, (pts, is_key) in enumerate(listing.frames):
             if taken and (is_key or len(taken) >= self.segment_frames):
                 yield Claim(origin, tuple(taken))
                 taken = []
-            seconds = (pts - listing.frames[0][0]) * listing.seconds_per_tick
+            seconds = (pts - listing.frames[0][0]) * seconds_per_tick
             tick = number // self.every if self.fps is None else int(seconds * self.fps + 1e-6)
             if tick != last_tick:
                 taken.append((number, pts, self.start_time_ms + round(seconds * 1000)))

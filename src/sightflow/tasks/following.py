@@ -14,7 +14,7 @@ from typing import Any
 
 from sightflow.errors import CardError
 from sightflow.models import ModelFile
-from sightflow.models.registry import Address, parse_address
+from sightflow.models.finding import Address, parse_address
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord, Outcome
 

@@ -1,12 +1,14 @@
-"""Tiny ONNX models, and cards that fit them."""
+"""Tiny ONNX models, cards that fit them, and registries of each kind."""
 
+from contextlib import suppress
 from dataclasses import replace
 
+import fsspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, save_model
 
-from sightflow.models import Card, ModelInput
+from sightflow.models import Card, ModelInput, Registry
 from sightflow.ops.preprocess import Preprocess
 
 
@@ -55,3 +57,25 @@ def make_card():
         return replace(card, **changes)
 
     return make
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Registry(str(tmp_path / "models"))
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """Give a registry in an object store, and a cache folder of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield Registry(f"memory://{tmp_path.name}/models")
+    with suppress(FileNotFoundError):
+        fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
+
+
+@pytest.fixture(params=["folder", "file url", "memory"])
+def registry(request, tmp_path):
+    """Give a registry of each kind."""
+    if request.param == "file url":
+        return Registry(f"file://{tmp_path}/models")
+    return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""Models are found, are what their card says, and the zoo is whole."""
+"""Models are what their card says, and the zoo is whole."""
 
 import hashlib
 import pickle
@@ -8,58 +8,12 @@ import numpy as np
 import pytest
 
 from sightflow.errors import CardError, ModelError, PipelineError
-from sightflow.models import ModelFile, find_model, zoo, zoo_names
-
-CARD = """\
-name: means
-task: classify
-input: {preprocess: {stretch: [8, 8], std: [255, 255, 255]}}
-head: {kind: Probabilities}
-labels: [red, green, blue]
-"""
-
-
-def test_a_model_of_the_zoo_is_found_by_its_name():
-    assert find_model("nanodet") == zoo("nanodet")
-
-
-def test_a_model_is_found_by_its_path_with_its_card_beside_it(write_onnx, tmp_path):
-    (tmp_path / "net.yaml").write_text(CARD, "utf-8")
-
-    model = find_model(write_onnx())
-
-    assert model.path == str(tmp_path / "net.onnx")
-    assert model.card.name == "means"
-    model.check()
-
-
-def test_a_model_file_is_its_own_reference(write_onnx, make_card):
-    model = ModelFile(write_onnx(), make_card())
-
-    assert find_model(model) is model
-
-
-def test_a_model_without_a_card_is_told_what_to_write(write_onnx):
-    with pytest.raises(CardError, match=r"net\.onnx: needs a card 'net\.yaml' beside it that says"):
-        find_model(write_onnx())
-
-
-def test_a_model_that_is_nowhere_is_told_with_those_that_ship():
-    with pytest.raises(
-        CardError, match=r"'resnet': neither a file nor a model .* \(efficientnet_lite0, nanodet\)"
-    ):
-        find_model("resnet")
+from sightflow.models import ModelFile, zoo, zoo_names
 
 
 def test_a_name_that_is_not_in_the_zoo_is_told_with_those_that_are():
     with pytest.raises(CardError, match=r"no model 'resnet' ships .*'efficientnet_lite0'"):
         zoo("resnet")
-
-
-@pytest.mark.parametrize("name", zoo_names())
-def test_a_reference_finds_the_same_model_again(name):
-    assert zoo(name).reference == name
-    assert find_model(zoo(name).reference) == zoo(name)
 
 
 def test_the_reference_of_a_file_is_its_path(write_onnx, make_card):

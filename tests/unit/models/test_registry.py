@@ -3,8 +3,6 @@
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,60 +10,14 @@ import fsspec
 import numpy as np
 import pytest
 import safetensors.numpy
+from tests.registries import CARD, facts, publish, weights
 
 from sightflow import Classify, Directory, JsonLines, Pipeline, RunSettings, run
 from sightflow.errors import CardError, ModelError
 from sightflow.learn.head import Head
 from sightflow.learn.optimiser import Optimiser
-from sightflow.models import Card, DataRange, Facts, ModelInput, Registry, find_model, zoo
-from sightflow.models.registry import parse_address
-from sightflow.ops.preprocess import Preprocess
+from sightflow.models import Card, Registry, find_model, zoo
 from sightflow.testing import draw_scene, encode_image
-
-CARD = Card(
-    name="gates",
-    task="classify",
-    input=ModelInput(Preprocess(stretch=(8, 8), std=(255, 255, 255))),
-    head={"kind": "Probabilities"},
-    labels=("gate", "fence"),
-)
-
-
-def facts(step=1, run_id="monday", **changes):
-    return Facts(run_id, step, n_samples=32 * step, data=DataRange(0, 9_000, 10), **changes)
-
-
-def weights(**tensors):
-    tensors = tensors or {"bias": [0, 0]}
-    return safetensors.numpy.save({n: np.array(v, np.float32) for n, v in tensors.items()})
-
-
-def publish(registry, step=1, *, onnx=b"a model", card=CARD, of=None, **changes):
-    of = weights() if of is None else of
-    return registry.publish("gates", onnx=onnx, weights=of, card=card, facts=facts(step, **changes))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Registry(str(tmp_path / "models"))
-
-
-@pytest.fixture
-def memory(tmp_path, monkeypatch):
-    """Give a registry in an object store, and a cache folder of its own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield Registry(f"memory://{tmp_path.name}/models")
-    with suppress(FileNotFoundError):
-        fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
-
-
-@pytest.fixture(params=["folder", "file url", "memory"])
-def registry(request, tmp_path):
-    """Give a registry of each kind."""
-    if request.param == "file url":
-        return Registry(f"file://{tmp_path}/models")
-    return request.getfixturevalue(request.param)
-
 
 # --- publishing ----------------------------------------------------------------------------------
 
@@ -394,98 +346,6 @@ def test_the_weights_are_those_that_were_published(registry):
     publish(registry, of=weights(bias=[1, 2]))
 
     assert registry.weights("gates", 1) == weights(bias=[1, 2])
-
-
-# --- names of published models -------------------------------------------------------------------
-
-
-def test_a_published_model_is_found_with_and_without_its_version(registry):
-    publish(registry, 1)
-    publish(registry, 2)
-
-    assert find_model(f"{registry.url}/gates@1").version == "1"
-    assert find_model(f"{registry.url}/gates").version == "2"  # none serves: the newest
-    registry.promote("gates", 1, reason="")
-    assert find_model(f"{registry.url}/gates").version == "1"
-
-
-def test_the_reference_of_a_published_model_is_pinned_and_finds_it_again(registry):
-    publish(registry, 1)
-    model = find_model(f"{registry.url}/gates")
-    publish(registry, 2)
-
-    assert model.reference == f"{registry.url}/gates@1"
-    assert find_model(model.reference) == model
-
-
-def test_a_registry_may_be_named_with_a_slash_at_its_end(folder):
-    publish(folder)
-
-    assert Registry(folder.url + "/").fetch("gates", 1) == folder.fetch("gates", 1)
-
-
-def test_a_published_model_that_is_not_there_is_told_with_those_that_are(folder):
-    publish(folder)
-
-    with pytest.raises(CardError, match=r"gates: there is no version 9; there are 1"):
-        find_model(f"{folder.url}/gates@9")
-    with pytest.raises(CardError, match=r"no version of 'cars' is published; models: gates"):
-        find_model(f"{folder.url}/cars@1")
-    with pytest.raises(CardError, match=r"neither a file nor a model .* REGISTRY/NAME@VERSION"):
-        find_model(f"{folder.url}/cars")
-
-
-@pytest.mark.parametrize(
-    ("reference", "url", "name", "number"),
-    [
-        ("models/gates", "models", "gates", None),
-        ("/gates@3", "/", "gates", 3),
-        ("a@b/gates@3", "a@b", "gates", 3),
-        ("s3://shop/models/gates@00000003", "s3://shop/models", "gates", 3),
-    ],
-)
-def test_a_reference_is_taken_apart(reference, url, name, number):
-    address = parse_address(reference)
-
-    assert (address.registry.url, address.name, address.number) == (url, name, number)
-
-
-@pytest.mark.parametrize("reference", ["gates@3", "models/gates@new", "models/gates@0", "s3://x"])
-def test_a_reference_of_another_form_is_told(reference):
-    with pytest.raises(CardError, match="is named REGISTRY/NAME or REGISTRY/NAME@VERSION"):
-        parse_address(reference)
-
-
-# --- differences ---------------------------------------------------------------------------------
-
-
-def test_what_differs_in_two_versions_is_told(registry):
-    of = weights(moved=[3, 4], grown=[1], same=[5], zero=[0])
-    publish(registry, 1, of=of, metrics={"accuracy": 0.5, "loss": 2})
-    card = replace(CARD, labels=("fence", "gate", "wall"), notes="new")
-    of = weights(moved=[3, 4.5], grown=[1, 1], same=[5], zero=[1], new=[1])
-    publish(registry, 2, of=of, card=card, onnx=b"other", metrics={"accuracy": 0.75, "f1": 1})
-
-    found = registry.diff("gates", 1, 2)
-
-    metrics = {name: (change.first, change.second) for name, change in found.metrics.items()}
-    assert metrics == {"accuracy": (0.5, 0.75), "loss": (2, None), "f1": (None, 1)}
-    assert (found.labels_added, found.labels_removed) == (("wall",), ())
-    assert found.labels_moved == ("fence", "gate")
-    assert {name: change.second for name, change in found.card.items()} == {"notes": "new"}
-    moved = {weight.name: weight.relative for weight in found.weights}
-    # (3, 4) has the norm 5; it moved by 0.5
-    assert moved == {"moved": 0.1, "grown": None, "same": 0, "zero": None, "new": None}
-    assert ["weights moved", "(2,)", "(2,)", "0.1 of its norm"] in found.rows()
-    assert ["metric accuracy", "0.5", "0.75", "+0.25"] in found.rows()
-    assert ["labels added", "", "", "wall"] in found.rows()
-
-
-def test_weights_that_are_no_safetensors_are_told(folder):
-    publish(folder, of=b"no weights")
-
-    with pytest.raises(ModelError, match="gates@1: the weights are no safetensors"):
-        folder.diff("gates", 1, 1)
 
 
 # --- from the head to the result -----------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
+from sightflow.ops.decode import decode
 from sightflow.ops.draw import colour_of
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
@@ -369,6 +370,28 @@ def test_pictures_whose_time_does_not_tell_their_order_follow_each_other(tmp_pat
     write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
 
     assert seconds(tmp_path / "out.mp4") == [0, 0.04, 0.08]
+
+
+def test_an_archive_that_is_no_archive_any_more_leaves_no_output(tmp_path):
+    (tmp_path / "photos.zip").write_text("no archive")
+    rows = [a_row(f"zip://{n}.png::{tmp_path}/photos.zip", n, source_id="zip") for n in range(2)]
+
+    with pytest.raises(OutputError, match=r"0\.png.*cannot be read again .* not a zip file"):
+        write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_picture_that_the_run_allowed_is_drawn_whatever_the_usual_limit_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(decode.__kwdefaults__, "max_pixels", 100)
+    for n in range(2):
+        picture = encode_image(np.full((240, 320, 3), GREY, np.uint8))
+        (tmp_path / f"{n}.jpg").write_bytes(picture)
+    rows = [a_row(tmp_path / f"{n}.jpg", n, source_id="photos") for n in range(2)]
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    assert len(frames(tmp_path / "out.mp4")) == 2
 
 
 def test_a_single_picture_is_a_video_of_one_frame(tmp_path):

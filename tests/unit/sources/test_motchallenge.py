@@ -134,6 +134,10 @@ def test_a_file_in_an_archive_has_its_seqinfo_there(tmp_path: Path) -> None:
     assert len(read(str(tmp_path / "mot.zip"), fps=2)) == 5 + 3
 
 
+def test_a_file_of_a_cached_storage_has_its_seqinfo_there(tmp_path: Path) -> None:
+    assert len(read(f"simplecache::file://{write(tmp_path, info=INFO)}")) == 5
+
+
 def test_without_a_frame_rate_it_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"det.txt: the frame rate is unknown; set `fps`, or put"):
         read(write(tmp_path))
@@ -160,6 +164,23 @@ def test_a_bad_line_is_an_error_of_the_listing(tmp_path: Path) -> None:
 def test_a_bad_seqinfo_is_an_error(info: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=rf"seqinfo.ini: .*{message}"):
         read(write(tmp_path, info=info))
+
+
+def test_a_seqinfo_that_is_there_and_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "seqinfo.ini").mkdir()
+    with pytest.raises(SourceError, match=r"seqinfo.ini: cannot be read: .*not a file"):
+        read(path, fps=1)
+
+
+def test_a_damaged_seqinfo_of_an_archive_is_an_error(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mot.zip", "w") as archive:
+        archive.writestr("det.txt", TWO)
+        archive.writestr("seqinfo.ini", INFO)
+    data = (tmp_path / "mot.zip").read_bytes()
+    (tmp_path / "mot.zip").write_bytes(data.replace(b"frameRate=7", b"frameRate=8"))  # not its CRC
+    with pytest.raises(SourceError, match=r"seqinfo.ini.*: cannot be read: archive: Bad CRC"):
+        read(str(tmp_path / "mot.zip"))
 
 
 def test_a_file_that_is_gone_when_it_is_read_is_rejected_frame_by_frame(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """Where the versions of models lie: a folder of this machine, or an object store."""
 
-import fcntl
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sightflow.errors import CardError, ModelError, SightflowError
+from sightflow.storage.drafts import discard_drafts, lock, new_folder, replace_durably
 
-__all__ = ["LocalFolder", "ObjectStore", "Storage", "new_folder", "open_storage"]
+__all__ = ["COMPLETE", "LocalFolder", "ObjectStore", "Shelves", "open_shelves"]
 
 COMPLETE = "version.json"
 """The last file of a version; without it there is no version."""
@@ -20,12 +19,11 @@ COMPLETE = "version.json"
 FilesOf = Callable[[int], Mapping[str, bytes]]
 """The files of a version by their names, for the number that it gets."""
 
-_DRAFT = ".publishing-"
 _CLAIM = "claim"
 _NUMBER = re.compile(r"\d{8}")
 
 
-class Storage(Protocol):
+class Shelves(Protocol):
     """A place with models, and with their versions in `NAME/versions/00000001`.
 
     Every method raises `ModelError` when the storage fails, and `FileNotFoundError` when a file
@@ -54,8 +52,8 @@ class Storage(Protocol):
         """Return where a folder lies on this machine; None for another place."""
 
 
-def open_storage(url: str) -> Storage:
-    """Return the storage at a path or URL; nothing has to be there yet.
+def open_shelves(url: str) -> Shelves:
+    """Return the shelves at a path or URL; nothing has to be there yet.
 
     Raises:
         CardError: there is no such kind of storage, or what reads it is not installed.
@@ -103,16 +101,8 @@ class LocalFolder:
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file; who reads it meanwhile gets the old one or the new one."""
-        target = self._root / path
-        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
-        with _told(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                _write(draft, data)
-                os.replace(draft, target)
-                _flush_folder(target.parent)
-            finally:
-                draft.unlink(missing_ok=True)
+        with _told(self._root / path):
+            replace_durably(self._root / path, data)
 
     def add(self, name: str, files_of: FilesOf) -> int:
         """Write a version with the next number, all of it or nothing, and return the number."""
@@ -129,12 +119,11 @@ class LocalFolder:
         folder = self._root / name
         with _told(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = open(folder / ".lock", "wb")  # noqa: SIM115 - closed below
-        with lock:
+            mark = open(folder / ".lock", "wb")  # noqa: SIM115 - closed below
+        with mark:
             with _told(folder):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            for draft in (folder / "versions").glob(f"{_DRAFT}*"):
-                shutil.rmtree(draft, ignore_errors=True)
+                lock(mark, wait=True)
+            discard_drafts(folder / "versions")
             yield
 
     def folder(self, path: str) -> Path | None:
@@ -243,29 +232,6 @@ class ObjectStore:
         return [path.removeprefix(start) for path in found]
 
 
-def new_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Write a folder that appears with all its files at once.
-
-    Returns:
-        Whether it was made; False when there is one of this name, which stays as it is.
-    """
-    draft = folder.with_name(f"{_DRAFT}{uuid.uuid4().hex}")
-    draft.mkdir(parents=True)
-    try:
-        for name, data in files.items():
-            _write(draft / name, data)
-        _flush_folder(draft)
-        os.rename(draft, folder)  # fails where a folder is that is not empty
-        _flush_folder(folder.parent)
-    except OSError:
-        if not folder.exists():
-            raise
-        return False
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return True
-
-
 def _digits(number: int) -> str:
     return f"{number:08d}"
 
@@ -281,23 +247,6 @@ def _listed(folder: Path) -> list[str]:
 def _taken(folder: Path) -> list[int]:
     """Return the numbers that are in use, of incomplete versions too, in order."""
     return sorted(int(name) for name in _listed(folder) if _NUMBER.fullmatch(name))
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file through to the disk."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Write the names in a folder through to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -1,12 +1,44 @@
-"""Names for the files of streams."""
+"""Paths as users give them, and names that are made of them."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["stream_names"]
+__all__ = ["VIDEO_SUFFIXES", "as_paths", "name_under", "short_names", "stream_names"]
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
 
 _SUFFIX = re.compile(r"\.[a-z]\w{1,4}$", re.IGNORECASE)
 _LONGEST = 100
+
+
+def as_paths(paths: str | Iterable[str]) -> tuple[str, ...]:
+    """Return one path or many as a tuple."""
+    return (paths,) if isinstance(paths, str) else tuple(paths)
+
+
+def short_names(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield (path, name): the last part of each path, numbered where it comes again.
+
+    Examples:
+        >>> list(short_names(["a/day", "b/day", "c.mp4"]))
+        [('a/day', 'day'), ('b/day', 'day-2'), ('c.mp4', 'c.mp4')]
+    """
+    taken: set[str] = set()
+    for path in paths:
+        place = re.split(r"[^/]*[*?\[]", path, maxsplit=1)[0]  # of a glob, the folder before it
+        plain = os.path.basename(place.rstrip("/")) or "root"
+        name, number = plain, 1
+        while name in taken:
+            number += 1
+            name = f"{plain}-{number}"
+        taken.add(name)
+        yield path, name
+
+
+def name_under(short: str, name: str) -> str:
+    """Return the name of a file below the short name of its path; that of a file is its own."""
+    return short if short == name else f"{short}/{name}"
 
 
 def stream_names(source_ids: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightflow.sources.naming import as_paths, labelled
+from sightflow.storage.naming import as_paths, short_names
 
 
 @pytest.mark.parametrize("paths", ["a", ["a"], ("a",), iter(["a"])])
@@ -11,7 +11,7 @@ def test_one_path_or_many_are_a_tuple(paths: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "labels"),
+    ("paths", "names"),
     [
         (["x/day/", "y/day"], ["day", "day-2"]),
         (["x/day-2", "x/day", "y/day"], ["day-2", "day", "day-3"]),
@@ -19,5 +19,5 @@ def test_one_path_or_many_are_a_tuple(paths: object) -> None:
         (["/"], ["root"]),
     ],
 )
-def test_labels_are_the_last_parts_and_differ(paths: list[str], labels: list[str]) -> None:
-    assert [label for _, label in labelled(paths)] == labels
+def test_short_names_are_the_last_parts_and_differ(paths: list[str], names: list[str]) -> None:
+    assert [name for _, name in short_names(paths)] == names

@@ -18,11 +18,12 @@ from fsspec.core import url_to_fs
 
 from sightflow.errors import SourceError
 from sightflow.ops.decode import may_be_picture
-from sightflow.sources.naming import as_paths, labelled, name_under
+from sightflow.storage.naming import as_paths, name_under, short_names
 
-__all__ = ["Reader", "StoredFile", "list_files", "list_named"]
+__all__ = ["Reader", "StoredFile", "can_be_opened", "list_files", "list_named", "split_uri"]
 
-_ARCHIVES = ("zip", "tar")
+_CONTAINERS = ("zip", "tar", "libarchive", "dir")
+"""File systems inside of something else: `zip://MEMBER::ARCHIVE`."""
 _MAX_BLIND_BYTES = 16 << 20
 """So much of a file is read before it must look like a picture."""
 _BLOCK_BYTES = 256 << 10
@@ -57,6 +58,7 @@ def list_files(
     Raises:
         SourceError: nothing is there, or the storage cannot be reached.
     """
+    path = os.path.expanduser(path)
     url = _inside_archive(path)
     try:
         with _archive_errors():
@@ -89,10 +91,10 @@ def list_named(
         SourceError: nothing is at one of the paths, or the storage cannot be reached.
     """
     listed = as_paths(paths)
-    for path, label in labelled(listed):
+    for path, short in short_names(listed):
         found = list_files(path, pattern=pattern, recursive=recursive, by_number=by_number)
         for number, file in enumerate(found):
-            name = file.name if len(listed) == 1 else name_under(label, file.name)
+            name = file.name if len(listed) == 1 else name_under(short, file.name)
             yield path, number, replace(file, name=name)
 
 
@@ -125,15 +127,23 @@ def _archive_errors() -> Iterator[None]:
     """Make what a damaged or encrypted archive raises into `OSError`."""
     try:
         yield
+    except KeyError as error:
+        raise FileNotFoundError(f"archive: {error.args[0] if error.args else error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise OSError(f"archive: {error}") from error
 
 
+def can_be_opened(uri: str) -> bool:
+    """Return whether files have URIs like this one; what a camera or a broker sends has others."""
+    protocol, separator, _ = uri.partition("://")
+    return not separator or set(protocol.split("::")) <= set(fsspec.available_protocols())
+
+
 class Reader:
-    """Reads files by the URIs that `list_files` gives; keeps each file system open."""
+    """Reads files by their URIs, as `list_files` gives them; keeps each archive open."""
 
     def __init__(self) -> None:
-        """Start with no file system open."""
+        """Start with no archive open."""
         self._archives: dict[str, Any] = {}
 
     def read(self, uri: str) -> bytes:
@@ -150,20 +160,68 @@ class Reader:
                 data += file.read()
             return data
 
+    def read_all(self, uri: str) -> bytes:
+        """Return the bytes of a file, whatever it is.
+
+        Raises:
+            OSError: the storage fails, the archive is damaged, or the file is gone.
+        """
+        with _archive_errors(), self.open(uri) as file:
+            data: bytes = file.read()
+            return data
+
     def open(self, uri: str) -> Any:
-        """Return the file, open for reading and seeking."""
-        protocol, separator, path = uri.partition("://")
-        if not separator:
-            if not stat.S_ISREG(os.stat(uri).st_mode):
+        """Return the file, open for reading and seeking.
+
+        Raises:
+            OSError: the storage fails, the archive is damaged, or the file is gone.
+        """
+        protocol, path, archive = split_uri(uri)
+        if not protocol:
+            place = os.path.expanduser(uri)
+            if not stat.S_ISREG(os.stat(place).st_mode):
                 raise OSError("a pipe, socket or device, not a file")
-            return open(uri, "rb")
-        member, separator, archive = path.rpartition("::")
-        if not separator or protocol not in _ARCHIVES:
-            return fsspec.filesystem(protocol).open(path, "rb")
-        if archive not in self._archives:
-            with _archive_errors():
-                self._archives[archive] = url_to_fs(f"{protocol}://::{archive}")[0]
-        return self._archives[archive].open(member, "rb")
+            return open(place, "rb")
+        if archive:
+            return self._open_member(path, protocol + archive)
+        if "::" in path and "://" not in path:  # a name; fsspec would see a chain in it
+            return fsspec.filesystem(protocol.removesuffix("://")).open(path, "rb")
+        fs, key = url_to_fs(uri)
+        return fs.open(key, "rb")
+
+    def _open_member(self, member: str, archive: str) -> Any:
+        with _archive_errors():
+            if archive not in self._archives:
+                self._archives[archive] = url_to_fs(archive)[0]
+            return self._archives[archive].open(member, "rb")
+
+
+def split_uri(uri: str) -> tuple[str, str, str]:
+    """Return the path of a file in its URI, with what is before it and behind it.
+
+    Examples:
+        >>> split_uri("a::b.jpg")
+        ('', 'a::b.jpg', '')
+        >>> split_uri("zip://day/a::b.jpg::/photos.zip")
+        ('zip://', 'day/a::b.jpg', '::/photos.zip')
+        >>> split_uri("zip://a.jpg::tar://photos.zip::/all.tar")
+        ('zip://', 'a.jpg', '::tar://photos.zip::/all.tar')
+    """
+    protocol, separator, path = uri.partition("://")
+    if not separator:
+        return "", uri, ""
+    if protocol.rpartition("::")[2] not in _CONTAINERS or "::" not in path:
+        return protocol + separator, path, ""
+    member, _, archive = path.rpartition("::")
+    while "::" in member and _is_link(member.rpartition("::")[2]):
+        member, _, link = member.rpartition("::")
+        archive = f"{link}::{archive}"
+    return protocol + separator, member, f"::{archive}"
+
+
+def _is_link(part: str) -> bool:
+    """Return whether a part of a URI is a storage inside of another one, and no name."""
+    return "://" in part or part in fsspec.available_protocols()
 
 
 def _inside_archive(path: str) -> str:
@@ -177,11 +235,11 @@ def _inside_archive(path: str) -> str:
 
 def _uri(path: str, url: str, key: str, base: str) -> str:
     """Return the URI of a listed file, in the words in which the user named the place."""
-    protocol, separator, rest = url.partition("://")
-    if separator and protocol in _ARCHIVES:
-        return f"{protocol}://{key}::{rest.rpartition('::')[2]}"
-    if separator:
-        return key if "://" in key else f"{protocol}://{key}"
+    protocol, _, archive = split_uri(url)
+    if archive:
+        return f"{protocol}{key}{archive}"
+    if protocol:
+        return key if "://" in key else f"{protocol}{key}"
     if os.path.isfile(path):
         return path
     folder = os.path.dirname(_MAGIC.split(path)[0]) if not os.path.isdir(path) else path
