@@ -3,9 +3,11 @@
 import os
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from sightflow.errors import PipelineError
 from sightflow.ops.decode import MAX_PIXELS
+from sightflow.options import check_choices, check_count, check_number
 from sightflow.protocols import Inference
 
 __all__ = ["RunSettings", "n_cores"]
@@ -22,7 +24,7 @@ def n_cores() -> int:
 class RunSettings:
     """How a pipeline is run: speed and safety, not results unless a field says so."""
 
-    runner: str = "flink"
+    runner: Literal["flink", "inline"] = "flink"
     """`flink`, or `inline`: in this process, in plain Python."""
     workers: int | None = None
     """Flink's parallelism; None takes one for each core."""
@@ -56,23 +58,20 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
-        if self.runner not in ("flink", "inline"):
-            raise PipelineError(f"`runner` is 'flink' or 'inline'; got {self.runner!r}")
+        check_choices(self)
         if not re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:\d+)?", self.device):
             raise PipelineError(
-                f"`device` is auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; got {self.device!r}"
+                "RunSettings: `device` is auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; "
+                f"got {self.device!r}"
             )
         if self.runner == "inline" and self.state_dir is not None:
-            raise PipelineError("`state_dir` needs the runner flink: inline keeps no checkpoints")
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise PipelineError(f"`{name}` is from 1; got {value}")
-        if self.web_ui_port is not None and not 1 <= self.web_ui_port <= 65_535:
-            raise PipelineError(f"`web_ui_port` is from 1 to 65535; got {self.web_ui_port}")
-        for name in ("restart_attempts", "max_wait_ms"):
-            if (getattr(self, name) or 0) < 0:
-                raise PipelineError(f"`{name}` is from 0; got {getattr(self, name)}")
+            raise PipelineError(
+                "RunSettings: `state_dir` needs the runner flink: inline keeps no checkpoints"
+            )
+        check_count(self, *_COUNTS, at_least=1)
+        check_count(self, "web_ui_port", at_least=1, at_most=65_535)
+        check_count(self, "restart_attempts")
+        check_number(self, "max_wait_ms", within="[0, inf)")
 
     @property
     def n_workers(self) -> int:

@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, JobError, ModelError, PipelineError
+from sightflow.errors import CardError, JobError, ModelError
 from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelFile, zoo
 from sightflow.models.graft import OUTPUT, with_head
+from sightflow.options import check_count
 from sightflow.tasks.features import Features
 
 __all__ = ["Head"]
@@ -40,8 +41,7 @@ class Head:
 
     def check(self) -> None:
         """Refuse a layer without units, and a model without features."""
-        if self.hidden is not None and self.hidden < 1:
-            raise PipelineError(f"Head: `hidden` is a count, from 1; got {self.hidden}")
+        check_count(self, "hidden", at_least=1)
         if self.model.card.features is None:
             raise CardError(f"model {self.model.card.name!r} names no `features` on its card")
 

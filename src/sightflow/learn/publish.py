@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from sightflow.errors import PipelineError
 from sightflow.learn.contest import Contest, Verdict
 from sightflow.learn.network import Exported, Predict, Tensors, Trainable, packed
 from sightflow.models import Card, DataRange, Facts, ModelFile, Registry, Version
 from sightflow.models.registry import parse_address
+from sightflow.options import check_choices, check_count, check_number
 
 __all__ = ["Publication", "Publish", "Publisher", "Share", "together", "weights_of"]
 
@@ -38,12 +38,9 @@ class Publish:
 
     def check(self) -> None:
         """Refuse counts and parts that cannot be."""
-        for name in ("every_steps", "window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise PipelineError(f"Publish: `{name}` is a count, from 1; got {value}")
-        if not -1 <= self.margin <= 1:
-            raise PipelineError(f"Publish: `margin` is in [-1, 1]; got {self.margin}")
+        check_choices(self)
+        check_count(self, "every_steps", "window", at_least=1)
+        check_number(self, "margin", within="[-1, 1]")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import PipelineError
+from sightflow.options import check_count
 from sightflow.protocols import Place
 
 __all__ = ["Replay", "ReplayMemory", "Sample"]
@@ -34,11 +34,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         """Refuse a memory without room."""
-        if self.batches < 1 or self.size < 1:
-            raise PipelineError(
-                f"Replay: `batches` and `size` are counts, from 1; got {self.batches} and "
-                f"{self.size}"
-            )
+        check_count(self, "batches", "size", at_least=1)
 
 
 class ReplayMemory:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from sightflow.errors import PipelineError, SourceError
+from sightflow.errors import SourceError
+from sightflow.options import check_count
 from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim, Label
 
@@ -27,8 +28,7 @@ class Late:
 
     def __post_init__(self) -> None:
         """Refuse a negative delay."""
-        if self.n_images < 0:
-            raise PipelineError(f"Late: `n_images` is a count, from 0; got {self.n_images}")
+        check_count(self, "n_images")
 
     @property
     def gives(self) -> tuple[str, ...] | None:

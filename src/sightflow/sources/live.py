@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sightflow.errors import DecodeError, PipelineError
+from sightflow.options import check_count, check_number
 from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Rejected, Skipped
 from sightflow.sources.addresses import without_password
@@ -56,13 +57,9 @@ class Live:
         """Refuse times and rates that cannot be."""
         if not str(self.url).strip():
             raise PipelineError("Live: `url` must name a camera or a stream; got nothing")
-        if not 1 <= self.quality <= 100:
-            raise PipelineError(f"Live: `quality` is in [1, 100]; got {self.quality}")
-        optional = ("max_fps", "duration_s", "give_up_s")
-        for name in ("read_timeout_s", "first_wait_s", "max_wait_s", *optional):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise PipelineError(f"Live: `{name}` is above 0; got {value}")
+        check_count(self, "quality", at_least=1, at_most=100)
+        waits = ("read_timeout_s", "first_wait_s", "max_wait_s", "give_up_s")
+        check_number(self, "max_fps", "duration_s", *waits, within="(0, inf)")
 
     def __repr__(self) -> str:
         """Show no password."""

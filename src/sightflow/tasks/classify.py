@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, ModelError, PipelineError
+from sightflow.errors import CardError, ModelError
 from sightflow.models import Card, ModelFile, zoo
+from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, Scene
 from sightflow.tasks.following import check_published, follow, identity_of
@@ -39,10 +40,8 @@ class Classify:
 
     def check(self) -> None:
         """Refuse a model for another task, and scenes where the card has none."""
-        if self.top_k < 1:
-            raise PipelineError(f"Classify: `top_k` is a count, from 1; got {self.top_k}")
-        if not 0 <= self.min_score <= 1:
-            raise PipelineError(f"Classify: `min_score` is in [0, 1]; got {self.min_score}")
+        check_count(self, "top_k", at_least=1)
+        check_share(self, "min_score")
         check_model(self.model, task="classify")
         if self.scenes and not self.model.card.scenes:
             raise CardError(f"model {self.model.card.name!r} has no `scenes` on its card")

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sightflow.errors import PipelineError
 from sightflow.models import ModelFile, zoo
 from sightflow.ops.boxes import clip_boxes, nms
 from sightflow.ops.preprocess import Placement
+from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import Detections, ImageRecord
 from sightflow.tasks.following import check_published, follow, identity_of
@@ -41,11 +41,8 @@ class Detect:
 
     def check(self) -> None:
         """Refuse a model for another task and thresholds that cannot be."""
-        for name in ("min_score", "max_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PipelineError(f"Detect: `{name}` is in [0, 1]; got {getattr(self, name)}")
-        if self.max_objects < 1:
-            raise PipelineError(f"Detect: `max_objects` is from 1; got {self.max_objects}")
+        check_share(self, "min_score", "max_iou")
+        check_count(self, "max_objects", at_least=1)
         check_model(self.model, task="detect")
         if self.follow:
             check_published(self.model, "Detect")

@@ -496,7 +496,7 @@ def no_optimiser(groups: Any) -> Any:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (ConvNet(width=0), "`width` is a count, from 1; got 0"),
+        (ConvNet(width=0), "`width` is a whole number from 1; got 0"),
         (ConvNet(dropout=1.0), r"`dropout` is in \[0, 1\); got 1.0"),
         (ConvNet(label_smoothing=-0.1), r"`label_smoothing` is in \[0, 1\); got -0.1"),
         (ConvNet(Preprocess(stretch=(7, 9))), r"pictures have 8 x 8 pixels or more.*\(7, 9\)"),

@@ -511,8 +511,8 @@ def test_a_file_that_exists_and_a_folder_that_is_not_empty_are_refused(tmp_path,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quality": 0}, "`quality` is from 1 to 51; got 0"),
-        ({"trail_ms": -1}, "`trail_ms` is from 0; got -1"),
+        ({"quality": 0}, "`quality` is a whole number from 1 to 51; got 0"),
+        ({"trail_ms": -1}, "`trail_ms` is a whole number from 0; got -1"),
         ({"min_score": 1.5}, r"`min_score` is in \[0, 1\]; got 1.5"),
     ],
 )

@@ -130,7 +130,7 @@ def test_the_scale_is_that_of_the_preprocessing(classifier):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"top_k": 0}, PipelineError, "Classify: `top_k` is a count, from 1; got 0"),
+        ({"top_k": 0}, PipelineError, "Classify: `top_k` is a whole number from 1; got 0"),
         ({"scenes": True}, CardError, "model 'means' has no `scenes` on its card"),
         ({"min_score": 1.5}, PipelineError, r"Classify: `min_score` is in \[0, 1\]; got 1.5"),
     ],
