@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightflow.cli.running import execute
+from sightflow.cli.fields import given
+from sightflow.cli.running import (
+    add_options,
+    execute,
+    overwrite_option,
+    quiet_option,
+    runner_option,
+    state_dir_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from sightflow.dashboard.learning import Learning
@@ -43,23 +52,13 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
             type=click.Path(file_okay=False, path_type=Path),
             help=f"Folder for events.jsonl and report.html [CONFIG-{out}].",
         ),
-        click.option("--runner", type=click.Choice(["flink", "inline"]), help="[as in CONFIG]"),
-        click.option("--workers", type=click.IntRange(1), help="Parallel workers [as in CONFIG]."),
-        click.option(
-            "--state-dir",
-            type=click.Path(file_okay=False),
-            help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
-        ),
-        click.option("--overwrite", is_flag=True, help="Replace the output of an earlier run."),
-        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+        runner_option("Embedded Flink, or this process [as in CONFIG]."),
+        workers_option("as in CONFIG"),
+        state_dir_option,
+        overwrite_option,
+        quiet_option,
     ]
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return add_options(options)
 
 
 def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSettings]":
@@ -67,9 +66,7 @@ def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSett
     from sightflow.configuration import read_pipeline
 
     pipeline, settings = read_pipeline(config, _values(options))
-    chosen = {name: options[name] for name in ("runner", "workers", "state_dir")}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return pipeline, replace(settings, **given)
+    return pipeline, replace(settings, **given(options, "runner", "workers", "state_dir"))
 
 
 def _values(options: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from sightflow.models import ModelFile, zoo
 from sightflow.models.graft import OUTPUT, with_head
 from sightflow.options import check_count
 from sightflow.tasks.features import Features
+from sightflow.tasks.model_step import CLASSIFIER
 
 __all__ = ["Head"]
 
@@ -27,7 +28,7 @@ _BETA_1, _BETA_2 = 0.9, 0.999
 class Head:
     """Layers on the features of a model; in numpy, so that it needs nothing more."""
 
-    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    model: ModelFile = field(default_factory=lambda: zoo(CLASSIFIER))
     """Makes the features; it is not trained."""
     hidden: int | None = None
     """Units of the hidden layer; None: a linear head."""

@@ -13,7 +13,14 @@ from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, Scene
 from sightflow.tasks.following import check_published, follow, identity_of
-from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
+from sightflow.tasks.model_step import (
+    CLASSIFIER,
+    check_model,
+    labels_of,
+    make_head,
+    open_model,
+    try_out,
+)
 
 __all__ = ["Classify"]
 
@@ -22,7 +29,7 @@ __all__ = ["Classify"]
 class Classify:
     """Name the main subject of each image."""
 
-    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    model: ModelFile = field(default_factory=lambda: zoo(CLASSIFIER))
     top_k: int = 5
     """How many classes a result holds."""
     min_score: float = 0.0

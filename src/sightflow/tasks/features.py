@@ -10,7 +10,7 @@ from sightflow.errors import CardError, ModelError
 from sightflow.models import ModelFile, zoo
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord
-from sightflow.tasks.model_step import check_model, open_model, output_of, try_out
+from sightflow.tasks.model_step import CLASSIFIER, check_model, open_model, output_of, try_out
 
 __all__ = ["Features"]
 
@@ -19,7 +19,7 @@ __all__ = ["Features"]
 class Features:
     """Describe each image by the numbers that a classifier makes its answer from."""
 
-    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    model: ModelFile = field(default_factory=lambda: zoo(CLASSIFIER))
     """Its card names the output in `features`."""
 
     gives: ClassVar[tuple[str, ...]] = ("features",)

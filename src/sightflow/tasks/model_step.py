@@ -17,6 +17,7 @@ from sightflow.protocols import Context, Inference, Process
 from sightflow.records import ImageRecord, ModelUse, Origin
 
 __all__ = [
+    "CLASSIFIER",
     "Batch",
     "check_model",
     "grey_record",
@@ -26,6 +27,10 @@ __all__ = [
     "output_of",
     "try_out",
 ]
+
+
+CLASSIFIER = "efficientnet_lite0"
+"""The model that ships which classifiers take when none is named."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
