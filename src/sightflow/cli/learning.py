@@ -1,6 +1,5 @@
 """What the commands that train and test share: their options, the run, its report."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -116,7 +115,9 @@ def run_to_report(
 
 def _reasons(path: Path) -> str:
     """Return why images were rejected, and how many for each reason."""
-    reasons = Counter(json.loads(line)["reason"] for line in path.read_text("utf-8").splitlines())
+    from sightflow.storage.jsonlines import read_rows
+
+    reasons = Counter(row["reason"] for row in read_rows(path))
     return "rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
 
 
@@ -129,10 +130,9 @@ def _models(pipeline: "Pipeline") -> dict[str, str]:
 def _facts(config: Path, summary: "Summary") -> dict[str, str]:
     """Return what the report says of a run."""
     ledger = summary.ledger
-    speed = ledger.read / summary.seconds if summary.seconds else 0.0
     return {
         "images": f"{ledger.read} read, {ledger.rejected} rejected, {ledger.skipped} skipped",
-        "run": f"{summary.seconds:.1f} s, {speed:.1f} images/s, {summary.runner}, "
+        "run": f"{summary.seconds:.1f} s, {summary.images_per_s:.1f} images/s, {summary.runner}, "
         f"workers: {summary.workers}",
         "configuration": str(config),
     }

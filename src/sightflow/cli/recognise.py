@@ -33,7 +33,7 @@ _PICTURES = "sightflow.sinks.images:ImageFolder"
 _follow_option = click.option(
     "--follow",
     is_flag=True,
-    help="Of a published model: use the version that serves, also when another one begins to.",
+    help="Switch to whichever version of REGISTRY/NAME is promoted, while the job runs.",
 )
 
 

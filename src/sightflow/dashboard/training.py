@@ -6,14 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from sightflow.dashboard.charts import curves_of
 from sightflow.dashboard.confusion import matrix_of
 from sightflow.dashboard.learning import Details, Learning, read_learning
+from sightflow.dashboard.page import write_page
 from sightflow.dashboard.pictures import Album
-from sightflow.sinks.staging import replacing
 
 __all__ = ["write_training_report"]
 
@@ -46,14 +45,9 @@ def write_training_report(
         SourceError: `events` cannot be read, or is no file of events.
     """
     learning = read_learning(events)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sightflow.dashboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("training.html").render(
+    write_page(
+        path,
+        "training.html",
         title=title,
         lead=_lead(learning),
         tiles=list(_tiles(learning)),
@@ -65,8 +59,6 @@ def write_training_report(
         **{kind: learning.of(kind) for kind in ("published", "tested", "drifted")},
         **_vendored(),
     )
-    with replacing(path) as draft:
-        draft.write_text(page, "utf-8", "backslashreplace")
     return learning
 
 

@@ -12,6 +12,7 @@ from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelFile, zoo
 from sightflow.models.graft import OUTPUT, with_head
+from sightflow.ops.scores import softmax
 from sightflow.options import check_count
 from sightflow.tasks.features import Features
 from sightflow.tasks.model_step import CLASSIFIER
@@ -83,7 +84,7 @@ class TrainableHead:
 
     def predict(self, inputs: npt.NDArray[np.float32]) -> Floats:
         """Return float32 [B, classes], the probability of each class, for features [B, D]."""
-        return _softmax(self._forward(self._standardised(inputs), self._predicting())[-1])
+        return softmax(self._forward(self._standardised(inputs), self._predicting())[-1])
 
     def learn(
         self, inputs: npt.NDArray[np.float32], class_ids: npt.NDArray[np.int64], step: int
@@ -91,7 +92,7 @@ class TrainableHead:
         """Make one step of gradient descent and return the mean loss before it."""
         self._see(inputs)
         layers = self._forward(self._standardised(inputs), self._weights)
-        probabilities = _softmax(layers[-1])
+        probabilities = softmax(layers[-1])
         rows = np.arange(len(class_ids))
         loss = -float(np.log(probabilities[rows, class_ids] + _EPSILON).mean())
         error = probabilities
@@ -137,7 +138,7 @@ class TrainableHead:
         if _shapes(weights) != _shapes(self._weights):
             return None
         frozen = {name: np.array(weights[name]) for name in self._weights}
-        return lambda inputs: _softmax(self._forward(inputs, frozen)[-1])
+        return lambda inputs: softmax(self._forward(inputs, frozen)[-1])
 
     def tensors(self) -> Tensors:
         """Return weights, averages, the optimiser's memory, and what is known of the features."""
@@ -245,12 +246,6 @@ class TrainableHead:
         moved: Floats = self._memory[name] * np.float32(stays) + value * np.float32(1 - stays)
         self._memory[name] = moved
         return moved
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    softmax: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return softmax
 
 
 def _shapes(weights: Tensors) -> dict[str, tuple[int, ...]]:

@@ -18,6 +18,7 @@ from sightflow.learn.publish import Publisher, Share, together, weights_of
 from sightflow.learn.recollection import Recollection
 from sightflow.learn.samples import ReplayMemory, Sample
 from sightflow.learn.snapshot import SNAPSHOTS, Snapshot
+from sightflow.ops.scores import best_of
 from sightflow.protocols import Context, Place
 from sightflow.records import (
     Classification,
@@ -223,7 +224,7 @@ class Training:
             part = records[start : start + _MAX_PREDICT]
             inputs = self._stacked([self._input(record) for record in part])
             for record, row in zip(part, self._opened(inputs).predict(inputs), strict=True):
-                best = np.argsort(-row, kind="stable")[: self._how.top_k]
+                best = best_of(row, self._how.top_k)
                 labels = tuple(self._how.labels[i] for i in best)
                 found = Classification(labels, best.astype(np.int32), row[best])
                 yield replace(record, models=(*record.models, use), classification=found)

@@ -61,12 +61,17 @@ class Summary:
     runner: str
     workers: int
 
+    @property
+    def images_per_s(self) -> float:
+        """Images that were read in a second, on average; 0 of a run that took no time."""
+        return self.ledger.read / self.seconds if self.seconds else 0.0
+
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as it stands in `NAME.summary.json`."""
         return {
             **asdict(self.ledger),
             "seconds": round(self.seconds, 3),
-            "images_per_s": round(self.ledger.read / self.seconds, 2) if self.seconds else 0.0,
+            "images_per_s": round(self.images_per_s, 2),
             "first_result_s": self.first_result_s and round(self.first_result_s, 3),
             "last_result_s": self.last_result_s and round(self.last_result_s, 3),
             "runner": self.runner,
