@@ -30,7 +30,7 @@ def examine(*, run_job: bool) -> list[Finding]:
     checks: list[Callable[[], Finding]] = [_python, _java, _flink, _jar, _models, _video, _gpu]
     findings = [check() for check in checks]
     findings += [_optional("S3 (s3://)", "s3fs", "s3"), _optional("GCS (gs://)", "gcsfs", "gcs")]
-    findings.append(_optional("int8 (models quantize)", "onnx", "quantize"))
+    findings.append(_optional("PyTorch (networks from scratch)", "torch", "train"))
     if run_job:
         findings.append(_job())
     return findings

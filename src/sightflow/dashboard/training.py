@@ -17,6 +17,9 @@ from sightflow.dashboard.pictures import Album
 __all__ = ["write_training_report"]
 
 _N_PICTURES = 48
+"""Worst mistakes that are shown, of each kind of images."""
+_MAX_CLASSES = 100
+"""Rows of a confusion matrix."""
 _N_LABELS = 40
 
 
@@ -26,17 +29,17 @@ def write_training_report(
     events: Path,
     *,
     facts: Mapping[str, str] = MappingProxyType({}),
-    n_pictures: int = _N_PICTURES,
 ) -> Learning:
     """Write one HTML file that needs no other file and no network.
+
+    The pictures of the worst mistakes are read from where they were; one that is gone is shown as
+    such.
 
     Args:
         path: the HTML file; it appears when it is complete.
         title: heading of the page.
         events: what `JsonEvents` wrote of a run with `Train`, `Evaluate` or both.
         facts: what else is to be told of the run, by name.
-        n_pictures: so many of the worst mistakes are shown, of each kind of images. The pictures
-            are read from where they were; one that is gone is shown as such.
 
     Returns:
         What the events tell.
@@ -55,7 +58,7 @@ def write_training_report(
         charts=[chart.as_dict() for chart in curves_of(learning)],
         learned=learning.last("trained") is not None,
         marks={kind: bool(learning.of(kind)) for kind in ("drifted", "published")},
-        parts=_parts(learning, n_pictures),
+        parts=_parts(learning),
         **{kind: learning.of(kind) for kind in ("published", "tested", "drifted")},
         **_vendored(),
     )
@@ -130,7 +133,7 @@ def _facts(learning: Learning, facts: Mapping[str, str]) -> dict[str, str]:
     return {"classes": f"{len(labels)}: {', '.join(labels[:_N_LABELS])}{more}", **facts}
 
 
-def _parts(learning: Learning, n_pictures: int) -> list[dict[str, Any]]:
+def _parts(learning: Learning) -> list[dict[str, Any]]:
     """Return what the template needs of each kind of tested images."""
     album = Album()
     several = len({part.step for part in learning.details}) > 1
@@ -138,9 +141,9 @@ def _parts(learning: Learning, n_pictures: int) -> list[dict[str, Any]]:
         {
             "title": _title(part, several=several),
             "details": part,
-            "matrix": matrix_of(part),
+            "matrix": matrix_of(part, max_classes=_MAX_CLASSES),
             "most": max((e["figures"]["n"] for e in part.calibrated), default=1),
-            "mistakes": album.of(part.mistaken, at_most=n_pictures),
+            "mistakes": album.of(part.mistaken, at_most=_N_PICTURES),
         }
         for part in learning.details
     ]

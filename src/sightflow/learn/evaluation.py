@@ -10,7 +10,8 @@ import numpy as np
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn.account import Account, KeptAccount
 from sightflow.learn.watch import KeptValue, measure
-from sightflow.metrics.classification import Verdicts, Window, judge
+from sightflow.metrics.classification import Window
+from sightflow.metrics.verdicts import Verdicts, judge
 from sightflow.protocols import Context, Place
 from sightflow.records import Classification, Event, ImageRecord, Outcome
 from sightflow.records.arrays import PackedArray

@@ -456,7 +456,7 @@ def test_a_missing_file_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"module": "no_such:thing"}, PipelineError, "`module` 'no_such:thing' cannot be .*: No mod"),
+        ({"module": "no_such:thing"}, PipelineError, "'no_such:thing' cannot be .*: No module"),
         (
             {"module": "linear"},
             PipelineError,
