@@ -105,9 +105,9 @@ def _job() -> Finding:
     from sightflow.pipeline import Pipeline
     from sightflow.runners import run
     from sightflow.settings import RunSettings
-    from sightflow.sinks import JsonLines
-    from sightflow.sources import Directory
-    from sightflow.tasks import Classify
+    from sightflow.sinks.results import JsonLines
+    from sightflow.sources.directory import Directory
+    from sightflow.tasks.classify import Classify
     from sightflow.testing import draw_scene, encode_image
 
     with tempfile.TemporaryDirectory(prefix="sightflow-doctor-") as folder:

@@ -20,8 +20,8 @@ from sightflow.ops.decode import decode
 from sightflow.protocols import Context, Inference, Model
 from sightflow.records import Claim, EncodedImage
 from sightflow.sinks.staging import check_files, replacing
-from sightflow.sources import Directory
-from sightflow.tasks import Classify
+from sightflow.sources.directory import Directory
+from sightflow.tasks.classify import Classify
 from sightflow.tasks.model_step import make_head
 
 __all__ = ["COLUMNS", "Comparison", "Report", "quantize"]

@@ -14,7 +14,7 @@ from sightflow.learn.publish import Publish
 from sightflow.metrics.drift import PageHinkley
 from sightflow.options import check_choices, check_count, check_number, check_share, choices_of
 from sightflow.settings import RunSettings
-from sightflow.sinks import ImageFolder
+from sightflow.sinks.images import ImageFolder
 from sightflow.sources.motchallenge import MotDetections
 
 

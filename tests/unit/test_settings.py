@@ -8,7 +8,7 @@ import pytest
 from sightflow.errors import PipelineError
 from sightflow.runners import run
 from sightflow.settings import RunSettings, n_cores
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 
 
 def test_the_defaults_run_on_flink_with_a_worker_for_each_core() -> None:

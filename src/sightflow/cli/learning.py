@@ -93,8 +93,7 @@ def run_to_report(
         What it told, and where the report is.
     """
     from sightflow.dashboard.training import write_training_report
-    from sightflow.sinks import JsonEvents
-    from sightflow.sinks.events import JsonRejected
+    from sightflow.sinks.events import JsonEvents, JsonRejected
     from sightflow.sinks.staging import check_files
 
     events, report = folder / "events.jsonl", folder / "report.html"

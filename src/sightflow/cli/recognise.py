@@ -120,7 +120,8 @@ def _following(options: dict[str, Any]) -> bool:
 def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, Any]) -> None:
     """Run a step, and perhaps more, over the paths, into a file or onto standard output."""
     from sightflow.pipeline import Pipeline
-    from sightflow.sinks import AnnotatedImages, JsonEvents
+    from sightflow.sinks.events import JsonEvents
+    from sightflow.sinks.images import AnnotatedImages
 
     pipeline = Pipeline(source_of(options), name=f"sightflow {name}").apply(name, step)
     for other, operator in more:
@@ -173,7 +174,8 @@ def preprocess(**options: Any) -> None:
     """
     get_ready(options)
     from sightflow.pipeline import Pipeline
-    from sightflow.sinks import ImageFolder, JsonLines
+    from sightflow.sinks.images import ImageFolder
+    from sightflow.sinks.results import JsonLines
     from sightflow.tasks.prepare import Prepare
 
     directory = options["out"]

@@ -147,8 +147,9 @@ def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
 
     With `as_frames` pictures are the frames of a video, `--fps` of them a second.
     """
-    from sightflow.sources import Directory, Union
+    from sightflow.sources.directory import Directory
     from sightflow.sources.naming import VIDEO_SUFFIXES
+    from sightflow.sources.union import Union
 
     paths: Sequence[str] = options["paths"]
     videos = tuple(path for path in paths if path.lower().endswith(VIDEO_SUFFIXES))
@@ -177,7 +178,7 @@ def run_to_out(
         more_kinds: sinks by the ending of their file, beside `jsonl` and `parquet`.
     """
     from sightflow.cli import console
-    from sightflow.sinks import JsonLines, Parquet
+    from sightflow.sinks.results import JsonLines, Parquet
 
     out = options["out"]
     if out:

@@ -248,8 +248,9 @@ def _check_labels(wanted: Sequence[str], known: Sequence[str]) -> None:
 
 def _sinks(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
     """Add the sinks for events and for the video."""
+    from sightflow.ops.overlay import Outline
     from sightflow.sinks.events import JsonEvents
-    from sightflow.sinks.video import AnnotatedVideo, Outline
+    from sightflow.sinks.video import AnnotatedVideo
 
     overwrite = options["overwrite"]
     if options["events"]:

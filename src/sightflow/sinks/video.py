@@ -28,7 +28,7 @@ from sightflow.sinks.staging import (
 from sightflow.sinks.streamnames import stream_names
 from sightflow.sinks.timeline import Timeline, first_row, read_timelines, staged_entries
 
-__all__ = ["AnnotatedVideo", "Outline"]
+__all__ = ["AnnotatedVideo"]
 
 _VIDEO_SUFFIXES = re.compile(r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv)$", re.IGNORECASE)
 

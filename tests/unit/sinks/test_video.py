@@ -13,9 +13,10 @@ import pytest
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
 from sightflow.ops.draw import colour_of
+from sightflow.ops.overlay import Outline
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
-from sightflow.sinks.video import AnnotatedVideo, Outline
+from sightflow.sinks.video import AnnotatedVideo
 from sightflow.testing import encode_image
 
 SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, 0.9, runner="inline", workers=1)

@@ -6,7 +6,7 @@ import pytest
 from sightflow.errors import CardError, ModelError, PipelineError
 from sightflow.models import zoo
 from sightflow.records import ModelUse
-from sightflow.tasks import Classify
+from sightflow.tasks.classify import Classify
 from sightflow.testing import a_context, a_record, check_operator, draw_scene
 
 SCENES = {"fire": {0: 1.0}, "meadow": {1: 0.5}, "sea": {2: 1.0, 1: 0.5}}

@@ -7,7 +7,7 @@ from sightflow.errors import CardError, ModelError, PipelineError
 from sightflow.models import zoo
 from sightflow.ops.preprocess import Preprocess
 from sightflow.records import ModelUse
-from sightflow.tasks import Detect
+from sightflow.tasks.detect import Detect
 from sightflow.testing import a_context, a_record, check_operator
 
 CAT, DOG = 0, 1

@@ -13,7 +13,8 @@ from tests.classifiers import save_colour_classifier
 from sightflow.errors import CardError
 from sightflow.models import DataRange, Facts, Registry, find_model
 from sightflow.protocols import Process
-from sightflow.tasks import Classify, following
+from sightflow.tasks import following
+from sightflow.tasks.classify import Classify
 from sightflow.testing import a_context, a_record
 
 
