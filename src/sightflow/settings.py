@@ -22,7 +22,10 @@ def n_cores() -> int:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a pipeline is run: speed and safety, not results unless a field says so."""
+    """How a pipeline is run: where, how fast, how safely.
+
+    The results do not depend on it, except where a field says so.
+    """
 
     runner: Literal["flink", "inline"] = "flink"
     """`flink`, or `inline`: in this process, in plain Python."""
@@ -38,7 +41,8 @@ class RunSettings:
     max_batch: int = 32
     """Images in one call that serves several workers, where calls are merged: on a GPU."""
     max_wait_ms: float | None = None
-    """How long a call waits for those of other workers, also on a CPU; None does not wait."""
+    """How long a call of a model waits for the pictures of other workers, in ms, to take them all
+    at once; also on a CPU. None: it does not wait."""
     ordered: bool = True
     """Results come out in the order of the images; otherwise as soon as each is there."""
     max_pixels: int = MAX_PIXELS
@@ -79,7 +83,7 @@ class RunSettings:
         return self.workers or n_cores()
 
     def inference(self, n_workers: int) -> Inference:
-        """Return how models are run when so many workers share this machine.
+        """Return how models are run when `n_workers` share this machine.
 
         Workers share the pool of a model and each brings a thread of its own: together one for
         each core. Calls that wait for each other are made one at a time, by all cores.

@@ -111,7 +111,7 @@ def test_files_and_folders_are_named_by_a_noun() -> None:
 
 
 def test_a_name_of_a_room_has_one_home() -> None:
-    rooms = ("dashboard", "engine", "learn", "metrics", "ops", "sinks", "sources", "storage", "tasks")
+    rooms = ("dashboard", "engine", "learn", "metrics", "ops", "sinks", "sources", "tasks")
     texts = {room: (PACKAGE / room / "__init__.py").read_text("utf-8") for room in rooms}
     assert [room for room, text in texts.items() if len(ast.parse(text).body) != 1] == []
 

@@ -70,7 +70,7 @@ def model_option(task: str) -> Callable[..., Any]:
 
 
 def reading_options(
-    *, fps: str = "At most so many video frames a second; not with --every."
+    *, fps: str = "Video frames a second at most; not with --every."
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options that say what of the paths is read; `fps` is the help of `--fps`."""
     options = [

@@ -109,7 +109,9 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
     metavar="SECONDS",
     help="Also tell the counts of lines and zones for each such time.",
 )
-@reading_options(fps="Of pictures and detections: their rate; of video and live: at most so many.")
+@reading_options(
+    fps="Frames a second: the rate of pictures and detections; of video and live at most."
+)
 @run_options
 def track(**options: Any) -> None:
     """Follow objects through videos: each keeps its id.

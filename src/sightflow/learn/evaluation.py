@@ -49,7 +49,7 @@ class Evaluation:
     """A test under way; see `protocols.Learner`."""
 
     def __init__(self, how: "Evaluate", context: Context, snapshot: bytes | None) -> None:
-        """Begin, or go on from a snapshot."""
+        """Start with no image, or with what a snapshot of an earlier run holds."""
         self._how = how
         self._step = context.step
         self._metrics = context.metrics
@@ -77,7 +77,7 @@ class Evaluation:
         return self._judged_by_part(records, again=True)
 
     def end_chunk(self, index: int) -> None:
-        """Do nothing: images count, and not chunks."""
+        """Nothing happens at the end of a chunk: events come after `every` images."""
 
     def end(self) -> list[Event]:
         """Tell all that there is to tell."""

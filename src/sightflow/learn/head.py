@@ -59,7 +59,7 @@ class TrainableHead:
     """A head in training. Features are standardised by the mean and deviation of those so far."""
 
     def __init__(self, head: Head, sizes: tuple[int, ...], optimiser: Optimiser, seed: int) -> None:
-        """Draw the first weights, of layers with so many units each, the features first."""
+        """Draw the first weights; `sizes` are the units of each layer, the features first."""
         rng = np.random.default_rng(seed)
         self._head = head
         self._optimiser = optimiser

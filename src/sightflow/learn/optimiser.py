@@ -28,8 +28,9 @@ class Optimiser:
     """Of `sgd`, in [0, 1)."""
     weight_decay: float = 1e-4
     averaging: float = 0.0
-    """How much of the average of the weights stays at each step, in [0, 1); the average predicts
-    and is published. 0 takes the weights themselves."""
+    """How slowly the average of the weights follows them, in [0, 1): a step keeps this share of it
+    and takes the rest from the weights. The average predicts and is published. 0: the weights
+    themselves do."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

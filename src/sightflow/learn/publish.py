@@ -24,17 +24,19 @@ class Publish:
     registry: str
     """A folder, or a URL of fsspec."""
     name: str
-    """Of the model."""
+    """Name of the model in the registry: versions are `REGISTRY/NAME@1` and so on."""
     every_steps: int | None = None
     """Steps between versions; None: one version, at the end."""
     promote: Literal["better", "always", "never"] = "better"
     """`better`: a version serves if it was right more often than the one that serves, on the same
     images."""
     margin: float = 0.0
-    """So much more, as a part of 1."""
+    """How much better a version must be to serve, as a difference of accuracies in [-1, 1]: with
+    0.01 it must be right on one image in a hundred more."""
     window: int = 1_000
-    """Where nothing was tested since the last step, so many images of the stream count, each before
-    it was learned from; a test counts as a whole."""
+    """How many of the last images of the stream a version is compared on, from 1, where no test ran
+    since the last step; each counts as the network saw it before it learned from it. A test counts
+    as a whole."""
 
     def check(self) -> None:
         """Refuse counts and parts that cannot be."""
@@ -120,7 +122,7 @@ class Publisher:
         return place.number if is_ours else None
 
     def is_due(self, step: int) -> bool:
-        """Return whether a version is to be published after so many steps."""
+        """Return whether a version is to be published after this step."""
         return self._how.every_steps is not None and step % self._how.every_steps == 0
 
     def open(self, network: Trainable) -> None:

@@ -28,9 +28,10 @@ class Replay:
     """How much is learned again."""
 
     batches: int = 4
-    """So many batches from the memory after each new one."""
+    """How many batches from the memory are learned again after each new one, from 1."""
     size: int = 2_000
-    """So many samples are remembered, the same number of each class as far as possible."""
+    """How many samples are remembered, from 1; of each class the same number, as far as
+    possible."""
 
     def __post_init__(self) -> None:
         """Refuse a memory without room."""

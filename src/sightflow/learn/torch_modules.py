@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["build_module", "conv_net", "differing_shapes", "is_in", "pytorch"]
 
 _GRID = 4
-"""Cells along the short side of what the last layers of `conv_net` see, if there are so many."""
+"""Cells along the short side of what the last layers of `conv_net` see, or fewer."""
 
 
 def pytorch() -> Any:

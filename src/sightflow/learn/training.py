@@ -45,7 +45,7 @@ class Training:
     """A training under way; see `protocols.Learner`."""
 
     def __init__(self, how: "Train", context: Context, snapshot: bytes | None) -> None:
-        """Begin, or go on from a snapshot."""
+        """Start with first weights, or with what a snapshot of an earlier run holds."""
         self._how = how
         self._context = context
         self._class_ids = {label: i for i, label in enumerate(how.labels)}

@@ -70,7 +70,7 @@ class Adwin:
     clock: int = 32
     """Values between checks."""
     max_buckets: int = 5
-    """So many sums over each power of two of values are kept apart."""
+    """How many sums over each power of two of values are kept apart, from 1."""
     min_window_length: int = 5
     """Values that each of two parts has at least when they are compared."""
     grace_period: int = 10
@@ -210,7 +210,7 @@ class PageHinkley:
     """
 
     min_instances: int = 30
-    """No alarm before there are so many values."""
+    """How many values there must be before an alarm, from 1."""
     delta: float = 0.005
     """Deviations up to this are tolerated, in units of the value."""
     threshold: float = 50.0

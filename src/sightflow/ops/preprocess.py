@@ -27,7 +27,7 @@ INTERPOLATIONS: dict[str, int] = {
 """By OpenCV's formulas: none but `area` averages over more pixels when it shrinks."""
 
 _MAX_CROPS = 4
-"""A picture is scaled at most to so many times the length of the crop."""
+"""A picture is scaled to at most this many times the length of the crop."""
 
 Array = npt.NDArray[Any]
 

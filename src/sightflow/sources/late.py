@@ -15,7 +15,7 @@ __all__ = ["Late"]
 
 @dataclass(frozen=True)
 class Late:
-    """The images of a source as if their labels came later, after so many more images.
+    """The images of a source as if the label of each came later, after more images.
 
     Learning steps remember an image until its label is there: they test it by what was said of it
     when it came, and learn from it then. Labels are taken at the end of a chunk of images.
@@ -23,6 +23,7 @@ class Late:
 
     source: Source
     n_images: int
+    """How many more labelled images come before the label of an image does, from 0."""
 
     labels_come_later: ClassVar[bool] = True
 

@@ -37,15 +37,16 @@ class Live:
     max_fps: float | None = None
     """Hand out at most this many pictures a second; the others count as skipped."""
     duration_s: float | None = None
-    """End after so long, restarts included; None goes on until it is stopped."""
+    """Seconds after which the stream ends, restarts included; None goes on until it is stopped."""
     read_timeout_s: float = 15.0
-    """A camera that is silent for so long is gone; longer than a segment of an HLS stream."""
+    """Seconds of silence after which a camera is gone; longer than a segment of an HLS stream."""
     first_wait_s: float = 0.5
-    """Wait before the first new connection; doubled after each failure, less a part by chance."""
+    """Seconds from a lost connection to the next attempt. Each failure doubles the wait; chance
+    makes it up to half as long, so that cameras do not all come back at once."""
     max_wait_s: float = 30.0
-    """The longest such wait."""
+    """The longest wait between two attempts, in seconds."""
     give_up_s: float | None = None
-    """End after so long without a picture; None waits for ever."""
+    """Seconds without a picture after which the stream ends; None waits for ever."""
     quality: int = 95
     """Of the JPEGs that are handed out, 1 to 100; those of MJPEG cameras stay as they are."""
     options: Mapping[str, str] = field(default_factory=dict)

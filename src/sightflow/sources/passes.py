@@ -27,8 +27,8 @@ class Passes:
     test: Source | None = None
     """Its images are held out."""
     hold_out: float = 0.0
-    """In place of `test`: about so much of `train` is held out, in [0, 1); whether an image is
-    follows from its label and the name of its file."""
+    """In place of `test`: the share of `train` that is held out for tests, in [0, 1), roughly. The
+    label and the file name of an image decide, so that the same ones are held out in each run."""
     n_passes: int = 1
     test_every: int | None = None
     """Passes between tests; None: one test after the last."""

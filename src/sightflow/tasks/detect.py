@@ -29,7 +29,7 @@ class Detect(Following):
     max_iou: float = 0.6
     """Of two objects of one class that overlap more than this, the better one stays."""
     max_objects: int = 100
-    """The best so many objects of an image are kept."""
+    """At most this many objects of an image are kept, the best ones; from 1."""
 
     gives: ClassVar[tuple[str, ...]] = ("detections",)
 

@@ -24,7 +24,8 @@ class Track(Tracking):
     labels: tuple[str, ...] = ()
     """Only objects of these classes are followed; empty: all are."""
     max_out_of_order_ms: int = 0
-    """An image may come so much later than a younger one of its stream; it is put in order."""
+    """How much later than a younger image of its stream an image may come, in ms; it is put in
+    order."""
 
     needs: ClassVar[tuple[str, ...]] = ("detections",)
     gives: ClassVar[tuple[str, ...]] = ("tracks",)

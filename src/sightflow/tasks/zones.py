@@ -55,10 +55,10 @@ class _Counting:
     """The point of a box that stands for the object: the middle of its lower edge, where it touches
     the ground, or its centre."""
     margin: float = 0.05
-    """An object has changed sides once it is this part of its height beyond the border, so that
-    one that trembles on it counts once."""
+    """How far beyond the border an object must be to have changed sides, as a share of the height
+    of its box, from 0; so one that trembles on the border counts once."""
     max_age_ms: int = 2_000
-    """An object that was not seen for longer is gone."""
+    """How long an object that is not seen is waited for, in ms, from 0; after that it is gone."""
     window_ms: int | None = None
     """Length of the windows of event time for which `counted` is told; None: it is not."""
     source_id: str = ""
