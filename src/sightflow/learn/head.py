@@ -45,7 +45,10 @@ class Head:
         """Refuse a layer without units, and a model without features."""
         check_count(self, "hidden", at_least=1)
         if self.model.card.features is None:
-            raise CardError(f"model {self.model.card.name!r} names no `features` on its card")
+            raise CardError(
+                f"model {self.model.card.name!r} names no `features` on its card; add the name of "
+                "that output, or take another model"
+            )
 
     def open(
         self, n_classes: int, shape: tuple[int, ...], optimiser: Optimiser, seed: int
@@ -124,7 +127,10 @@ class TrainableHead:
         """
         here, there = _shapes(self._weights), _shapes(weights)
         if here != there:
-            raise ModelError(f"a head with {here} cannot start from {there}")
+            raise ModelError(
+                f"a head with {here} cannot start from {there}; give it the `hidden` and the "
+                "number of labels of the version to start from"
+            )
         self._seen = {name: weights.get(name, zeros).copy() for name, zeros in self._seen.items()}
         mean, deviation = self._scale()
         first = weights["layer0.weight"]

@@ -68,7 +68,10 @@ class Training:
         self._averager: Averager | None = None
         if how.trainers > 1:
             if context.shared is None:
-                raise JobError(f"step {context.step!r}: several trainers need a shared folder")
+                raise JobError(
+                    f"step {context.step!r}: several trainers need a folder that all see, "
+                    "`Context.shared`; let `run` make it, or take one trainer"
+                )
             folder = context.shared / f"averages-{context.run_id}"
             self._averager = Averager(folder, context.step, context.trainer, how.average_every)
         if snapshot is not None:
@@ -202,12 +205,21 @@ class Training:
             self._averager.restore(kept.rounds, kept.start)
         self._last_version, self._n_unknown = kept.last_version, kept.n_unknown
         if kept.shape is not None:
-            self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
+            self._restore_network(kept.shape, kept.tensors)
         samples = self._recollection.samples([*kept.waiting, *kept.remembered])
         self._waiting = samples[: len(kept.waiting)]
         if self._memory is not None:
             remembered = samples[len(kept.waiting) :]
             self._memory.restore(remembered, kept.n_seen, kept.full, kept.rows)
+
+    def _restore_network(self, shape: tuple[int, ...], tensors: bytes) -> None:
+        try:
+            self._open(shape).restore(safetensors.numpy.load(tensors))
+        except JobError as error:
+            raise JobError(
+                f"step {self._context.step!r}: {error}; give it the network of the checkpoint, or "
+                "start the run anew"
+            ) from error
 
     def _unknown(self, record: ImageRecord) -> Rejected:
         message = f"its label {record.origin.label!r} is none of {list(self._how.labels)}"

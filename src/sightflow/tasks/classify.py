@@ -45,7 +45,10 @@ class Classify(Following):
         check_share(self, "min_score")
         check_model(self.model, task="classify")
         if self.scenes and not self.model.card.scenes:
-            raise CardError(f"model {self.model.card.name!r} has no `scenes` on its card")
+            raise CardError(
+                f"model {self.model.card.name!r} has no `scenes` on its card; add them, or leave "
+                "`scenes` out of the step"
+            )
 
     def _open(self, context: Context) -> Process:
         call = open_model(self.model, context)
@@ -59,7 +62,7 @@ class Classify(Following):
             if probabilities.shape[1:] != (len(card.labels),):
                 raise ModelError(
                     f"model {card.name!r} gives {list(probabilities.shape)} for a batch; its card "
-                    f"has {len(card.labels)} labels"
+                    f"has {len(card.labels)} labels; list one for each class"
                 )
             return [
                 replace(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from sightflow.errors import CardError
+from sightflow.errors import RegistryError
 from sightflow.models import ModelFile
 from sightflow.models.registry import Address, parse_address
 from sightflow.protocols import Context, Process
@@ -44,7 +44,7 @@ class Following:
         """Refuse what cannot work: options, a model for another task, one that does not fit."""
         self._check()
         if self.follow and self.model.address is None:
-            raise CardError(
+            raise RegistryError(
                 f"{type(self).__name__}: `follow` needs a published model, REGISTRY/NAME; got "
                 f"{self.model.reference}"
             )

@@ -162,4 +162,7 @@ def _joined(parts: Sequence[Found]) -> Found:
 
 def _check_rank(rows: npt.NDArray[Any], form: str, *, last: int | None = None) -> None:
     if rows.ndim != 3 or (last is not None and rows.shape[2] != last):
-        raise ModelError(f"the card's head reads an output {form}; got {list(rows.shape)}")
+        raise ModelError(
+            f"the card's head reads an output {form}; got {list(rows.shape)}; take another head "
+            "or output"
+        )
