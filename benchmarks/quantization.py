@@ -4,7 +4,7 @@
 
 `imagenet_samples` holds `labels.csv` (path, class_index) and pictures; it is not part of the
 project. Every second picture calibrates, the others are recognised. Calls of all forms alternate,
-image by image, with one thread. `pip install 'sightflow[quantize]'` brings what this needs.
+image by image, with one thread.
 """
 
 import argparse

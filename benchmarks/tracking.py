@@ -33,7 +33,7 @@ import numpy.typing as npt
 from bench import HERE, machine, write_report
 from environments import TRACKING, packages_of, python_of
 from runs import own_environment, run_command
-from sightflow.metrics import TrackingMetrics
+from sightflow.metrics.tracking import TrackingMetrics
 from sightflow.storage.motfile import MotRows, read_mot
 
 SEQUENCES = {

@@ -54,7 +54,7 @@ def measure(data: Path, folder: Path, n_trainers: int, passes: int, every: int) 
     return {
         "trainers": n_trainers,
         "test_accuracy": last["accuracy"],
-        "images_per_s": round(summary.ledger.read / summary.seconds, 1),
+        "images_per_s": round(summary.images_per_s, 1),
     }
 
 

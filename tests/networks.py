@@ -10,7 +10,7 @@ from sightflow.learn.network import Exported
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelInput
 from sightflow.ops.preprocess import Preprocess
-from sightflow.tasks import Prepare
+from sightflow.tasks.prepare import Prepare
 
 __all__ = ["Thumbnails"]
 

@@ -15,43 +15,43 @@ if TYPE_CHECKING:
     from sightflow.pipeline import Pipeline as Pipeline
     from sightflow.runners import run as run
     from sightflow.settings import RunSettings as RunSettings
-    from sightflow.sinks import AnnotatedImages as AnnotatedImages
-    from sightflow.sinks import ImageFolder as ImageFolder
-    from sightflow.sinks import JsonEvents as JsonEvents
-    from sightflow.sinks import JsonLines as JsonLines
-    from sightflow.sinks import Parquet as Parquet
+    from sightflow.sinks.events import JsonEvents as JsonEvents
+    from sightflow.sinks.images import AnnotatedImages as AnnotatedImages
+    from sightflow.sinks.images import ImageFolder as ImageFolder
+    from sightflow.sinks.results import JsonLines as JsonLines
+    from sightflow.sinks.results import Parquet as Parquet
     from sightflow.sinks.video import AnnotatedVideo as AnnotatedVideo
-    from sightflow.sources import Directory as Directory
-    from sightflow.sources import Union as Union
+    from sightflow.sources.directory import Directory as Directory
     from sightflow.sources.live import Live as Live
+    from sightflow.sources.union import Union as Union
     from sightflow.sources.video import Video as Video
-    from sightflow.tasks import Classify as Classify
-    from sightflow.tasks import Detect as Detect
-    from sightflow.tasks import Prepare as Prepare
+    from sightflow.tasks.classify import Classify as Classify
+    from sightflow.tasks.detect import Detect as Detect
+    from sightflow.tasks.prepare import Prepare as Prepare
     from sightflow.tasks.track import Track as Track
     from sightflow.tasks.zones import CountLine as CountLine
     from sightflow.tasks.zones import Zone as Zone
 
 _PLACES = {
-    "AnnotatedImages": "sightflow.sinks",
+    "AnnotatedImages": "sightflow.sinks.images",
     "AnnotatedVideo": "sightflow.sinks.video",
-    "Classify": "sightflow.tasks",
+    "Classify": "sightflow.tasks.classify",
     "CountLine": "sightflow.tasks.zones",
-    "Detect": "sightflow.tasks",
-    "Directory": "sightflow.sources",
-    "ImageFolder": "sightflow.sinks",
-    "JsonEvents": "sightflow.sinks",
-    "JsonLines": "sightflow.sinks",
+    "Detect": "sightflow.tasks.detect",
+    "Directory": "sightflow.sources.directory",
+    "ImageFolder": "sightflow.sinks.images",
+    "JsonEvents": "sightflow.sinks.events",
+    "JsonLines": "sightflow.sinks.results",
     "Live": "sightflow.sources.live",
     "ModelFile": "sightflow.models",
     "Outline": "sightflow.ops.overlay",
-    "Parquet": "sightflow.sinks",
+    "Parquet": "sightflow.sinks.results",
     "Pipeline": "sightflow.pipeline",
-    "Prepare": "sightflow.tasks",
+    "Prepare": "sightflow.tasks.prepare",
     "Preprocess": "sightflow.ops.preprocess",
     "RunSettings": "sightflow.settings",
     "Track": "sightflow.tasks.track",
-    "Union": "sightflow.sources",
+    "Union": "sightflow.sources.union",
     "Video": "sightflow.sources.video",
     "Zone": "sightflow.tasks.zones",
     "find_model": "sightflow.models",

@@ -30,7 +30,7 @@ def examine(*, run_job: bool) -> list[Finding]:
     checks: list[Callable[[], Finding]] = [_python, _java, _flink, _jar, _models, _video, _gpu]
     findings = [check() for check in checks]
     findings += [_optional("S3 (s3://)", "s3fs", "s3"), _optional("GCS (gs://)", "gcsfs", "gcs")]
-    findings.append(_optional("int8 (models quantize)", "onnx", "quantize"))
+    findings.append(_optional("PyTorch (networks from scratch)", "torch", "train"))
     if run_job:
         findings.append(_job())
     return findings
@@ -105,9 +105,9 @@ def _job() -> Finding:
     from sightflow.pipeline import Pipeline
     from sightflow.runners import run
     from sightflow.settings import RunSettings
-    from sightflow.sinks import JsonLines
-    from sightflow.sources import Directory
-    from sightflow.tasks import Classify
+    from sightflow.sinks.results import JsonLines
+    from sightflow.sources.directory import Directory
+    from sightflow.tasks.classify import Classify
     from sightflow.testing import draw_scene, encode_image
 
     with tempfile.TemporaryDirectory(prefix="sightflow-doctor-") as folder:

@@ -15,6 +15,7 @@ __all__ = [
     "OutputError",
     "OutputExistsError",
     "PipelineError",
+    "RegistryError",
     "ShapeError",
     "SightflowError",
     "SourceError",
@@ -30,7 +31,11 @@ class PipelineError(SightflowError, ValueError):
 
 
 class CardError(SightflowError, ValueError):
-    """A model card is missing, unreadable or incomplete."""
+    """A model, or its card, is missing, unreadable or incomplete."""
+
+
+class RegistryError(CardError):
+    """A registry cannot be opened, or has no such model or version."""
 
 
 class ModelError(SightflowError, ValueError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sightflow.errors import PipelineError
 
-__all__ = ["GROUPS", "known_kinds", "resolve_kind"]
+__all__ = ["GROUPS", "imported", "known_kinds", "resolve_kind"]
 
 _SINGULAR = {
     "sources": "source",
@@ -54,7 +54,23 @@ def resolve_kind(group: str, kind: str) -> Any:
             f"no {_SINGULAR[group]} is named {kind!r}; known: {', '.join(known_kinds(group))}; "
             "a kind of your own is named `package.module:Class`"
         )
+    return imported(f"{module}:{attribute}", f"{_SINGULAR[group]} {kind!r}")
+
+
+def imported(path: str, what: str) -> Any:
+    """Return what `package.module:Thing` names.
+
+    Args:
+        path: the name.
+        what: of what it is the name, for the message.
+
+    Raises:
+        PipelineError: it is no such name, or cannot be imported.
+    """
+    module, _, attribute = path.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise PipelineError(f"{_SINGULAR[group]} {kind!r} cannot be imported: {error}") from error
+        raise PipelineError(
+            f"{what} cannot be imported: {error}; a name is `package.module:Thing`"
+        ) from error

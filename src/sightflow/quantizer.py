@@ -19,9 +19,9 @@ from sightflow.models.quantization import write_int8
 from sightflow.ops.decode import decode
 from sightflow.protocols import Context, Inference, Model
 from sightflow.records import Claim, EncodedImage
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 from sightflow.storage.drafts import check_files, replacing
-from sightflow.tasks import Classify
+from sightflow.tasks.classify import Classify
 from sightflow.tasks.model_step import make_head
 
 __all__ = ["COLUMNS", "Comparison", "Report", "quantize"]

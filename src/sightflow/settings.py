@@ -3,9 +3,11 @@
 import os
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from sightflow.errors import PipelineError
 from sightflow.ops.decode import MAX_PIXELS
+from sightflow.options import check_choices, check_count, check_number
 from sightflow.protocols import Inference
 
 __all__ = ["RunSettings", "n_cores"]
@@ -20,9 +22,12 @@ def n_cores() -> int:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a pipeline is run: speed and safety, not results unless a field says so."""
+    """How a pipeline is run: where, how fast, how safely.
 
-    runner: str = "flink"
+    The results do not depend on it, except where a field says so.
+    """
+
+    runner: Literal["flink", "inline"] = "flink"
     """`flink`, or `inline`: in this process, in plain Python."""
     workers: int | None = None
     """Flink's parallelism; None takes one for each core."""
@@ -36,7 +41,8 @@ class RunSettings:
     max_batch: int = 32
     """Images in one call that serves several workers, where calls are merged: on a GPU."""
     max_wait_ms: float | None = None
-    """How long a call waits for those of other workers, also on a CPU; None does not wait."""
+    """How long a call of a model waits for the pictures of other workers, in ms, to take them all
+    at once; also on a CPU. None: it does not wait."""
     ordered: bool = True
     """Results come out in the order of the images; otherwise as soon as each is there."""
     max_pixels: int = MAX_PIXELS
@@ -56,23 +62,20 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
-        if self.runner not in ("flink", "inline"):
-            raise PipelineError(f"`runner` is 'flink' or 'inline'; got {self.runner!r}")
+        check_choices(self)
         if not re.fullmatch(r"auto|cpu|(cuda|tensorrt)(:\d+)?", self.device):
             raise PipelineError(
-                f"`device` is auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; got {self.device!r}"
+                "RunSettings: `device` is auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N; "
+                f"got {self.device!r}"
             )
         if self.runner == "inline" and self.state_dir is not None:
-            raise PipelineError("`state_dir` needs the runner flink: inline keeps no checkpoints")
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise PipelineError(f"`{name}` is from 1; got {value}")
-        if self.web_ui_port is not None and not 1 <= self.web_ui_port <= 65_535:
-            raise PipelineError(f"`web_ui_port` is from 1 to 65535; got {self.web_ui_port}")
-        for name in ("restart_attempts", "max_wait_ms"):
-            if (getattr(self, name) or 0) < 0:
-                raise PipelineError(f"`{name}` is from 0; got {getattr(self, name)}")
+            raise PipelineError(
+                "RunSettings: `state_dir` needs the runner flink: inline keeps no checkpoints"
+            )
+        check_count(self, *_COUNTS, at_least=1)
+        check_count(self, "web_ui_port", at_least=1, at_most=65_535)
+        check_count(self, "restart_attempts")
+        check_number(self, "max_wait_ms", within="[0, inf)")
 
     @property
     def n_workers(self) -> int:
@@ -80,7 +83,7 @@ class RunSettings:
         return self.workers or n_cores()
 
     def inference(self, n_workers: int) -> Inference:
-        """Return how models are run when so many workers share this machine.
+        """Return how models are run when `n_workers` share this machine.
 
         Workers share the pool of a model and each brings a thread of its own: together one for
         each core. Calls that wait for each other are made one at a time, by all cores.

@@ -110,6 +110,12 @@ def test_files_and_folders_are_named_by_a_noun() -> None:
     assert parts & NO_NOUNS == set()
 
 
+def test_a_name_of_a_room_has_one_home() -> None:
+    rooms = ("dashboard", "engine", "learn", "metrics", "ops", "sinks", "sources", "tasks")
+    texts = {room: (PACKAGE / room / "__init__.py").read_text("utf-8") for room in rooms}
+    assert [room for room, text in texts.items() if len(ast.parse(text).body) != 1] == []
+
+
 def test_only_the_flink_room_imports_pyflink() -> None:
     places = {
         path.relative_to(PACKAGE).parts[0]

@@ -13,7 +13,7 @@ from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.watch import Drift
 from sightflow.metrics.drift import Detector, DriftDetector
 from sightflow.pipeline import Pipeline
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 
 AT_LEAST = 2
 KINDS = pytest.mark.parametrize("kind", known_kinds("detectors"))

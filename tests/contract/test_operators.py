@@ -16,9 +16,11 @@ from sightflow.ops.preprocess import Preprocess
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import KeyedOperator, LearningOperator, Operator
 from sightflow.records import ImageRecord, result_row, to_json
-from sightflow.sources import Directory
-from sightflow.tasks import Classify, Detect, Prepare
+from sightflow.sources.directory import Directory
+from sightflow.tasks.classify import Classify
+from sightflow.tasks.detect import Detect
 from sightflow.tasks.features import Features
+from sightflow.tasks.prepare import Prepare
 from sightflow.tasks.shadow import Shadow
 from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone

@@ -12,15 +12,18 @@ import pytest
 from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.errors import OutputExistsError
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.ops.overlay import Outline
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ImageSink, ResultSink
 from sightflow.records import Event, Tracks, event_row, result_row
 from sightflow.records.ledger import Ledger, Summary
-from sightflow.sinks import AnnotatedImages, ImageFolder, JsonEvents, JsonLines, MotTracks, Parquet
-from sightflow.sinks.events import JsonRejected
+from sightflow.sinks.events import JsonEvents, JsonRejected
+from sightflow.sinks.images import AnnotatedImages, ImageFolder
+from sightflow.sinks.motchallenge import MotTracks
+from sightflow.sinks.results import JsonLines, Parquet
 from sightflow.sinks.table import Csv
-from sightflow.sinks.video import AnnotatedVideo, Outline
-from sightflow.sources import Directory
+from sightflow.sinks.video import AnnotatedVideo
+from sightflow.sources.directory import Directory
 from sightflow.testing import a_context, a_record, an_origin, encode_image
 
 AT_LEAST = 8

@@ -15,7 +15,7 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import LabelSource, Source, StreamSource
 from sightflow.records import EncodedImage, ImageRecord, Label, Origin, Rejected
-from sightflow.sources import Directory, Union
+from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined
 from sightflow.sources.jsonlabels import JsonLabels
 from sightflow.sources.labelled import Labelled
@@ -23,6 +23,7 @@ from sightflow.sources.late import Late
 from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
 from sightflow.sources.passes import Passes
+from sightflow.sources.union import Union
 from sightflow.sources.video import Video
 from sightflow.testing import (
     a_context,

@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
-from tests.docs.pages import ROOT, modules
+from tests.docs.pages import ROOT, blocks, modules
 from tests.pictures import draw_video
 
 from sightflow.testing import draw_scene, encode_image
-
-SaveModel = Callable[..., Path]
 
 
 def save_constant_model(
@@ -107,6 +105,4 @@ def save_modules(place) -> Callable[[Path], None]:
 
 
 def _yaml_of(page: Path) -> Iterator[str]:
-    from tests.docs.pages import blocks
-
     return (block.text for block in blocks("yaml", page))

@@ -14,6 +14,7 @@ from tests.docs.pages import ROOT, table
 import sightflow.cli
 from sightflow import RunSettings
 from sightflow.cli import cli
+from sightflow.cli.fields import FieldOption
 from sightflow.errors import JobError
 from sightflow.models import DataRange, Facts, Registry, find_model, zoo_names
 from sightflow.models.listing import VERSION_COLUMNS
@@ -79,6 +80,8 @@ def test_defaults_and_choices_of_a_command_are_those_of_the_code(command):
     rows = shown(command)
     for name, option in click_options(command).items():
         cell, default, _ = rows[name]
+        if isinstance(option, FieldOption) and not option.is_flag:
+            assert default == str(option.default_of_field()), name
         if isinstance(option.default, str | int | float) and not option.is_flag:
             assert default == str(option.default), name
         if option.required:
@@ -88,7 +91,7 @@ def test_defaults_and_choices_of_a_command_are_those_of_the_code(command):
         flag = "/".join([name, *option.secondary_opts])
         assert option.is_flag == (cell == flag), name
         if option.secondary_opts:
-            assert default == (name if option.default else option.secondary_opts[0])
+            assert default == (name if option.default_of_field() else option.secondary_opts[0])
 
 
 def test_defaults_that_come_from_the_run_settings_are_theirs():

@@ -63,6 +63,12 @@ def in_json(value, name=""):
     return {name}
 
 
+def unlike(rows, meanings):
+    """Return the words that a table does not explain as the code does, or in another order."""
+    assert [row[0] for row in rows] == list(meanings)
+    return [word for word, text in rows if not text.startswith(meanings[word])]
+
+
 def test_the_table_of_results_is_the_schema():
     shown = [row[:3] for row in table(PAGE, "The result of an image")]
     assert shown == [row for field in RESULT_SCHEMA for row in flattened(field)]
@@ -80,11 +86,11 @@ def test_the_table_of_events_is_the_schema():
 
 
 def test_every_kind_of_event_is_explained():
-    assert tuple(row[0] for row in table(PAGE, "An event", number=1)) == EVENT_KINDS
+    assert unlike(table(PAGE, "An event", number=1), EVENT_KINDS) == []
 
 
 def test_every_reason_is_explained():
-    assert tuple(row[0] for row in table(PAGE, "A rejected image", number=1)) == REASONS
+    assert unlike(table(PAGE, "A rejected image", number=1), REASONS) == []
 
 
 def test_every_format_is_named():

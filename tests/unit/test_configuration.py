@@ -252,7 +252,10 @@ MISTAKES = {
         SMALL + "steps: [{name: a, kind: Prepare}, {name: a, kind: Prepare}]",
         "step 'a' needs a name of its own",
     ),
-    "a wrong setting": (SMALL + "run: {batch_size: 0}", r"run: `batch_size` is from 1; got 0"),
+    "a wrong setting": (
+        SMALL + "run: {batch_size: 0}",
+        r"run: RunSettings: `batch_size` is a whole number from 1; got 0",
+    ),
     "an unknown setting": (SMALL + "run: {thread: 2}", r"run\.thread: no such option"),
     "settings that are no mapping": (SMALL + "run: 2", r"run: must be a mapping; got 2"),
     "bad YAML": ("source: {kind: [", "must be a mapping in YAML"),

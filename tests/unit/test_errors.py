@@ -3,7 +3,7 @@
 import pytest
 
 from sightflow import errors
-from sightflow.errors import DecodeError, SightflowError
+from sightflow.errors import CardError, DecodeError, SightflowError
 
 BUILTINS = {
     "CardError": ValueError,
@@ -16,6 +16,7 @@ BUILTINS = {
     "OutputError": OSError,
     "OutputExistsError": FileExistsError,
     "PipelineError": ValueError,
+    "RegistryError": CardError,
     "ShapeError": ValueError,
     "SourceError": OSError,
 }

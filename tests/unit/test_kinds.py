@@ -7,7 +7,7 @@ import pytest
 
 from sightflow.errors import PipelineError
 from sightflow.kinds import GROUPS, known_kinds, resolve_kind
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 
 
 def test_every_group_has_kinds() -> None:

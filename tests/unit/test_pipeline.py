@@ -27,7 +27,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Process
 from sightflow.records import Claim
 from sightflow.sources.motchallenge import MotDetections
-from sightflow.tasks import Prepare
+from sightflow.tasks.prepare import Prepare
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sightflow.errors import (
 )
 from sightflow.models import find_model, zoo
 from sightflow.quantizer import COLUMNS, Comparison, Report, quantize
-from sightflow.tasks import Classify
+from sightflow.tasks.classify import Classify
 from sightflow.testing import a_context, a_record
 
 

@@ -8,7 +8,7 @@ import pytest
 from sightflow.errors import PipelineError
 from sightflow.runners import run
 from sightflow.settings import RunSettings, n_cores
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 
 
 def test_the_defaults_run_on_flink_with_a_worker_for_each_core() -> None:
@@ -24,19 +24,19 @@ def test_cores_are_those_that_this_process_may_use() -> None:
 def test_counts_are_from_1(name: str) -> None:
     values: dict[str, Any] = {name: 1}
     RunSettings(**values)
-    with pytest.raises(PipelineError, match=f"`{name}` is from 1; got 0"):
+    with pytest.raises(PipelineError, match=f"RunSettings: `{name}` is a whole number from 1; got"):
         RunSettings(**{**values, name: 0})
 
 
 def test_restarts_are_from_0() -> None:
-    with pytest.raises(PipelineError, match="`restart_attempts` is from 0; got -1"):
+    with pytest.raises(PipelineError, match="`restart_attempts` is a whole number from 0; got -1"):
         RunSettings(restart_attempts=-1)
 
 
 def test_an_unknown_runner_is_refused() -> None:
     from sightflow.pipeline import Pipeline
 
-    with pytest.raises(PipelineError, match="`runner` is 'flink' or 'inline'; got 'spark'"):
+    with pytest.raises(PipelineError, match="`runner` is one of flink, inline; got 'spark'"):
         run(Pipeline(Directory("photos")), RunSettings(runner="spark"))
 
 

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
+from sightflow.storage.jsonlines import read_rows
 from sightflow.storage.naming import VIDEO_SUFFIXES
 
 __all__ = [
@@ -173,11 +174,10 @@ def stages(*, stderr: IO[str]) -> Iterator[Callable[[str, int, int], None]]:
 def print_summary(summary: Summary, outputs: Iterable[str]) -> None:
     """Say on standard error what a run did and where its output is."""
     ledger = summary.ledger
-    speed = ledger.read / summary.seconds if summary.seconds else 0.0
     skipped = f", {ledger.skipped} skipped" if ledger.skipped else ""
     print(
         f"{ledger.read} read, {ledger.recognised} recognised, {ledger.rejected} rejected{skipped} "
-        f"in {summary.seconds:.1f} s ({speed:.1f} images/s, {summary.runner}, "
+        f"in {summary.seconds:.1f} s ({summary.images_per_s:.1f} images/s, {summary.runner}, "
         f"workers: {summary.workers})",
         file=sys.stderr,
     )
@@ -192,10 +192,8 @@ def print_results(path: Path, *, as_json: bool) -> None:
         for line in lines:
             stream.write(line if as_json else _for_people(orjson.loads(line)).encode())
     stream.flush()
-    with open(path.with_suffix(".rejected.jsonl"), "rb") as lines:
-        for line in lines:
-            row = orjson.loads(line)
-            print(f"rejected {row['uri']}: {row['reason']}: {row['message']}", file=sys.stderr)
+    for row in read_rows(path.with_suffix(".rejected.jsonl")):
+        print(f"rejected {row['uri']}: {row['reason']}: {row['message']}", file=sys.stderr)
 
 
 def _for_people(row: Mapping[str, Any]) -> str:

@@ -137,7 +137,7 @@ def evaluate_tracks(*, truths: Sequence[str], predictions: Sequence[str], as_jso
             "give as many --truth as --predictions, in the same order; "
             f"got {len(truths)} and {len(predictions)}"
         )
-    from sightflow.metrics import TrackingMetrics
+    from sightflow.metrics.tracking import TrackingMetrics
     from sightflow.storage.motfile import read_mot
 
     metrics = TrackingMetrics()

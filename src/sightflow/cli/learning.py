@@ -1,6 +1,5 @@
 """What the commands that train and test share: their options, the run, its report."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -9,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightflow.cli.running import execute
+from sightflow.cli.fields import given
+from sightflow.cli.running import (
+    add_options,
+    execute,
+    overwrite_option,
+    quiet_option,
+    runner_option,
+    state_dir_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from sightflow.dashboard.learning import Learning
@@ -43,23 +51,13 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
             type=click.Path(file_okay=False, path_type=Path),
             help=f"Folder for events.jsonl and report.html [CONFIG-{out}].",
         ),
-        click.option("--runner", type=click.Choice(["flink", "inline"]), help="[as in CONFIG]"),
-        click.option("--workers", type=click.IntRange(1), help="Parallel workers [as in CONFIG]."),
-        click.option(
-            "--state-dir",
-            type=click.Path(file_okay=False),
-            help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
-        ),
-        click.option("--overwrite", is_flag=True, help="Replace the output of an earlier run."),
-        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+        runner_option("Embedded Flink, or this process [as in CONFIG]."),
+        workers_option("as in CONFIG"),
+        state_dir_option,
+        overwrite_option,
+        quiet_option,
     ]
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    return add_options(options)
 
 
 def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSettings]":
@@ -67,9 +65,7 @@ def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSett
     from sightflow.configuration import read_pipeline
 
     pipeline, settings = read_pipeline(config, _values(options))
-    chosen = {name: options[name] for name in ("runner", "workers", "state_dir")}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return pipeline, replace(settings, **given)
+    return pipeline, replace(settings, **given(options, "runner", "workers", "state_dir"))
 
 
 def _values(options: Mapping[str, Any]) -> dict[str, str]:
@@ -97,8 +93,7 @@ def run_to_report(
         What it told, and where the report is.
     """
     from sightflow.dashboard.training import write_training_report
-    from sightflow.sinks import JsonEvents
-    from sightflow.sinks.events import JsonRejected
+    from sightflow.sinks.events import JsonEvents, JsonRejected
     from sightflow.storage.drafts import check_files
 
     events, report = folder / "events.jsonl", folder / "report.html"
@@ -119,7 +114,9 @@ def run_to_report(
 
 def _reasons(path: Path) -> str:
     """Return why images were rejected, and how many for each reason."""
-    reasons = Counter(json.loads(line)["reason"] for line in path.read_text("utf-8").splitlines())
+    from sightflow.storage.jsonlines import read_rows
+
+    reasons = Counter(row["reason"] for row in read_rows(path))
     return "rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
 
 
@@ -132,10 +129,9 @@ def _models(pipeline: "Pipeline") -> dict[str, str]:
 def _facts(config: Path, summary: "Summary") -> dict[str, str]:
     """Return what the report says of a run."""
     ledger = summary.ledger
-    speed = ledger.read / summary.seconds if summary.seconds else 0.0
     return {
         "images": f"{ledger.read} read, {ledger.rejected} rejected, {ledger.skipped} skipped",
-        "run": f"{summary.seconds:.1f} s, {speed:.1f} images/s, {summary.runner}, "
+        "run": f"{summary.seconds:.1f} s, {summary.images_per_s:.1f} images/s, {summary.runner}, "
         f"workers: {summary.workers}",
         "configuration": str(config),
     }

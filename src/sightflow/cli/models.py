@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sightflow.cli.fields import FieldOption, given
+
 if TYPE_CHECKING:
     from sightflow.models.finding import Address
 
@@ -127,15 +129,16 @@ def _address(model: str, *, versioned: bool) -> "Address":
 @click.option(
     "--images",
     "n_images",
+    cls=FieldOption,
+    field="sightflow.quantizer:quantize.n_images",
     type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    help="Calibrate on so many pictures; as many others are compared on.",
+    help="How many pictures to calibrate on; as many others are compared on.",
 )
 @click.option(
     "--per-channel/--no-per-channel",
-    default=True,
-    show_default=True,
+    cls=FieldOption,
+    field="sightflow.quantizer:quantize.per_channel",
+    default=None,
     help="A scale for each channel of a layer, or one for the layer.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier call.")
@@ -149,6 +152,6 @@ def quantize_model(model: str, **options: Any) -> None:
     from sightflow.quantizer import COLUMNS, quantize
 
     with console.without_native_noise() as stderr, console.stages(stderr=stderr) as on_progress:
-        report = quantize(find_model(model), on_progress=on_progress, **options)
+        report = quantize(find_model(model), on_progress=on_progress, **given(options, *options))
     console.print_table(COLUMNS, report.rows())
     print(report.summary(), file=sys.stderr)

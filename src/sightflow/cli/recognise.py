@@ -6,9 +6,13 @@ from typing import Any
 
 import click
 
+from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.cli.running import (
+    chosen_model,
     execute,
     get_ready,
+    model_option,
+    quiet_option,
     reading_options,
     run_options,
     run_to_out,
@@ -22,14 +26,21 @@ __all__ = ["classify", "detect", "preprocess", "run_file"]
 _paths = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 
 
-_model_option = click.option(
-    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
-)
+_CLASSIFY = "sightflow.tasks.classify:Classify"
+_DETECT = "sightflow.tasks.detect:Detect"
+_PICTURES = "sightflow.sinks.images:ImageFolder"
+
 _follow_option = click.option(
     "--follow",
     is_flag=True,
-    help="Of a published model: use the version that serves, also when another one begins to.",
+    help="Switch to whichever version of REGISTRY/NAME is promoted, while the job runs.",
 )
+
+
+def _min_score_option(task: str) -> Callable[..., Any]:
+    return click.option(
+        "--min-score", cls=FieldOption, field=f"{task}.min_score", type=click.FloatRange(0, 1)
+    )
 
 
 def _out_option(*, parquet: bool) -> Callable[..., Any]:
@@ -42,9 +53,9 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 @reading_options()
 @run_options
 @_out_option(parquet=True)
-@click.option("--top-k", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True)
-@_model_option
+@click.option("--top-k", cls=FieldOption, field=f"{_CLASSIFY}.top_k", type=click.IntRange(1))
+@_min_score_option(_CLASSIFY)
+@model_option(_CLASSIFY)
 @_follow_option
 @click.option("--shadow", help="A second model on trial; --events tells where they differ.")
 @click.option("--events", type=click.Path(), help="With --shadow: file for differences, .jsonl.")
@@ -53,15 +64,11 @@ def _out_option(*, parquet: bool) -> Callable[..., Any]:
 def classify(**options: Any) -> None:
     """Name the main subject of each image."""
     get_ready(options)
-    from sightflow.models import find_model
     from sightflow.tasks.classify import Classify
 
-    model = find_model(options["model"] or "efficientnet_lite0")
     step = Classify(
-        model=model,
-        top_k=options["top_k"],
-        min_score=options["min_score"],
-        scenes=options["scenes"],
+        **chosen_model(options),
+        **given(options, "top_k", "min_score", "scenes"),
         follow=_following(options),
     )
     if options["events"] and not options["shadow"]:
@@ -77,7 +84,7 @@ def _on_trial(options: dict[str, Any]) -> list[tuple[str, Any]]:
     from sightflow.models import find_model
     from sightflow.tasks.shadow import Shadow
 
-    shadow = Shadow(find_model(options["shadow"]), options["top_k"])
+    shadow = Shadow(find_model(options["shadow"]), **given(options, "top_k"))
     return [("shadow", shadow), *([("compare", Compare())] if options["events"] else [])]
 
 
@@ -86,8 +93,8 @@ def _on_trial(options: dict[str, Any]) -> list[tuple[str, Any]]:
 @reading_options()
 @run_options
 @_out_option(parquet=True)
-@click.option("--min-score", type=click.FloatRange(0, 1), default=0.4, show_default=True)
-@_model_option
+@_min_score_option(_DETECT)
+@model_option(_DETECT)
 @_follow_option
 @click.option(
     "--annotate", type=click.Path(), metavar="DIR", help="Folder for pictures with boxes."
@@ -95,11 +102,11 @@ def _on_trial(options: dict[str, Any]) -> list[tuple[str, Any]]:
 def detect(**options: Any) -> None:
     """Find objects in each image: boxes, labels, scores."""
     get_ready(options)
-    from sightflow.models import find_model
     from sightflow.tasks.detect import Detect
 
-    model = find_model(options["model"] or "nanodet")
-    step = Detect(model=model, min_score=options["min_score"], follow=_following(options))
+    step = Detect(
+        **chosen_model(options), **given(options, "min_score"), follow=_following(options)
+    )
     _recognise("detect", step, options)
 
 
@@ -113,7 +120,8 @@ def _following(options: dict[str, Any]) -> bool:
 def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, Any]) -> None:
     """Run a step, and perhaps more, over the paths, into a file or onto standard output."""
     from sightflow.pipeline import Pipeline
-    from sightflow.sinks import AnnotatedImages, JsonEvents
+    from sightflow.sinks.events import JsonEvents
+    from sightflow.sinks.images import AnnotatedImages
 
     pipeline = Pipeline(source_of(options), name=f"sightflow {name}").apply(name, step)
     for other, operator in more:
@@ -143,7 +151,7 @@ def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, 
 @click.option("--resize", type=click.IntRange(1), help="Length of the short side before a crop.")
 @click.option(
     "--interpolation",
-    type=click.Choice(["nearest", "bilinear", "bicubic", "area"]),
+    type=FieldChoice("sightflow.ops.preprocess:Preprocess.interpolation"),
     default="area",
     show_default=True,
 )
@@ -151,12 +159,13 @@ def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, 
 @click.option("--std", type=float, nargs=3, help="Divide by R G B after that; needs npy.")
 @click.option(
     "--format",
-    "format_",
-    type=click.Choice(["jpeg", "png", "npy"]),
-    default="jpeg",
-    show_default=True,
+    cls=FieldOption,
+    field=f"{_PICTURES}.format",
+    type=FieldChoice(f"{_PICTURES}.format"),
 )
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True)
+@click.option(
+    "--quality", cls=FieldOption, field=f"{_PICTURES}.quality", type=click.IntRange(1, 100)
+)
 def preprocess(**options: Any) -> None:
     """Decode, scale, crop and normalise pictures into a folder.
 
@@ -165,13 +174,12 @@ def preprocess(**options: Any) -> None:
     """
     get_ready(options)
     from sightflow.pipeline import Pipeline
-    from sightflow.sinks import ImageFolder, JsonLines
+    from sightflow.sinks.images import ImageFolder
+    from sightflow.sinks.results import JsonLines
     from sightflow.tasks.prepare import Prepare
 
     directory = options["out"]
-    folder = ImageFolder(
-        directory, options["format_"], options["quality"], overwrite=options["overwrite"]
-    )
+    folder = ImageFolder(directory, **given(options, "format", "quality", "overwrite"))
     index = JsonLines(str(Path(directory, "index.jsonl")), overwrite=options["overwrite"])
     pipeline = (
         Pipeline(source_of(options), name="sightflow preprocess")
@@ -189,7 +197,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
     if options["resize"] and fit != "crop":
         raise click.UsageError(f"--resize goes with --fit crop; --fit {fit} scales by itself")
     square = None if size is None else (size, size)
-    if (options["mean"] or options["std"]) and options["format_"] != "npy":
+    if (options["mean"] or options["std"]) and options["format"] != "npy":
         raise click.UsageError("--mean and --std make numbers, not pictures; add --format npy")
     return Preprocess(
         resize=options["resize"] or (size if fit == "crop" else None),
@@ -205,7 +213,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @click.command("run")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
-@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+@quiet_option
 def run_file(file: Path, *, check: bool, quiet: bool) -> None:
     """Run the pipeline that a YAML FILE describes (docs/reference/pipelines.md)."""
     from sightflow.configuration import read_pipeline

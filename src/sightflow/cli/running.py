@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.errors import JobError
 
 if TYPE_CHECKING:
@@ -17,18 +18,59 @@ if TYPE_CHECKING:
     from sightflow.settings import RunSettings
 
 __all__ = [
+    "add_options",
+    "chosen_model",
     "execute",
     "get_ready",
+    "model_option",
+    "overwrite_option",
+    "quiet_option",
     "reading_options",
     "run_options",
     "run_to_out",
     "run_with",
+    "runner_option",
     "source_of",
+    "state_dir_option",
+    "workers_option",
 ]
+
+_SETTINGS = "sightflow.settings:RunSettings"
+
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace the output of an earlier run."
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress, no summary.")
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False),
+    help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
+)
+
+
+def runner_option(words: str) -> Callable[..., Any]:
+    """Return the option `--runner` with this help."""
+    return click.option("--runner", type=FieldChoice(f"{_SETTINGS}.runner"), help=words)
+
+
+def workers_option(default: str) -> Callable[..., Any]:
+    """Return the option `--workers`; without it there are as many as `default` says."""
+    return click.option("--workers", type=click.IntRange(1), help=f"Parallel workers [{default}].")
+
+
+def model_option(task: str) -> Callable[..., Any]:
+    """Return the option `--model`, whose default is that of `package.module:Class`."""
+    return click.option(
+        "--model",
+        cls=FieldOption,
+        field=f"{task}.model",
+        shown=lambda model: model.reference,
+        help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION].",
+    )
 
 
 def reading_options(
-    *, fps: str = "At most so many video frames a second; not with --every."
+    *, fps: str = "Video frames a second at most; not with --every."
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options that say what of the paths is read; `fps` is the help of `--fps`."""
     options = [
@@ -36,53 +78,68 @@ def reading_options(
         click.option("--every", type=click.IntRange(1), default=1, help="Every n-th video frame."),
         click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help=fps),
     ]
-    return lambda command: _with(options, command)
+    return add_options(options)
 
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say how a pipeline is run."""
     options = [
+        runner_option("Embedded Flink, or this process (default for little work)."),
+        workers_option("one a core"),
         click.option(
-            "--runner",
-            type=click.Choice(["flink", "inline"]),
-            help="Embedded Flink, or this process (default for little work).",
+            "--batch-size",
+            cls=FieldOption,
+            field=f"{_SETTINGS}.batch_size",
+            type=click.IntRange(1),
+            help="Images in one model call.",
         ),
-        click.option("--workers", type=click.IntRange(1), help="Parallel workers [one a core]."),
-        click.option("--batch-size", type=click.IntRange(1), help="Images in one model call [4]."),
         click.option("--device", help="cpu, cuda, cuda:N, tensorrt [a GPU that works, else cpu]."),
         click.option(
             "--max-megapixels",
+            cls=FieldOption,
+            field=f"{_SETTINGS}.max_pixels",
+            shown=lambda n_pixels: n_pixels // 1_000_000,
             type=click.FloatRange(0, min_open=True),
-            help="Reject larger images before decoding them [178].",
+            help="Reject larger images before decoding them.",
         ),
         click.option(
             "--reduced-decode",
             is_flag=True,
             help="Decode large JPEGs smaller where that is enough; scores change a little.",
         ),
-        click.option(
-            "--state-dir",
-            type=click.Path(file_okay=False),
-            help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
-        ),
+        state_dir_option,
         click.option(
             "--web-ui",
             type=click.IntRange(1, 65535),
             metavar="PORT",
             help="Show Flink's own page on this port of 127.0.0.1 while the job runs.",
         ),
-        click.option("--overwrite", is_flag=True, help="Replace the output of an earlier run."),
-        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+        overwrite_option,
+        quiet_option,
     ]
-    return _with(options, command)
+    return add_options(options)(command)
 
 
-def _with(
-    options: Sequence[Callable[..., Any]], command: Callable[..., None]
-) -> Callable[..., None]:
-    for option in reversed(options):
-        command = option(command)
-    return command
+def add_options(
+    options: Sequence[Callable[..., Any]],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what adds these options to a command, in this order."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def chosen_model(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the model of a call as an option of its step; nothing where the call names none."""
+    if options["model"] is None:
+        return {}
+    from sightflow.models import find_model
+
+    return {"model": find_model(options["model"])}
 
 
 def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
@@ -90,7 +147,8 @@ def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
 
     With `as_frames` pictures are the frames of a video, `--fps` of them a second.
     """
-    from sightflow.sources import Directory, Union
+    from sightflow.sources.directory import Directory
+    from sightflow.sources.union import Union
     from sightflow.storage.naming import VIDEO_SUFFIXES
 
     paths: Sequence[str] = options["paths"]
@@ -120,7 +178,7 @@ def run_to_out(
         more_kinds: sinks by the ending of their file, beside `jsonl` and `parquet`.
     """
     from sightflow.cli import console
-    from sightflow.sinks import JsonLines, Parquet
+    from sightflow.sinks.results import JsonLines, Parquet
 
     out = options["out"]
     if out:
@@ -154,17 +212,11 @@ def run_with(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | Non
     """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
     from sightflow.settings import RunSettings
 
-    chosen = {
-        "runner": options["runner"],
-        "workers": options["workers"],
-        "batch_size": options["batch_size"],
-        "device": options["device"],
-        "max_pixels": options["max_megapixels"] and int(options["max_megapixels"] * 1_000_000),
-        "reduced_decode": options["reduced_decode"],
-        "web_ui_port": options["web_ui"],
-        "state_dir": options["state_dir"],
-    }
-    settings = RunSettings(**{name: value for name, value in chosen.items() if value is not None})
+    same = ("runner", "workers", "batch_size", "device", "reduced_decode", "state_dir")
+    chosen = {**given(options, *same), "web_ui_port": options["web_ui"]}
+    if options["max_megapixels"]:
+        chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
+    settings = RunSettings(**chosen)
     execute(pipeline, settings, quiet=options["quiet"], hidden=hidden)
 
 

@@ -1,17 +1,29 @@
 """The command that follows objects through videos, live streams, and detections of others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightflow.cli.running import get_ready, reading_options, run_options, run_to_out, source_of
+from sightflow.cli.fields import FieldChoice, FieldOption, given
+from sightflow.cli.running import (
+    chosen_model,
+    get_ready,
+    model_option,
+    reading_options,
+    run_options,
+    run_to_out,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from sightflow.pipeline import Pipeline
     from sightflow.protocols import Source, StreamSource
 
 __all__ = ["track"]
+
+_TRACK = "sightflow.tasks.track:Track"
 
 Points = tuple[tuple[float, float], ...]
 
@@ -60,22 +72,23 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 @click.option("--labels", multiple=True, help="Follow these classes only; may be given again.")
 @click.option(
     "--min-score",
+    cls=FieldOption,
+    field=f"{_TRACK}.high_score",
     type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
     help="Objects are followed from this score of a detection on.",
 )
-@click.option("--method", type=click.Choice(["byte", "sort"]), default="byte", show_default=True)
+@click.option(
+    "--method", cls=FieldOption, field=f"{_TRACK}.method", type=FieldChoice(f"{_TRACK}.method")
+)
 @click.option(
     "--max-age",
+    cls=FieldOption,
+    field=f"{_TRACK}.max_age_ms",
+    shown=lambda max_age_ms: max_age_ms / 1000,
     type=click.FloatRange(0),
-    default=2.0,
-    show_default=True,
     help="Seconds after which an object that is not seen is given up.",
 )
-@click.option(
-    "--model", help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION]."
-)
+@model_option("sightflow.tasks.detect:Detect")
 @click.option(
     "--line",
     "lines",
@@ -96,7 +109,9 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
     metavar="SECONDS",
     help="Also tell the counts of lines and zones for each such time.",
 )
-@reading_options(fps="Of pictures and detections: their rate; of video and live: at most so many.")
+@reading_options(
+    fps="Frames a second: the rate of pictures and detections; of video and live at most."
+)
 @run_options
 def track(**options: Any) -> None:
     """Follow objects through videos: each keeps its id.
@@ -203,22 +218,20 @@ def _source(options: dict[str, Any]) -> "Source | StreamSource":
 
 def _steps(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
     """Add the detector, the tracker, the lines and the zones."""
-    from sightflow.models import find_model
     from sightflow.tasks.detect import Detect
     from sightflow.tasks.track import Track
     from sightflow.tasks.zones import CountLine, Zone
 
-    tracker = Track(
-        method=options["method"],
-        high_score=options["min_score"],
-        low_score=min(Track.low_score, options["min_score"]),
-        max_age_ms=round(options["max_age"] * 1000),
-        labels=options["labels"],
-    )
+    tracker = Track(**given(options, "method", "labels"))
+    if options["min_score"] is not None:
+        low_score = min(Track.low_score, options["min_score"])
+        tracker = replace(tracker, high_score=options["min_score"], low_score=low_score)
+    if options["max_age"] is not None:
+        tracker = replace(tracker, max_age_ms=round(options["max_age"] * 1000))
     if not options["detections"]:
-        model = find_model(options["model"] or "nanodet")
-        _check_labels(options["labels"], model.card.labels)
-        pipeline = pipeline.apply("detect", Detect(model=model, min_score=tracker.low_score))
+        detector = Detect(**chosen_model(options), min_score=tracker.low_score)
+        _check_labels(options["labels"], detector.model.card.labels)
+        pipeline = pipeline.apply("detect", detector)
     pipeline = pipeline.apply("track", tracker)
     window_ms = options["window"] and round(options["window"] * 1000)
     counting = {"window_ms": window_ms, "max_age_ms": tracker.max_age_ms}
@@ -238,8 +251,9 @@ def _check_labels(wanted: Sequence[str], known: Sequence[str]) -> None:
 
 def _sinks(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
     """Add the sinks for events and for the video."""
+    from sightflow.ops.overlay import Outline
     from sightflow.sinks.events import JsonEvents
-    from sightflow.sinks.video import AnnotatedVideo, Outline
+    from sightflow.sinks.video import AnnotatedVideo
 
     overwrite = options["overwrite"]
     if options["events"]:

@@ -34,7 +34,7 @@ class Matrix:
     """Classes that are not rows, since there are too many."""
 
 
-def matrix_of(details: Details, *, max_classes: int = 100) -> Matrix:
+def matrix_of(details: Details, *, max_classes: int) -> Matrix:
     """Return the confusion matrix; of too many classes those with the most mistakes.
 
     What was taken for none of the columns is counted in the last one, `others`.

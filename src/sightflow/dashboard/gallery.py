@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from sightflow.storage.drafts import replacing
+from sightflow.dashboard.page import write_page
+from sightflow.records import Row
+from sightflow.storage.jsonlines import read_rows
 
 __all__ = ["Section", "write_gallery"]
 
@@ -33,23 +33,13 @@ def write_gallery(path: Path, title: str, sections: Sequence[Section]) -> None:
         title: heading of the page.
         sections: the runs, in order.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sightflow.dashboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("gallery.html").render(
-        title=title, sections=[_section(section, path.parent) for section in sections]
-    )
-    with replacing(path) as draft:
-        draft.write_text(page, "utf-8")
+    shown = [_section(section, path.parent) for section in sections]
+    write_page(path, "gallery.html", title=title, sections=shown)
 
 
 def _section(section: Section, base: Path) -> dict[str, Any]:
     """Return what the template needs of a run."""
-    rows = _lines(section.results)
+    rows = list(read_rows(section.results))
     pictures = {picture.name: picture for picture in sorted(section.pictures.rglob("*.jpg"))}
     cards = []
     for row in rows:
@@ -66,18 +56,14 @@ def _section(section: Section, base: Path) -> dict[str, Any]:
     return {
         "title": section.title,
         "cards": cards,
-        "rejected": _lines(section.results.with_suffix(".rejected.jsonl")),
+        "rejected": list(read_rows(section.results.with_suffix(".rejected.jsonl"))),
         "summary": json.loads(section.results.with_suffix(".summary.json").read_text("utf-8")),
         "results": os.path.relpath(section.results, base),
         "model": rows[0].get("model", "") if rows else "",
     }
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def _found(row: dict[str, Any]) -> list[dict[str, Any]]:
+def _found(row: Row) -> list[dict[str, Any]]:
     """Return label and score of everything recognised in an image."""
     found = [*row.get("classification", ()), *row.get("detections", ())]
     scenes = [{**item, "label": f"scene: {item['label']}"} for item in row.get("scene", ())[:1]]

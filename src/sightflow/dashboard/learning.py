@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from sightflow.errors import SourceError
 from sightflow.records import Row
+from sightflow.storage.jsonlines import read_rows
 
 __all__ = ["Details", "Learning", "Placed", "read_learning"]
 
@@ -120,8 +120,7 @@ def read_learning(path: Path) -> Learning:
         SourceError: the file cannot be read, or is no file of events.
     """
     try:
-        with open(path, "rb") as lines:
-            rows = [row for row in map(orjson.loads, lines) if row["kind"] in _KNOWN]
+        rows = [row for row in read_rows(path) if row["kind"] in _KNOWN]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise SourceError(
             f"{path}: must be a file of events, one in JSON a line, as JsonEvents writes it: "

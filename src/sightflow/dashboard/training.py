@@ -6,18 +6,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from sightflow.dashboard.charts import curves_of
 from sightflow.dashboard.confusion import matrix_of
 from sightflow.dashboard.learning import Details, Learning, read_learning
+from sightflow.dashboard.page import write_page
 from sightflow.dashboard.pictures import Album
-from sightflow.storage.drafts import replacing
 
 __all__ = ["write_training_report"]
 
 _N_PICTURES = 48
+"""Worst mistakes that are shown, of each kind of images."""
+_MAX_CLASSES = 100
+"""Rows of a confusion matrix."""
 _N_LABELS = 40
 
 
@@ -27,17 +29,17 @@ def write_training_report(
     events: Path,
     *,
     facts: Mapping[str, str] = MappingProxyType({}),
-    n_pictures: int = _N_PICTURES,
 ) -> Learning:
     """Write one HTML file that needs no other file and no network.
+
+    The pictures of the worst mistakes are read from where they were; one that is gone is shown as
+    such.
 
     Args:
         path: the HTML file; it appears when it is complete.
         title: heading of the page.
         events: what `JsonEvents` wrote of a run with `Train`, `Evaluate` or both.
         facts: what else is to be told of the run, by name.
-        n_pictures: so many of the worst mistakes are shown, of each kind of images. The pictures
-            are read from where they were; one that is gone is shown as such.
 
     Returns:
         What the events tell.
@@ -46,14 +48,9 @@ def write_training_report(
         SourceError: `events` cannot be read, or is no file of events.
     """
     learning = read_learning(events)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sightflow.dashboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("training.html").render(
+    write_page(
+        path,
+        "training.html",
         title=title,
         lead=_lead(learning),
         tiles=list(_tiles(learning)),
@@ -61,12 +58,10 @@ def write_training_report(
         charts=[chart.as_dict() for chart in curves_of(learning)],
         learned=learning.last("trained") is not None,
         marks={kind: bool(learning.of(kind)) for kind in ("drifted", "published")},
-        parts=_parts(learning, n_pictures),
+        parts=_parts(learning),
         **{kind: learning.of(kind) for kind in ("published", "tested", "drifted")},
         **_vendored(),
     )
-    with replacing(path) as draft:
-        draft.write_text(page, "utf-8", "backslashreplace")
     return learning
 
 
@@ -138,7 +133,7 @@ def _facts(learning: Learning, facts: Mapping[str, str]) -> dict[str, str]:
     return {"classes": f"{len(labels)}: {', '.join(labels[:_N_LABELS])}{more}", **facts}
 
 
-def _parts(learning: Learning, n_pictures: int) -> list[dict[str, Any]]:
+def _parts(learning: Learning) -> list[dict[str, Any]]:
     """Return what the template needs of each kind of tested images."""
     album = Album()
     several = len({part.step for part in learning.details}) > 1
@@ -146,9 +141,9 @@ def _parts(learning: Learning, n_pictures: int) -> list[dict[str, Any]]:
         {
             "title": _title(part, several=several),
             "details": part,
-            "matrix": matrix_of(part),
+            "matrix": matrix_of(part, max_classes=_MAX_CLASSES),
             "most": max((e["figures"]["n"] for e in part.calibrated), default=1),
-            "mistakes": album.of(part.mistaken, at_most=n_pictures),
+            "mistakes": album.of(part.mistaken, at_most=_N_PICTURES),
         }
         for part in learning.details
     ]

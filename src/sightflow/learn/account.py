@@ -7,7 +7,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from sightflow.metrics.classification import ClassificationMetrics, Verdicts
+from sightflow.metrics.classification import ClassificationMetrics
+from sightflow.metrics.verdicts import Verdicts
 from sightflow.records import Event, ImageRecord, Moment, Origin
 from sightflow.records.arrays import PackedArray, plain_floats
 from sightflow.records.state import as_bytes, as_text
@@ -62,7 +63,7 @@ class Account:
     def add(self, records: Sequence[ImageRecord], verdicts: Verdicts) -> None:
         """Add images that were tested."""
         first = self._metrics.n
-        self._metrics.add(verdicts)
+        self._metrics.update(verdicts)
         for row in np.flatnonzero(verdicts.ranks != 0).tolist():
             score = float(verdicts.scores[row])
             is_full = len(self._mistakes) >= self._n_mistakes

@@ -90,10 +90,10 @@ class _Comparison:
         return []
 
     def end_chunk(self, index: int) -> None:
-        """Do nothing: images count, and not chunks."""
+        """Nothing happens at the end of a chunk: events come after `every` images."""
 
     def end(self) -> list[Event]:
-        """Tell how it was."""
+        """Return a last `compared`, unless all of it was told already."""
         counts = self._counts
         return [self._compared()] if counts.told != (counts.n, counts.n_labelled) else []
 

@@ -56,11 +56,8 @@ class Evaluate:
 
     def check(self) -> None:
         """Refuse a test that cannot work."""
-        check_count(self, "every", "top_k", at_least=1)
-        check_count(self, "n_mistakes", at_least=0)
-        for name in ("window", "window_ms"):
-            if getattr(self, name) is not None:
-                check_count(self, name, at_least=1)
+        check_count(self, "every", "top_k", "window", "window_ms", at_least=1)
+        check_count(self, "n_mistakes")
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise PipelineError(
                 f"Evaluate: `labels` are two or more different words; got {list(self.labels)}"

@@ -10,7 +10,8 @@ import numpy as np
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn.account import Account, KeptAccount
 from sightflow.learn.watch import KeptValue, measure
-from sightflow.metrics.classification import Verdicts, Window, judge
+from sightflow.metrics.classification import Window
+from sightflow.metrics.verdicts import Verdicts, judge
 from sightflow.protocols import Context, Place
 from sightflow.records import Classification, Event, ImageRecord, Outcome
 from sightflow.records.arrays import PackedArray
@@ -48,7 +49,7 @@ class Evaluation:
     """A test under way; see `protocols.Learner`."""
 
     def __init__(self, how: "Evaluate", context: Context, snapshot: bytes | None) -> None:
-        """Begin, or go on from a snapshot."""
+        """Start with no image, or with what a snapshot of an earlier run holds."""
         self._how = how
         self._step = context.step
         self._metrics = context.metrics
@@ -76,7 +77,7 @@ class Evaluation:
         return self._judged_by_part(records, again=True)
 
     def end_chunk(self, index: int) -> None:
-        """Do nothing: images count, and not chunks."""
+        """Nothing happens at the end of a chunk: events come after `every` images."""
 
     def end(self) -> list[Event]:
         """Tell all that there is to tell."""

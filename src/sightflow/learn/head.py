@@ -7,12 +7,15 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, JobError, ModelError, PipelineError
+from sightflow.errors import CardError, JobError, ModelError
 from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelFile, zoo
 from sightflow.models.graft import OUTPUT, with_head
+from sightflow.ops.scores import softmax
+from sightflow.options import check_count
 from sightflow.tasks.features import Features
+from sightflow.tasks.model_step import CLASSIFIER
 
 __all__ = ["Head"]
 
@@ -26,7 +29,7 @@ _BETA_1, _BETA_2 = 0.9, 0.999
 class Head:
     """Layers on the features of a model; in numpy, so that it needs nothing more."""
 
-    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    model: ModelFile = field(default_factory=lambda: zoo(CLASSIFIER))
     """Makes the features; it is not trained."""
     hidden: int | None = None
     """Units of the hidden layer; None: a linear head."""
@@ -40,10 +43,12 @@ class Head:
 
     def check(self) -> None:
         """Refuse a layer without units, and a model without features."""
-        if self.hidden is not None and self.hidden < 1:
-            raise PipelineError(f"Head: `hidden` is a count, from 1; got {self.hidden}")
+        check_count(self, "hidden", at_least=1)
         if self.model.card.features is None:
-            raise CardError(f"model {self.model.card.name!r} names no `features` on its card")
+            raise CardError(
+                f"model {self.model.card.name!r} names no `features` on its card; add the name of "
+                "that output, or take another model"
+            )
 
     def open(
         self, n_classes: int, shape: tuple[int, ...], optimiser: Optimiser, seed: int
@@ -57,7 +62,7 @@ class TrainableHead:
     """A head in training. Features are standardised by the mean and deviation of those so far."""
 
     def __init__(self, head: Head, sizes: tuple[int, ...], optimiser: Optimiser, seed: int) -> None:
-        """Draw the first weights, of layers with so many units each, the features first."""
+        """Draw the first weights; `sizes` are the units of each layer, the features first."""
         rng = np.random.default_rng(seed)
         self._head = head
         self._optimiser = optimiser
@@ -82,7 +87,7 @@ class TrainableHead:
 
     def predict(self, inputs: npt.NDArray[np.float32]) -> Floats:
         """Return float32 [B, classes], the probability of each class, for features [B, D]."""
-        return _softmax(self._forward(self._standardised(inputs), self._predicting())[-1])
+        return softmax(self._forward(self._standardised(inputs), self._predicting())[-1])
 
     def learn(
         self, inputs: npt.NDArray[np.float32], class_ids: npt.NDArray[np.int64], step: int
@@ -90,7 +95,7 @@ class TrainableHead:
         """Make one step of gradient descent and return the mean loss before it."""
         self._see(inputs)
         layers = self._forward(self._standardised(inputs), self._weights)
-        probabilities = _softmax(layers[-1])
+        probabilities = softmax(layers[-1])
         rows = np.arange(len(class_ids))
         loss = -float(np.log(probabilities[rows, class_ids] + _EPSILON).mean())
         error = probabilities
@@ -122,7 +127,10 @@ class TrainableHead:
         """
         here, there = _shapes(self._weights), _shapes(weights)
         if here != there:
-            raise ModelError(f"a head with {here} cannot start from {there}")
+            raise ModelError(
+                f"a head with {here} cannot start from {there}; give it the `hidden` and the "
+                "number of labels of the version to start from"
+            )
         self._seen = {name: weights.get(name, zeros).copy() for name, zeros in self._seen.items()}
         mean, deviation = self._scale()
         first = weights["layer0.weight"]
@@ -136,7 +144,7 @@ class TrainableHead:
         if _shapes(weights) != _shapes(self._weights):
             return None
         frozen = {name: np.array(weights[name]) for name in self._weights}
-        return lambda inputs: _softmax(self._forward(inputs, frozen)[-1])
+        return lambda inputs: softmax(self._forward(inputs, frozen)[-1])
 
     def tensors(self) -> Tensors:
         """Return weights, averages, the optimiser's memory, and what is known of the features."""
@@ -244,12 +252,6 @@ class TrainableHead:
         moved: Floats = self._memory[name] * np.float32(stays) + value * np.float32(1 - stays)
         self._memory[name] = moved
         return moved
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    softmax: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return softmax
 
 
 def _shapes(weights: Tensors) -> dict[str, tuple[int, ...]]:

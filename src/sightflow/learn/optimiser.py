@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from sightflow.errors import PipelineError
+from sightflow.options import check_choices, check_count, check_number
 
 __all__ = ["Optimiser"]
 
@@ -28,22 +28,18 @@ class Optimiser:
     """Of `sgd`, in [0, 1)."""
     weight_decay: float = 1e-4
     averaging: float = 0.0
-    """How much of the average of the weights stays at each step, in [0, 1); the average predicts
-    and is published. 0 takes the weights themselves."""
+    """How slowly the average of the weights follows them, in [0, 1): a step keeps this share of it
+    and takes the rest from the weights. The average predicts and is published. 0: the weights
+    themselves do."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if not 0 < self.rate < float("inf"):
-            raise PipelineError(f"Optimiser: `rate` is above 0; got {self.rate}")
-        if self.n_steps is not None and self.n_steps < 1:
-            raise PipelineError(f"Optimiser: `n_steps` is a count, from 1; got {self.n_steps}")
-        if not 0 < self.warmup < 1:
-            raise PipelineError(f"Optimiser: `warmup` is in (0, 1); got {self.warmup}")
-        for name in ("momentum", "averaging"):
-            if not 0 <= getattr(self, name) < 1:
-                raise PipelineError(f"Optimiser: `{name}` is in [0, 1); got {getattr(self, name)}")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise PipelineError(f"Optimiser: `weight_decay` is from 0; got {self.weight_decay}")
+        check_choices(self)
+        check_number(self, "rate", within="(0, inf)")
+        check_count(self, "n_steps", at_least=1)
+        check_number(self, "warmup", within="(0, 1)")
+        check_number(self, "momentum", "averaging", within="[0, 1)")
+        check_number(self, "weight_decay", within="[0, inf)")
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step, from 0.

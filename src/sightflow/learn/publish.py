@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from sightflow.errors import PipelineError
 from sightflow.learn.contest import Contest, Verdict
 from sightflow.learn.network import Exported, Predict, Tensors, Trainable, packed
 from sightflow.models import Card, DataRange, Facts, ModelFile, Registry, Version
 from sightflow.models.finding import parse_address
+from sightflow.options import check_choices, check_count, check_number
 
 __all__ = ["Publication", "Publish", "Publisher", "Share", "together", "weights_of"]
 
@@ -24,26 +24,25 @@ class Publish:
     registry: str
     """A folder, or a URL of fsspec."""
     name: str
-    """Of the model."""
+    """Name of the model in the registry: versions are `REGISTRY/NAME@1` and so on."""
     every_steps: int | None = None
     """Steps between versions; None: one version, at the end."""
     promote: Literal["better", "always", "never"] = "better"
     """`better`: a version serves if it was right more often than the one that serves, on the same
     images."""
     margin: float = 0.0
-    """So much more, as a part of 1."""
+    """How much better a version must be to serve, as a difference of accuracies in [-1, 1]: with
+    0.01 it must be right on one image in a hundred more."""
     window: int = 1_000
-    """Where nothing was tested since the last step, so many images of the stream count, each before
-    it was learned from; a test counts as a whole."""
+    """How many of the last images of the stream a version is compared on, from 1, where no test ran
+    since the last step; each counts as the network saw it before it learned from it. A test counts
+    as a whole."""
 
     def check(self) -> None:
         """Refuse counts and parts that cannot be."""
-        for name in ("every_steps", "window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise PipelineError(f"Publish: `{name}` is a count, from 1; got {value}")
-        if not -1 <= self.margin <= 1:
-            raise PipelineError(f"Publish: `margin` is in [-1, 1]; got {self.margin}")
+        check_choices(self)
+        check_count(self, "every_steps", "window", at_least=1)
+        check_number(self, "margin", within="[-1, 1]")
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Publisher:
         return place.number if is_ours else None
 
     def is_due(self, step: int) -> bool:
-        """Return whether a version is to be published after so many steps."""
+        """Return whether a version is to be published after this step."""
         return self._how.every_steps is not None and step % self._how.every_steps == 0
 
     def open(self, network: Trainable) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import PipelineError
+from sightflow.options import check_count
 from sightflow.protocols import Place
 
 __all__ = ["Replay", "ReplayMemory", "Sample"]
@@ -28,17 +28,14 @@ class Replay:
     """How much is learned again."""
 
     batches: int = 4
-    """So many batches from the memory after each new one."""
+    """How many batches from the memory are learned again after each new one, from 1."""
     size: int = 2_000
-    """So many samples are remembered, the same number of each class as far as possible."""
+    """How many samples are remembered, from 1; of each class the same number, as far as
+    possible."""
 
     def __post_init__(self) -> None:
         """Refuse a memory without room."""
-        if self.batches < 1 or self.size < 1:
-            raise PipelineError(
-                f"Replay: `batches` and `size` are counts, from 1; got {self.batches} and "
-                f"{self.size}"
-            )
+        check_count(self, "batches", "size", at_least=1)
 
 
 class ReplayMemory:

@@ -1,19 +1,19 @@
 """Modules of PyTorch: built, and given first weights; the only file that imports PyTorch."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sightflow.errors import ModelError, PipelineError, SetupError
+from sightflow.kinds import imported
 
 if TYPE_CHECKING:
     from sightflow.learn.torch_networks import Pretrained, TorchNetwork
 
-__all__ = ["build_module", "conv_net", "differing_shapes", "imported", "is_in", "pytorch"]
+__all__ = ["build_module", "conv_net", "differing_shapes", "is_in", "pytorch"]
 
 _GRID = 4
-"""Cells along the short side of what the last layers of `conv_net` see, if there are so many."""
+"""Cells along the short side of what the last layers of `conv_net` see, or fewer."""
 
 
 def pytorch() -> Any:
@@ -61,7 +61,7 @@ def conv_net(*, num_classes: int, size: tuple[int, int], width: int, dropout: fl
 def build_module(network: "TorchNetwork", n_classes: int) -> Any:
     """Return the module with its first weights."""
     torch = pytorch()
-    build = imported("module", network.module)
+    build = imported(network.module, f"TorchNetwork: `module` {network.module!r}")
     try:
         module = build(**{"num_classes": n_classes, **network.options})
     except (TypeError, ValueError) as error:
@@ -79,22 +79,6 @@ def build_module(network: "TorchNetwork", n_classes: int) -> Any:
             if is_in(name, network.pretrained.frozen):
                 parameter.requires_grad_(False)
     return module
-
-
-def imported(field: str, path: str) -> Any:
-    """Return what `package.module:name` names.
-
-    Raises:
-        PipelineError: there is no such thing.
-    """
-    module, _, attribute = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PipelineError(
-            f"TorchNetwork: `{field}` is `package.module:name`, and can be imported; got {path!r}: "
-            f"{error}"
-        ) from error
 
 
 def _load(pretrained: "Pretrained", module: Any) -> None:

@@ -15,6 +15,7 @@ from sightflow.learn import torch_modules
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.torch_training import TrainableModule
 from sightflow.ops.preprocess import Preprocess
+from sightflow.options import check_count, check_number
 from sightflow.tasks.prepare import Prepare
 
 __all__ = ["ConvNet", "Pretrained", "TorchNetwork"]
@@ -44,11 +45,8 @@ class ConvNet:
 
     def check(self) -> None:
         """Refuse what cannot be, pictures that are too small, and a missing PyTorch."""
-        if self.width < 1:
-            raise PipelineError(f"ConvNet: `width` is a count, from 1; got {self.width}")
-        for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise PipelineError(f"ConvNet: `{name}` is in [0, 1); got {getattr(self, name)}")
+        check_count(self, "width", at_least=1)
+        check_number(self, "dropout", "label_smoothing", within="[0, 1)")
         if min(self.preprocess.size or (8,)) < 8:
             raise PipelineError(
                 "ConvNet: pictures have 8 x 8 pixels or more, for each pooling halves them; "
@@ -93,8 +91,7 @@ class Pretrained:
 
     def __post_init__(self) -> None:
         """Refuse a rate that is none."""
-        if not 0 < self.rate < float("inf"):
-            raise PipelineError(f"Pretrained: `rate` is above 0; got {self.rate}")
+        check_number(self, "rate", within="(0, inf)")
 
 
 @dataclass(frozen=True)

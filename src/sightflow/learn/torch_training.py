@@ -20,15 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import JobError, ModelError, PipelineError
+from sightflow.kinds import imported
 from sightflow.learn.network import Exported, Predict, Tensors
 from sightflow.learn.optimiser import Optimiser
-from sightflow.learn.torch_modules import (
-    build_module,
-    differing_shapes,
-    imported,
-    is_in,
-    pytorch,
-)
+from sightflow.learn.torch_modules import build_module, differing_shapes, is_in, pytorch
 from sightflow.models import ModelInput
 
 if TYPE_CHECKING:
@@ -51,7 +46,7 @@ class TrainableModule:
         torch = pytorch()
         self._network, self._n_classes = network, n_classes
         self._optimiser, self._seed = optimiser, seed
-        self._loss = imported("loss", network.loss)
+        self._loss = imported(network.loss, f"TorchNetwork: `loss` {network.loss!r}")
         with _alone(seed, 0):
             self._module = build_module(network, n_classes)
         layout = torch.channels_last if network.channels_last else torch.contiguous_format
@@ -314,7 +309,8 @@ def _descent(network: "TorchNetwork", module: Any, optimiser: Optimiser) -> Any:
         if optimiser.rule == "adamw":
             return torch.optim.AdamW(listed, fused=True)
         return torch.optim.SGD(listed, momentum=optimiser.momentum, fused=True)
-    made = imported("optimiser", network.optimiser)(listed, **network.optimiser_options)
+    build = imported(network.optimiser, f"TorchNetwork: `optimiser` {network.optimiser!r}")
+    made = build(listed, **network.optimiser_options)
     if not isinstance(made, torch.optim.Optimizer):
         raise PipelineError(
             f"TorchNetwork: `optimiser` is a `torch.optim.Optimizer`; {network.optimiser!r} "

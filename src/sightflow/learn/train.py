@@ -55,8 +55,9 @@ class Train:
     seed: int = 0
     """All that is drawn follows from it and from the number of the step."""
     kept_bytes: int = 8_192
-    """Inputs of the network up to this size are in checkpoints, where they are to be learned from
-    again. Of larger ones only where they were listed, and a restart reads them once more."""
+    """The largest input of the network, in bytes, of which checkpoints hold a copy, from 0. A
+    checkpoint has what is still to be learned from. Of a larger input it only notes where the image
+    is, and a restart reads that once more."""
     report_every: int = 50
     """Steps between events of the kind `trained`."""
 

@@ -18,6 +18,7 @@ from sightflow.learn.publish import Publisher, Share, together, weights_of
 from sightflow.learn.recollection import Recollection
 from sightflow.learn.samples import ReplayMemory, Sample
 from sightflow.learn.snapshot import SNAPSHOTS, Snapshot
+from sightflow.ops.scores import best_of
 from sightflow.protocols import Context, Place
 from sightflow.records import (
     Classification,
@@ -44,7 +45,7 @@ class Training:
     """A training under way; see `protocols.Learner`."""
 
     def __init__(self, how: "Train", context: Context, snapshot: bytes | None) -> None:
-        """Begin, or go on from a snapshot."""
+        """Start with first weights, or with what a snapshot of an earlier run holds."""
         self._how = how
         self._context = context
         self._class_ids = {label: i for i, label in enumerate(how.labels)}
@@ -67,7 +68,10 @@ class Training:
         self._averager: Averager | None = None
         if how.trainers > 1:
             if context.shared is None:
-                raise JobError(f"step {context.step!r}: several trainers need a shared folder")
+                raise JobError(
+                    f"step {context.step!r}: several trainers need a folder that all see, "
+                    "`Context.shared`; let `run` make it, or take one trainer"
+                )
             folder = context.shared / f"averages-{context.run_id}"
             self._averager = Averager(folder, context.step, context.trainer, how.average_every)
         if snapshot is not None:
@@ -201,12 +205,21 @@ class Training:
             self._averager.restore(kept.rounds, kept.start)
         self._last_version, self._n_unknown = kept.last_version, kept.n_unknown
         if kept.shape is not None:
-            self._open(kept.shape).restore(safetensors.numpy.load(kept.tensors))
+            self._restore_network(kept.shape, kept.tensors)
         samples = self._recollection.samples([*kept.waiting, *kept.remembered])
         self._waiting = samples[: len(kept.waiting)]
         if self._memory is not None:
             remembered = samples[len(kept.waiting) :]
             self._memory.restore(remembered, kept.n_seen, kept.full, kept.rows)
+
+    def _restore_network(self, shape: tuple[int, ...], tensors: bytes) -> None:
+        try:
+            self._open(shape).restore(safetensors.numpy.load(tensors))
+        except JobError as error:
+            raise JobError(
+                f"step {self._context.step!r}: {error}; give it the network of the checkpoint, or "
+                "start the run anew"
+            ) from error
 
     def _unknown(self, record: ImageRecord) -> Rejected:
         message = f"its label {record.origin.label!r} is none of {list(self._how.labels)}"
@@ -223,7 +236,7 @@ class Training:
             part = records[start : start + _MAX_PREDICT]
             inputs = self._stacked([self._input(record) for record in part])
             for record, row in zip(part, self._opened(inputs).predict(inputs), strict=True):
-                best = np.argsort(-row, kind="stable")[: self._how.top_k]
+                best = best_of(row, self._how.top_k)
                 labels = tuple(self._how.labels[i] for i in best)
                 found = Classification(labels, best.astype(np.int32), row[best])
                 yield replace(record, models=(*record.models, use), classification=found)

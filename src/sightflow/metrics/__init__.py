@@ -1,5 +1,1 @@
-"""Metrics: how good results are, held against a truth. `update`, `merge`, `compute`, `reset`."""
-
-from sightflow.metrics.tracking import TrackingMetrics, TrackingScores
-
-__all__ = ["TrackingMetrics", "TrackingScores"]
+"""Metrics: how good results are, held against a truth. `update`, `compute`, `reset`."""

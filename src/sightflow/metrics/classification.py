@@ -7,18 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import MetricsError
-from sightflow.metrics.verdicts import Calibration, Integers, Tally, Verdicts, Whole, judge
+from sightflow.metrics.verdicts import Integers, Tally, Verdicts
 
-__all__ = [
-    "Calibration",
-    "ClassificationMetrics",
-    "ClassificationScores",
-    "Tally",
-    "Verdicts",
-    "Window",
-    "judge",
-]
+__all__ = ["ClassificationMetrics", "ClassificationScores", "Window"]
 
 Ratios: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
@@ -69,50 +60,25 @@ class ClassificationScores:
         occurs = self.occurs
         return float(self.f1[occurs].mean()) if occurs.any() else 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
-        columns = zip(
-            self.labels,
-            self.precision.tolist(),
-            self.recall.tolist(),
-            self.f1.tolist(),
-            self.support.tolist(),
-            strict=True,
-        )
-        bins = self.tally.calibration
-        return {
-            **self.tally.figures(),
-            "macro_f1": self.macro_f1,
-            "classes": {
-                label: {"precision": a, "recall": b, "f1": c, "n": n}
-                for label, a, b, c, n in columns
-            },
-            "confusion": self.confusion.tolist(),
-            "n_other": self.n_other.tolist(),
-            "calibration": {
-                "n": bins.n.tolist(),
-                "accuracy": bins.accuracy.tolist(),
-                "score": bins.score.tolist(),
-            },
-        }
-
     def _hits(self) -> Integers:
         return np.diagonal(self.confusion)
 
 
 class ClassificationMetrics:
-    """Scores of classifications against a truth, batch by batch.
+    """Scores of classifications that were held against a truth, batch by batch.
 
     The order of the images and how they are divided into batches make no difference.
 
     Examples:
-        >>> metrics = ClassificationMetrics(("cat", "dog"))
-        >>> metrics.update(np.array([0, 1]), np.array([[0.75, 0.25], [0.5, 0.5]], np.float32))
+        >>> from sightflow.metrics.verdicts import judge
+        >>> metrics = ClassificationMetrics(("cat", "dog"), top_k=1)
+        >>> best, scores = np.array([[0], [0]]), np.array([[0.75], [0.5]], np.float32)
+        >>> metrics.update(judge(np.array([0, 1]), scores, best, n_classes=2))
         >>> metrics.compute().tally.accuracy
         0.5
     """
 
-    def __init__(self, labels: Sequence[str], *, top_k: int = 5) -> None:
+    def __init__(self, labels: Sequence[str], *, top_k: int) -> None:
         """Start with no image."""
         self._labels = tuple(labels)
         self._top_k = top_k
@@ -124,35 +90,11 @@ class ClassificationMetrics:
         """How many images there were."""
         return self._tally.n
 
-    def update(
-        self,
-        truths: Whole,
-        scores: npt.NDArray[np.float32],
-        class_ids: Whole | None = None,
-    ) -> None:
-        """Score a batch; arguments and errors are those of `judge`."""
-        self.add(judge(truths, scores, class_ids, n_classes=len(self._labels)))
-
-    def add(self, verdicts: Verdicts) -> None:
-        """Score images that have been judged."""
+    def update(self, verdicts: Verdicts) -> None:
+        """Add images that have been judged."""
         tally = Tally.of(verdicts.ranks, verdicts.losses, verdicts.scores, top_k=self._top_k)
         self._tally = self._tally.merge(tally)
         np.add.at(self._cells, (verdicts.truths, verdicts.predicted), 1)
-
-    def merge(self, other: "ClassificationMetrics") -> None:
-        """Take over the images of another.
-
-        Raises:
-            MetricsError: it has other labels or counts another k.
-        """
-        if (self._labels, self._top_k) != (other._labels, other._top_k):
-            raise MetricsError(
-                "metrics that are merged have the same labels and k; got "
-                f"{len(self._labels)} labels, top {self._top_k}, and {len(other._labels)} labels, "
-                f"top {other._top_k}"
-            )
-        self._tally = self._tally.merge(other._tally)
-        self._cells += other._cells
 
     def compute(self) -> ClassificationScores:
         """Return the scores of all images."""
@@ -190,16 +132,16 @@ _ROW = np.dtype([("time_ms", "<i8"), ("loss", "<i8"), ("score", "<f4"), ("rank",
 
 
 class Window:
-    """Sums over the last images: at most so many, and of the last so many ms.
+    """Sums over the last images: at most `size`, and no older than `span_ms`.
 
     The last ones are those that came last; one that comes late takes a place as any other does.
     """
 
-    def __init__(self, size: int, span_ms: int | None = None, *, top_k: int = 5) -> None:
+    def __init__(self, size: int, span_ms: int | None = None, *, top_k: int) -> None:
         """Start with no image.
 
         Args:
-            size: so many images are remembered.
+            size: how many images are remembered, from 1.
             span_ms: images that are this much older than the youngest so far do not count.
             top_k: how many classes may hold the right one.
         """

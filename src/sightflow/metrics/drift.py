@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from math import inf, isfinite, log, sqrt
 from typing import ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
-from sightflow.errors import MetricsError, PipelineError
+from sightflow.errors import MetricsError
+from sightflow.options import check_choices, check_count, check_number
 
 __all__ = [
     "Adwin",
@@ -86,7 +87,7 @@ class Adwin:
     clock: int = 32
     """Values between checks."""
     max_buckets: int = 5
-    """So many sums over each power of two of values are kept apart."""
+    """How many sums over each power of two of values are kept apart, from 1."""
     min_window_length: int = 5
     """Values that each of two parts has at least when they are compared."""
     grace_period: int = 10
@@ -96,11 +97,8 @@ class Adwin:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if not 0 < self.delta < 1:
-            raise PipelineError(f"Adwin: `delta` is in (0, 1); got {self.delta}")
-        for name in ("clock", "max_buckets", "min_window_length", "grace_period"):
-            if getattr(self, name) < 1:
-                raise PipelineError(f"Adwin: `{name}` is from 1; got {getattr(self, name)}")
+        check_number(self, "delta", within="(0, 1)")
+        check_count(self, "clock", "max_buckets", "min_window_length", "grace_period", at_least=1)
 
     def open(self, state: DetectorState | None = None) -> "AdwinDetector":
         """Return a detector, new or as it was when it gave its state."""
@@ -231,7 +229,7 @@ class PageHinkley:
     """
 
     min_instances: int = 30
-    """No alarm before there are so many values."""
+    """How many values there must be before an alarm, from 1."""
     delta: float = 0.005
     """Deviations up to this are tolerated, in units of the value."""
     threshold: float = 50.0
@@ -245,17 +243,11 @@ class PageHinkley:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if self.min_instances < 1:
-            raise PipelineError(f"PageHinkley: `min_instances` is from 1; got {self.min_instances}")
-        if not 0 < self.alpha <= 1:
-            raise PipelineError(f"PageHinkley: `alpha` is in (0, 1]; got {self.alpha}")
-        if not (self.delta >= 0 and self.threshold > 0):
-            raise PipelineError(
-                "PageHinkley: `delta` is from 0 and `threshold` above 0; got "
-                f"{self.delta} and {self.threshold}"
-            )
-        if self.mode not in ("both", "up", "down"):
-            raise PipelineError(f"PageHinkley: `mode` is both, up or down; got {self.mode!r}")
+        check_choices(self)
+        check_count(self, "min_instances", at_least=1)
+        check_number(self, "alpha", within="(0, 1]")
+        check_number(self, "delta", within="[0, inf)")
+        check_number(self, "threshold", within="(0, inf)")
 
     def open(self, state: DetectorState | None = None) -> "PageHinkleyDetector":
         """Return a detector, new or as it was when it gave its state."""

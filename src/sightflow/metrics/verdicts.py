@@ -54,7 +54,7 @@ class Verdicts:
 def judge(
     truths: Whole,
     scores: npt.NDArray[np.float32],
-    class_ids: Whole | None = None,
+    class_ids: Whole,
     *,
     n_classes: int,
 ) -> Verdicts:
@@ -66,8 +66,7 @@ def judge(
 
     Args:
         truths: integer [N], the right class, from 0.
-        scores: float32 [N, K] in [0, 1], best first; without `class_ids`, the probability of each
-            class, [N, n_classes]. Of equal ones the first class is the best.
+        scores: float32 [N, K] in [0, 1], best first.
         class_ids: integer [N, K], each at most once in a row; -1 where a class has no label here,
             and behind the end of a shorter result, with score 0.
         n_classes: how many classes there are.
@@ -80,8 +79,6 @@ def judge(
     """
     right: Integers = np.asarray(truths, np.int64)
     _check(right, scores, class_ids, n_classes)
-    if class_ids is None:
-        return _judge_all(right, scores)
     n, width = scores.shape
     if width == 0:
         scores, class_ids = np.zeros((n, 1), np.float32), np.full((n, 1), -1)
@@ -97,17 +94,6 @@ def judge(
     return Verdicts(right, best, ranks, _losses(probabilities), scores[:, 0])
 
 
-def _judge_all(truths: Integers, scores: npt.NDArray[np.float32]) -> Verdicts:
-    """Hold the probabilities of all classes against the truth."""
-    rows = np.arange(len(truths))
-    own = scores[rows, truths]
-    is_before = np.arange(scores.shape[1]) < truths[:, None]
-    n_better = (scores > own[:, None]).sum(axis=1)
-    n_equal = ((scores == own[:, None]) & is_before).sum(axis=1)
-    best = scores.argmax(axis=1)
-    return Verdicts(truths, best, n_better + n_equal, _losses(own), scores[rows, best])
-
-
 def _losses(probabilities: npt.NDArray[np.floating[Any]]) -> Integers:
     clipped = np.clip(probabilities.astype(np.float64), _FLOOR, 1.0)
     return np.asarray(np.rint(-np.log(clipped) * _UNIT), np.int64)
@@ -116,14 +102,13 @@ def _losses(probabilities: npt.NDArray[np.floating[Any]]) -> Integers:
 def _check(
     truths: Integers,
     scores: npt.NDArray[np.float32],
-    class_ids: Whole | None,
+    class_ids: Whole,
     n_classes: int,
 ) -> None:
-    expected = (len(truths), n_classes) if class_ids is None else class_ids.shape
-    if truths.ndim != 1 or scores.shape != expected or len(scores) != len(truths):
+    if truths.ndim != 1 or scores.shape != class_ids.shape or len(scores) != len(truths):
         raise MetricsError(
-            f"scores are [N, K] as the class ids, or [N, {n_classes}] without them; got "
-            f"{list(scores.shape)} for {len(truths)} images"
+            f"scores and class ids are [N, K]; got {list(scores.shape)} and "
+            f"{list(class_ids.shape)} for {len(truths)} images"
         )
     if len(truths) and (truths.min() < 0 or truths.max() >= n_classes):
         raise MetricsError(

@@ -3,7 +3,7 @@
 from datetime import datetime, timezone
 from typing import Any
 
-from sightflow.errors import CardError
+from sightflow.errors import RegistryError
 from sightflow.models.files import zoo, zoo_names
 from sightflow.models.registry import Registry
 from sightflow.models.versions import Version
@@ -42,7 +42,7 @@ def list_versions(url: str) -> list[dict[str, Any]]:
     """Return a row for each version in a registry, with `VERSION_COLUMNS` as keys.
 
     Raises:
-        CardError: nothing is published there.
+        RegistryError: nothing is published there.
     """
     registry = Registry(url)
     rows = []
@@ -51,7 +51,7 @@ def list_versions(url: str) -> list[dict[str, Any]]:
         number = None if serving is None else serving.number
         rows += [_row(name, version, number) for version in registry.versions(name)]
     if not rows:
-        raise CardError(f"registry {url}: no model is published there; check the path")
+        raise RegistryError(f"registry {url}: no model is published there; check the path")
     return rows
 
 

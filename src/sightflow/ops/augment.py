@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import PipelineError
+from sightflow.options import check_number, check_share
 
 __all__ = ["Augment"]
 
@@ -31,10 +31,8 @@ class Augment:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        for name in ("rotation_deg", "shift", "scale", "brightness", "contrast"):
-            value, most = getattr(self, name), 180.0 if name == "rotation_deg" else 1.0
-            if not 0 <= value <= most:
-                raise PipelineError(f"Augment: `{name}` is in [0, {most:g}]; got {value}")
+        check_number(self, "rotation_deg", within="[0, 180]")
+        check_share(self, "shift", "scale", "brightness", "contrast")
 
     def apply(self, images: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed images, uint8 [B, H, W, 3]; the draws are those of `rng`."""

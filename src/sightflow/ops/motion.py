@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import PipelineError
 from sightflow.ops.boxes import cxcywh_to_xyxy
+from sightflow.options import check_number
 
 __all__ = ["Motion", "Noise", "correct", "motion_of", "predict"]
 
@@ -38,9 +38,7 @@ class Noise:
 
     def __post_init__(self) -> None:
         """Refuse what is no standard deviation."""
-        for name, value in vars(self).items():
-            if not 0 < value < float("inf"):
-                raise PipelineError(f"Noise: `{name}` is above 0; got {value}")
+        check_number(self, *vars(self), within="(0, inf)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

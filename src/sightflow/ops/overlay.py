@@ -240,7 +240,7 @@ class _Labels:
         self._place(plate, [(x, y)])
 
     def caption(self, text: str, colour: Colour, *, n_below: int) -> None:
-        """Place a text in the lower left corner, above so many others."""
+        """Place a text in the lower left corner, above `n_below` others."""
         plate = _plate(text, self.font_size, colour)
         self._place(plate, [(0, self._pixels.shape[0] - plate.shape[0] * (n_below + 1))])
 

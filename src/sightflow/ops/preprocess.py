@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import PipelineError
+from sightflow.options import check_choices
 
 cv2.setNumThreads(1)  # workers run in parallel; OpenCV's own threads would only displace them
 
@@ -26,14 +27,7 @@ INTERPOLATIONS: dict[str, int] = {
 """By OpenCV's formulas: none but `area` averages over more pixels when it shrinks."""
 
 _MAX_CROPS = 4
-"""A picture is scaled at most to so many times the length of the crop."""
-
-_CHOICES = {
-    "interpolation": tuple(INTERPOLATIONS),
-    "anchor": ("center", "top_left"),
-    "channels": ("BGR", "RGB"),
-    "layout": ("CHW", "HWC"),
-}
+"""A picture is scaled to at most this many times the length of the crop."""
 
 Array = npt.NDArray[Any]
 
@@ -103,11 +97,7 @@ class Preprocess:
             value = getattr(self, name)
             if value is not None and np.min(value) < 1:
                 raise PipelineError(f"Preprocess: `{name}` is in pixels, from 1; got {value}")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise PipelineError(
-                    f"Preprocess: `{name}` is one of {sorted(choices)}; got {getattr(self, name)!r}"
-                )
+        check_choices(self)
         if self.std is not None and 0 in self.std:
             raise PipelineError(f"Preprocess: `std` must not contain 0; got {self.std}")
 

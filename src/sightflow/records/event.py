@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -11,32 +12,29 @@ from sightflow.records.state import as_bytes, as_text
 
 __all__ = ["EVENT_KINDS", "Event", "Moment"]
 
-EVENT_KINDS = (
-    "appeared",
-    "left",
-    "crossed",
-    "entered",
-    "exited",
-    "counted",
-    "trained",
-    "published",
-    "evaluated",
-    "tested",
-    "drifted",
-    "scored",
-    "confused",
-    "calibrated",
-    "mistaken",
-    "differed",
-    "compared",
-    "joined",
+EVENT_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "appeared": "An object is followed from now on.",
+        "left": "It was not seen for `max_age_ms`, or the stream ended.",
+        "crossed": "It crossed a line.",
+        "entered": "It is in a zone from now on.",
+        "exited": "It is no longer in a zone",
+        "counted": "A window of time ended, with what was counted in it",
+        "trained": "A network has learned",
+        "published": "A version of it is in the registry",
+        "evaluated": "What was classified so far was held against the labels",
+        "tested": "A test is over, an uninterrupted run of images that are held out",
+        "drifted": "A watched value has changed",
+        "scored": "At the end, of each class",
+        "confused": "At the end, of each pair of `label` and `predicted`",
+        "calibrated": "At the end, of each range of scores: how often the best class was right.",
+        "mistaken": "At the end, of each of the worst mistakes",
+        "differed": "Two classifiers do not say the same of an image",
+        "compared": "How often they do",
+        "joined": "At the end, where labels came later",
+    }
 )
-"""What happens: an object is followed from now on; it is lost for good; it crosses a line; it
-enters and exits a zone; a window of time ends, with what was counted in it; a network has learned;
-a version of it was published; it was held against the labels, on the stream and in a test; a
-watched value has changed; and at the end how it did for a class, a pair of classes, a range of
-scores, and an image; two classifiers do not say the same of an image; how often they do; labels
-that came later were joined with their images."""
+"""What happens, in the order in which the pages tell it: the kind, and what it means."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What travels: claim checks, encoded images, decoded records, rejected ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,10 +27,20 @@ __all__ = [
     "Skipped",
 ]
 
-REASONS = ("unreadable", "empty", "not_an_image", "corrupt", "too_large", "unsupported", "late")
-"""Why an image was rejected: the storage failed; no bytes; no known format; damaged or cut short;
-more pixels than allowed; a variant of a known format that cannot be shown; it came when later
-images of its stream were done with."""
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "unreadable": "The storage failed",
+        "empty": "The file has no bytes.",
+        "not_an_image": "The bytes are in no known format.",
+        "corrupt": "The file is damaged or cut short.",
+        "too_large": "Width x height is above `max_pixels`.",
+        "unsupported": "A known format in a variant that cannot be shown",
+        "late": "A step that remembers was beyond its time",
+        "unknown_label": "Its label is none of the classes that a network learns",
+        "bad_label": "A line of a file of labels cannot be read",
+    }
+)
+"""Why an image was rejected: the word, and what it means."""
 
 
 @dataclass(frozen=True, slots=True)

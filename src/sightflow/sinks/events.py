@@ -14,16 +14,10 @@ __all__ = ["JsonEvents", "JsonRejected"]
 
 
 class _Lines:
-    def __init__(
-        self, path: Path, position: tuple[int, ...] | None, *, of_events: bool = True
-    ) -> None:
-        self._lines = StagedLines(path, (position or (0,))[0])
-        self._of_events = of_events
+    """A writer of staged lines."""
 
-    def append(
-        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
-    ) -> None:
-        self._lines.append(events if self._of_events else rejected)
+    def __init__(self, path: Path, position: tuple[int, ...] | None) -> None:
+        self._lines = StagedLines(path, (position or (0,))[0])
 
     def position(self) -> tuple[int, ...]:
         return (self._lines.position(),)
@@ -32,10 +26,22 @@ class _Lines:
         self._lines.close()
 
 
-@dataclass(frozen=True)
-class JsonEvents:
-    """One line of JSON for each event of the keyed steps, in the order of the images."""
+class _Events(_Lines):
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
+        self._lines.append(events)
 
+
+class _Rejected(_Lines):
+    def append(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row] = ()
+    ) -> None:
+        self._lines.append(rejected)
+
+
+@dataclass(frozen=True)
+class _File:
     path: str
     overwrite: bool = False
     """Replace a file of an earlier run."""
@@ -48,10 +54,6 @@ class JsonEvents:
         """Return the file."""
         return (self.path,)
 
-    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
-        """Return a writer of staged lines."""
-        return _Lines(Path(self.path), position)
-
     def commit(self, summary: Summary) -> None:
         """Rename the staged file."""
         os.replace(staged(Path(self.path)), self.path)
@@ -62,9 +64,18 @@ class JsonEvents:
 
 
 @dataclass(frozen=True)
-class JsonRejected(JsonEvents):
+class JsonEvents(_File):
+    """One line of JSON for each event, in the order of the images."""
+
+    def open_results(self, position: tuple[int, ...] | None) -> _Events:
+        """Return a writer of staged lines."""
+        return _Events(Path(self.path), position)
+
+
+@dataclass(frozen=True)
+class JsonRejected(_File):
     """One line of JSON for each rejected image, with the step that gave up and why."""
 
-    def open_results(self, position: tuple[int, ...] | None) -> _Lines:
+    def open_results(self, position: tuple[int, ...] | None) -> _Rejected:
         """Return a writer of staged lines."""
-        return _Lines(Path(self.path), position, of_events=False)
+        return _Rejected(Path(self.path), position)

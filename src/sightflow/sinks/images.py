@@ -13,6 +13,7 @@ from PIL import Image
 
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.ops.draw import draw_classification, draw_detections, enlarged
+from sightflow.options import check_choices, check_count, check_share
 from sightflow.protocols import Context
 from sightflow.records import ImageRecord
 from sightflow.storage.drafts import check_folder, replacing
@@ -34,9 +35,8 @@ class AnnotatedImages:
 
     def __post_init__(self) -> None:
         """Refuse a quality or a score that is none."""
-        _check_quality(self)
-        if not 0 <= self.min_score <= 1:
-            raise PipelineError(f"AnnotatedImages: `min_score` is in [0, 1]; got {self.min_score}")
+        check_count(self, "quality", at_least=1, at_most=100)
+        check_share(self, "min_score")
 
     def check(self) -> None:
         """Refuse a folder that is not empty or cannot be written."""
@@ -75,13 +75,14 @@ class ImageFolder:
     format: Literal["jpeg", "png", "npy"] = "jpeg"
     """`npy` takes any array; the others take uint8 [H, W, 3] RGB."""
     quality: int = 95
-    """For `jpeg`."""
+    """Of a JPEG, 1 to 100."""
     overwrite: bool = False
     """Write into a folder that is not empty."""
 
     def __post_init__(self) -> None:
-        """Refuse a quality that is none."""
-        _check_quality(self)
+        """Refuse a format or a quality that is none."""
+        check_choices(self)
+        check_count(self, "quality", at_least=1, at_most=100)
 
     def check(self) -> None:
         """Refuse a folder that is not empty or cannot be written."""
@@ -110,13 +111,6 @@ class ImageFolder:
             _write(path, _encode(array, self.format, self.quality), record.origin.uri)
 
         return write
-
-
-def _check_quality(sink: AnnotatedImages | ImageFolder) -> None:
-    if not 1 <= sink.quality <= 100:
-        raise PipelineError(
-            f"{type(sink).__name__}: `quality` is from 1 to 100; got {sink.quality}"
-        )
 
 
 def _with_suffix(name: str, suffix: str) -> str:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError
 from sightflow.ops.overlay import Outline
+from sightflow.options import check_count, check_share
 from sightflow.records import Row
 from sightflow.records.ledger import Summary
 from sightflow.sinks.annotations import Annotator
@@ -20,7 +21,7 @@ from sightflow.storage.drafts import check_files, check_folder, replacing
 from sightflow.storage.files import can_be_opened
 from sightflow.storage.naming import stream_names
 
-__all__ = ["AnnotatedVideo", "Outline"]
+__all__ = ["AnnotatedVideo"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,9 @@ class AnnotatedVideo:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
-        if not 0 <= self.min_score <= 1:
-            raise PipelineError(f"AnnotatedVideo: `min_score` is in [0, 1]; got {self.min_score}")
-        if self.trail_ms < 0:
-            raise PipelineError(f"AnnotatedVideo: `trail_ms` is from 0; got {self.trail_ms}")
-        if not 1 <= self.quality <= 51:
-            raise PipelineError(f"AnnotatedVideo: `quality` is from 1 to 51; got {self.quality}")
+        check_share(self, "min_score")
+        check_count(self, "trail_ms")
+        check_count(self, "quality", at_least=1, at_most=51)
 
     commits_first: ClassVar[bool] = True
 

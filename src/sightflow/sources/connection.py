@@ -34,7 +34,7 @@ _HUFFMAN_TABLE = b"\xff\xc4"
 
 
 class LostError(SourceError):
-    """There is no connection, or none any more."""
+    """A camera could not be connected to, or the connection broke."""
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         """Keep what happened; what to do is told only where waiting cannot help."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sightflow.errors import PipelineError
+from sightflow.options import check_number
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, EncodedImage, Origin, Rejected
 from sightflow.storage.files import Reader, StoredFile, list_named
@@ -32,8 +32,7 @@ class Directory:
 
     def __post_init__(self) -> None:
         """Refuse a rate that cannot be."""
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise PipelineError(f"Directory: `fps` is in (0, 1000]; got {self.fps}")
+        check_number(self, "fps", within="(0, 1000]")
 
     def claims(self) -> Iterator[Claim]:
         """List the files."""

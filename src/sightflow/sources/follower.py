@@ -64,7 +64,7 @@ class Waits:
     give_up_s: float | None
 
     def after(self, n_failures: int, chance: float) -> float:
-        """Return the wait after so many failures in a row; `chance` in [0, 1] spreads cameras.
+        """Return the wait in seconds after failures in a row; `chance` in [0, 1] spreads cameras.
 
         Examples:
             >>> [Waits(1.0, 5.0, None).after(n, 1.0) for n in (1, 2, 3, 4)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sightflow.errors import PipelineError
-from sightflow.options import check_count
+from sightflow.options import check_count, check_number
 from sightflow.protocols import (
     MAX_WAITING,
     MAX_WAITING_MIB,
@@ -57,8 +57,7 @@ class Joined:
                     "that are listed have their labels from Labelled"
                 )
         check_count(self, "max_waiting", "max_waiting_mib", at_least=1)
-        if not 0 <= self.wait_s < float("inf"):
-            raise PipelineError(f"Joined: `wait_s` is from 0; got {self.wait_s}")
+        check_number(self, "wait_s", within="[0, inf)")
 
     def open_stream(self, context: Context, position: str | None) -> "JoinedStream":
         """Return both as one stream, from their starts or from a position of both."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from sightflow.errors import PipelineError, SourceError
+from sightflow.errors import SourceError
+from sightflow.options import check_count
 from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim, Label
 
@@ -14,7 +15,7 @@ __all__ = ["Late"]
 
 @dataclass(frozen=True)
 class Late:
-    """The images of a source as if their labels came later, after so many more images.
+    """The images of a source as if the label of each came later, after more images.
 
     Learning steps remember an image until its label is there: they test it by what was said of it
     when it came, and learn from it then. Labels are taken at the end of a chunk of images.
@@ -22,13 +23,13 @@ class Late:
 
     source: Source
     n_images: int
+    """How many more labelled images come before the label of an image does, from 0."""
 
     labels_come_later: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse a negative delay."""
-        if self.n_images < 0:
-            raise PipelineError(f"Late: `n_images` is a count, from 0; got {self.n_images}")
+        check_count(self, "n_images")
 
     @property
     def gives(self) -> tuple[str, ...] | None:

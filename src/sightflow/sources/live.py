@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sightflow.errors import DecodeError, PipelineError
+from sightflow.options import check_count, check_number
 from sightflow.protocols import Context
 from sightflow.records import EncodedImage, Rejected, Skipped
 from sightflow.sources.addresses import without_password
@@ -36,15 +37,16 @@ class Live:
     max_fps: float | None = None
     """Hand out at most this many pictures a second; the others count as skipped."""
     duration_s: float | None = None
-    """End after so long, restarts included; None goes on until it is stopped."""
+    """Seconds after which the stream ends, restarts included; None goes on until it is stopped."""
     read_timeout_s: float = 15.0
-    """A camera that is silent for so long is gone; longer than a segment of an HLS stream."""
+    """Seconds of silence after which a camera is gone; longer than a segment of an HLS stream."""
     first_wait_s: float = 0.5
-    """Wait before the first new connection; doubled after each failure, less a part by chance."""
+    """Seconds from a lost connection to the next attempt. Each failure doubles the wait; chance
+    makes it up to half as long, so that cameras do not all come back at once."""
     max_wait_s: float = 30.0
-    """The longest such wait."""
+    """The longest wait between two attempts, in seconds."""
     give_up_s: float | None = None
-    """End after so long without a picture; None waits for ever."""
+    """Seconds without a picture after which the stream ends; None waits for ever."""
     quality: int = 95
     """Of the JPEGs that are handed out, 1 to 100; those of MJPEG cameras stay as they are."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -56,13 +58,9 @@ class Live:
         """Refuse times and rates that cannot be."""
         if not str(self.url).strip():
             raise PipelineError("Live: `url` must name a camera or a stream; got nothing")
-        if not 1 <= self.quality <= 100:
-            raise PipelineError(f"Live: `quality` is in [1, 100]; got {self.quality}")
-        optional = ("max_fps", "duration_s", "give_up_s")
-        for name in ("read_timeout_s", "first_wait_s", "max_wait_s", *optional):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise PipelineError(f"Live: `{name}` is above 0; got {value}")
+        check_count(self, "quality", at_least=1, at_most=100)
+        waits = ("read_timeout_s", "first_wait_s", "max_wait_s", "give_up_s")
+        check_number(self, "max_fps", "duration_s", *waits, within="(0, inf)")
 
     def __repr__(self) -> str:
         """Show no password."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from sightflow.errors import PipelineError, SourceError
+from sightflow.options import check_count, check_number, check_share
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, Detections, ImageRecord, Origin, Rejected
 from sightflow.sources.segments import frame_origins
@@ -65,12 +66,9 @@ class MotDetections:
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
-        if self.segment_frames < 1:
-            raise PipelineError(
-                f"MotDetections: `segment_frames` is from 1; got {self.segment_frames}"
-            )
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise PipelineError(f"MotDetections: `fps` is in (0, 1000]; got {self.fps}")
+        check_count(self, "segment_frames", at_least=1)
+        check_number(self, "fps", within="(0, 1000]")
+        check_share(self, "min_score")
         worst, best = self.score_range
         if not worst < best:
             raise PipelineError(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError, SourceError
+from sightflow.options import check_count, check_number
 from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim
 from sightflow.records.state import as_bytes
@@ -26,8 +27,8 @@ class Passes:
     test: Source | None = None
     """Its images are held out."""
     hold_out: float = 0.0
-    """In place of `test`: about so much of `train` is held out, in [0, 1); whether an image is
-    follows from its label and the name of its file."""
+    """In place of `test`: the share of `train` that is held out for tests, in [0, 1), roughly. The
+    label and the file name of an image decide, so that the same ones are held out in each run."""
     n_passes: int = 1
     test_every: int | None = None
     """Passes between tests; None: one test after the last."""
@@ -36,13 +37,11 @@ class Passes:
 
     def __post_init__(self) -> None:
         """Refuse what is no count."""
-        for name in ("n_passes", "test_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise PipelineError(f"Passes: `{name}` is a count, from 1; got {value}")
-        if not 0 <= self.hold_out < 1 or (self.hold_out and self.test is not None):
+        check_count(self, "n_passes", "test_every", at_least=1)
+        check_number(self, "hold_out", within="[0, 1)")
+        if self.hold_out and self.test is not None:
             raise PipelineError(
-                f"Passes: `hold_out` is in [0, 1), and 0 where there is `test`; got {self.hold_out}"
+                f"Passes: `hold_out` is 0 where there is `test`; got {self.hold_out}; leave one out"
             )
 
     @property

@@ -7,6 +7,7 @@ from typing import ClassVar
 import av
 
 from sightflow.errors import DecodeError, PipelineError
+from sightflow.options import check_count, check_number
 from sightflow.protocols import Context, Read
 from sightflow.records import Claim, ImageRecord, Origin, Rejected
 from sightflow.sources.frames import Decoder, Frame
@@ -38,15 +39,11 @@ class Video:
 
     def __post_init__(self) -> None:
         """Refuse rates that cannot be."""
-        if self.every < 1 or self.segment_frames < 1:
+        check_count(self, "every", "segment_frames", at_least=1)
+        check_number(self, "fps", within="(0, 1000]")
+        if self.fps is not None and self.every != 1:
             raise PipelineError(
-                "Video: `every` and `segment_frames` are counts of frames, from 1; "
-                f"got {self.every} and {self.segment_frames}"
-            )
-        if self.fps is not None and (not 0 < self.fps <= 1000 or self.every != 1):
-            raise PipelineError(
-                "Video: `fps` is in (0, 1000] and goes without `every`; "
-                f"got {self.fps}, {self.every}"
+                f"Video: `fps` goes without `every`; got {self.fps} and {self.every}; leave one out"
             )
 
     def claims(self) -> Iterator[Claim]:

@@ -13,7 +13,7 @@ __all__ = ["MotRows", "mot_line", "parse_mot", "read_mot"]
 
 _MIN_COLUMNS, _MAX_COLUMNS = 6, 10
 _WITH_CLASSES = 9
-"""Only the truth of MOT16 and later has so many columns: the eighth is the class."""
+"""Only the truth of MOT16 and later has this many columns: the eighth is the class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,68 +2,55 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, ModelError, PipelineError
+from sightflow.errors import CardError, ModelError
 from sightflow.models import Card, ModelFile, zoo
+from sightflow.ops.scores import best_of
+from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, Scene
-from sightflow.tasks.following import check_published, follow, identity_of
-from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
+from sightflow.tasks.following import Following
+from sightflow.tasks.model_step import (
+    CLASSIFIER,
+    check_model,
+    labels_of,
+    make_head,
+    open_model,
+)
 
 __all__ = ["Classify"]
 
 
 @dataclass(frozen=True)
-class Classify:
+class Classify(Following):
     """Name the main subject of each image."""
 
-    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    model: ModelFile = field(default_factory=lambda: zoo(CLASSIFIER))
     top_k: int = 5
     """How many classes a result holds."""
     min_score: float = 0.0
     """Classes that score less are left out, in [0, 1]."""
     scenes: bool = False
     """Also name the scene, by the model card's map from classes to scenes."""
-    follow: bool = False
-    """Of a published model: use the version that serves, also when another one begins to."""
 
     gives: ClassVar[tuple[str, ...]] = ("classification", "scene")
 
-    def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on."""
-        return identity_of(self)
-
-    def check(self) -> None:
+    def _check(self) -> None:
         """Refuse a model for another task, and scenes where the card has none."""
-        if self.top_k < 1:
-            raise PipelineError(f"Classify: `top_k` is a count, from 1; got {self.top_k}")
-        if not 0 <= self.min_score <= 1:
-            raise PipelineError(f"Classify: `min_score` is in [0, 1]; got {self.min_score}")
+        check_count(self, "top_k", at_least=1)
+        check_share(self, "min_score")
         check_model(self.model, task="classify")
         if self.scenes and not self.model.card.scenes:
-            raise CardError(f"model {self.model.card.name!r} has no `scenes` on its card")
-        if self.follow:
-            check_published(self.model, "Classify")
-        try_out(replace(self, follow=False).open)
+            raise CardError(
+                f"model {self.model.card.name!r} has no `scenes` on its card; add them, or leave "
+                "`scenes` out of the step"
+            )
 
-    def _opened(self, model: ModelFile, context: Context) -> Process:
-        """Return the step with another version, which has been tried out."""
-        step = replace(self, model=model, follow=False)
-        step.check()
-        return step.open(context)
-
-    def scale_for(self, width: int, height: int) -> float:
-        """Return the scale at which the model looks at the image."""
-        return self.model.card.input.preprocess.scale_for(width, height)
-
-    def open(self, context: Context) -> Process:
-        """Load the model."""
-        if self.follow:
-            return follow(self.model, context, lambda model: self._opened(model, context))
+    def _open(self, context: Context) -> Process:
         call = open_model(self.model, context)
         card = self.model.card
         probabilities_of = make_head(card)
@@ -75,7 +62,7 @@ class Classify:
             if probabilities.shape[1:] != (len(card.labels),):
                 raise ModelError(
                     f"model {card.name!r} gives {list(probabilities.shape)} for a batch; its card "
-                    f"has {len(card.labels)} labels"
+                    f"has {len(card.labels)} labels; list one for each class"
                 )
             return [
                 replace(
@@ -90,19 +77,10 @@ class Classify:
         return process
 
     def _best(self, probabilities: npt.NDArray[np.float32]) -> Classification:
-        order = _highest(probabilities, self.top_k)
+        order = best_of(probabilities, self.top_k)
         order = order[probabilities[order] >= self.min_score]
         labels = labels_of(self.model.card, order)
         return Classification(labels, order.astype(np.int32), probabilities[order])
-
-
-def _highest(scores: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.intp]:
-    """Return the indices of the n highest scores, highest first; of equal ones the first first."""
-    if n >= len(scores):
-        return np.argsort(-scores, kind="stable")
-    at_least = np.partition(scores, -n)[-n]
-    candidates = np.flatnonzero(scores >= at_least)
-    return candidates[np.argsort(-scores[candidates], kind="stable")][:n]
 
 
 def _scene_weights(card: Card) -> npt.NDArray[np.float32]:

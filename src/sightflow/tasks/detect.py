@@ -2,25 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from sightflow.errors import PipelineError
 from sightflow.models import ModelFile, zoo
 from sightflow.ops.boxes import clip_boxes, nms
 from sightflow.ops.preprocess import Placement
+from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import Detections, ImageRecord
-from sightflow.tasks.following import check_published, follow, identity_of
+from sightflow.tasks.following import Following
 from sightflow.tasks.heads import Found
-from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, try_out
+from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model
 
 __all__ = ["Detect"]
 
 
 @dataclass(frozen=True)
-class Detect:
+class Detect(Following):
     """Find objects in each image: boxes, labels, scores."""
 
     model: ModelFile = field(default_factory=lambda: zoo("nanodet"))
@@ -29,42 +29,17 @@ class Detect:
     max_iou: float = 0.6
     """Of two objects of one class that overlap more than this, the better one stays."""
     max_objects: int = 100
-    """The best so many objects of an image are kept."""
-    follow: bool = False
-    """Of a published model: use the version that serves, also when another one begins to."""
+    """At most this many objects of an image are kept, the best ones; from 1."""
 
     gives: ClassVar[tuple[str, ...]] = ("detections",)
 
-    def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on."""
-        return identity_of(self)
-
-    def check(self) -> None:
+    def _check(self) -> None:
         """Refuse a model for another task and thresholds that cannot be."""
-        for name in ("min_score", "max_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PipelineError(f"Detect: `{name}` is in [0, 1]; got {getattr(self, name)}")
-        if self.max_objects < 1:
-            raise PipelineError(f"Detect: `max_objects` is from 1; got {self.max_objects}")
+        check_share(self, "min_score", "max_iou")
+        check_count(self, "max_objects", at_least=1)
         check_model(self.model, task="detect")
-        if self.follow:
-            check_published(self.model, "Detect")
-        try_out(replace(self, follow=False).open)
 
-    def _opened(self, model: ModelFile, context: Context) -> Process:
-        """Return the step with another version, which has been tried out."""
-        step = replace(self, model=model, follow=False)
-        step.check()
-        return step.open(context)
-
-    def scale_for(self, width: int, height: int) -> float:
-        """Return the scale at which the model looks at the image."""
-        return self.model.card.input.preprocess.scale_for(width, height)
-
-    def open(self, context: Context) -> Process:
-        """Load the model."""
-        if self.follow:
-            return follow(self.model, context, lambda model: self._opened(model, context))
+    def _open(self, context: Context) -> Process:
         call = open_model(self.model, context)
         decode = make_head(self.model.card)
 

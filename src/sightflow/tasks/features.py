@@ -10,7 +10,14 @@ from sightflow.errors import CardError, ModelError
 from sightflow.models import ModelFile, zoo
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord
-from sightflow.tasks.model_step import check_model, open_model, output_of, try_out
+from sightflow.tasks.model_step import (
+    CLASSIFIER,
+    check_model,
+    naming,
+    open_model,
+    output_of,
+    try_out,
+)
 
 __all__ = ["Features"]
 
@@ -19,7 +26,7 @@ __all__ = ["Features"]
 class Features:
     """Describe each image by the numbers that a classifier makes its answer from."""
 
-    model: ModelFile = field(default_factory=lambda: zoo("efficientnet_lite0"))
+    model: ModelFile = field(default_factory=lambda: zoo(CLASSIFIER))
     """Its card names the output in `features`."""
 
     gives: ClassVar[tuple[str, ...]] = ("features",)
@@ -40,7 +47,8 @@ class Features:
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             batch = call(records)
-            rows = output_of(batch.outputs, output)
+            with naming(self.model.card):
+                rows = output_of(batch.outputs, output)
             if rows.ndim != 2 or rows.dtype != np.float32:
                 raise ModelError(
                     f"model {self.model.card.name!r}: the features must be float32 [B, D]; output "
@@ -55,5 +63,8 @@ class Features:
 
     def _output(self) -> str:
         if self.model.card.features is None:
-            raise CardError(f"model {self.model.card.name!r} names no `features` on its card")
+            raise CardError(
+                f"model {self.model.card.name!r} names no `features` on its card; add the name of "
+                "that output, or take another model"
+            )
         return self.model.card.features

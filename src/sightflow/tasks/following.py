@@ -9,35 +9,70 @@ nothing but the log, and is tried again.
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from sightflow.errors import CardError
+from sightflow.errors import RegistryError
 from sightflow.models import ModelFile
 from sightflow.models.finding import Address, parse_address
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord, Outcome
+from sightflow.tasks.model_step import try_out
 
-__all__ = ["check_published", "follow", "identity_of", "name_of"]
+__all__ = ["Following", "follow", "name_of"]
 
 _LOGGER = logging.getLogger("sightflow")
 _LOOK_EVERY_S = 1.0
 
 
-def check_published(model: ModelFile, step: str) -> None:
-    """Raise `CardError` unless a model is one of a registry, where there is something to follow."""
-    if model.address is None:
-        raise CardError(
-            f"{step}: `follow` needs a published model, REGISTRY/NAME; got {model.reference}"
-        )
+@dataclass(frozen=True)
+class Following:
+    """What steps have in common whose model may be a published one that is followed."""
 
+    model: ModelFile
+    follow: bool = field(default=False, kw_only=True)
+    """Switch to whichever version of REGISTRY/NAME is promoted, while the job runs."""
 
-def identity_of(step: Any) -> dict[str, Any]:
-    """Return the options of a step; of a model that is followed only the name, not the version."""
-    options = {field.name: getattr(step, field.name) for field in fields(step)}
-    if options["follow"]:
-        options["model"] = name_of(step.model)
-    return options
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on: of a followed model only the name."""
+        options = {one.name: getattr(self, one.name) for one in fields(self)}
+        if self.follow:
+            options["model"] = name_of(self.model)
+        return options
+
+    def check(self) -> None:
+        """Refuse what cannot work: options, a model for another task, one that does not fit."""
+        self._check()
+        if self.follow and self.model.address is None:
+            raise RegistryError(
+                f"{type(self).__name__}: `follow` needs a published model, REGISTRY/NAME; got "
+                f"{self.model.reference}"
+            )
+        try_out(self._open)
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return the scale at which the model looks at the image."""
+        return self.model.card.input.preprocess.scale_for(width, height)
+
+    def open(self, context: Context) -> Process:
+        """Load the model; where it is followed, the version that serves."""
+        if not self.follow:
+            return self._open(context)
+
+        def open_with(model: ModelFile) -> Process:
+            step = replace(self, model=model, follow=False)
+            step.check()
+            return step.open(context)
+
+        return follow(self.model, context, open_with)
+
+    def _check(self) -> None:
+        """Refuse options that cannot be, and a model that is not for this step."""
+        raise NotImplementedError
+
+    def _open(self, context: Context) -> Process:
+        """Load the model that the step was made with."""
+        raise NotImplementedError
 
 
 def name_of(model: ModelFile) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sightflow.errors import ModelError
 from sightflow.ops.boxes import cxcywh_to_xyxy
+from sightflow.ops.scores import softmax
 from sightflow.tasks.model_step import output_of
 
 __all__ = ["Found", "Logits", "NanoDet", "Probabilities", "XyxyScoreClass", "Yolo"]
@@ -54,7 +55,7 @@ class Logits:
 
     def __call__(self, outputs: Outputs) -> npt.NDArray[np.float32]:
         """Return the softmax of the output."""
-        return _softmax(output_of(outputs, self.output).astype(np.float32, copy=False))
+        return softmax(output_of(outputs, self.output).astype(np.float32, copy=False))
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class NanoDet:
         cells, class_ids = np.nonzero(scores >= min_score)  # a cell may speak for several classes
         n_columns = -(-self.size[1] // stride)
         centres = np.stack([cells % n_columns, cells // n_columns], axis=1) * stride + stride / 2
-        bins = _softmax(distances[cells].reshape(len(cells), 4, distances.shape[1] // 4))
+        bins = softmax(distances[cells].reshape(len(cells), 4, distances.shape[1] // 4))
         sides = bins @ np.arange(bins.shape[2], dtype=np.float32) * stride  # left top right bottom
         boxes = np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1)
         return _found(boxes, scores[cells, class_ids], class_ids)
@@ -159,12 +160,9 @@ def _joined(parts: Sequence[Found]) -> Found:
     )
 
 
-def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    exp = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
-    result: npt.NDArray[np.float32] = exp / exp.sum(axis=-1, keepdims=True)
-    return result
-
-
 def _check_rank(rows: npt.NDArray[Any], form: str, *, last: int | None = None) -> None:
     if rows.ndim != 3 or (last is not None and rows.shape[2] != last):
-        raise ModelError(f"the card's head reads an output {form}; got {list(rows.shape)}")
+        raise ModelError(
+            f"the card's head reads an output {form}; got {list(rows.shape)}; take another head "
+            "or output"
+        )

@@ -1,8 +1,8 @@
 """What every step with a model does: prepare images, call the model on the batch, note its use."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,21 @@ from sightflow.protocols import Context, Inference, Process
 from sightflow.records import ImageRecord, ModelUse, Origin
 
 __all__ = [
+    "CLASSIFIER",
     "Batch",
     "check_model",
     "grey_record",
     "labels_of",
     "make_head",
+    "naming",
     "open_model",
     "output_of",
     "try_out",
 ]
+
+
+CLASSIFIER = "efficientnet_lite0"
+"""The model that ships which classifiers take when none is named."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +73,8 @@ def grey_record() -> ImageRecord:
     return ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))
 
 
-def make_head(card: Card) -> Any:
-    """Return the head that a card names, with its options.
+def make_head(card: Card) -> Callable[..., Any]:
+    """Return the head that a card names, with its options; it is called with the outputs.
 
     Raises:
         CardError: the card names none, or an option that the head does not have.
@@ -78,9 +84,24 @@ def make_head(card: Card) -> Any:
     if not isinstance(kind, str):
         raise CardError(f"model {card.name!r}: `head` needs a `kind`; got {dict(card.head)}")
     try:
-        return resolve_kind("heads", kind)(**options)
+        head = resolve_kind("heads", kind)(**options)
     except TypeError as error:
         raise CardError(f"model {card.name!r}: `head`: {error}") from error
+
+    def read(outputs: Mapping[str, npt.NDArray[Any]], **how: Any) -> Any:
+        with naming(card):
+            return head(outputs, **how)
+
+    return read
+
+
+@contextmanager
+def naming(card: Card) -> Iterator[None]:
+    """Put the name of the model before what is wrong with its outputs."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"model {card.name!r}: {error}") from error
 
 
 def labels_of(card: Card, class_ids: npt.NDArray[np.integer[Any]]) -> tuple[str, ...]:
@@ -93,7 +114,7 @@ def labels_of(card: Card, class_ids: npt.NDArray[np.integer[Any]]) -> tuple[str,
         if len(class_ids) and not 0 <= class_id < len(card.labels):
             raise ModelError(
                 f"model {card.name!r} gives class {class_id}; its card has "
-                f"{len(card.labels)} labels"
+                f"{len(card.labels)} labels; list all of them, from class 0"
             )
     return tuple(card.labels[i] for i in class_ids)
 
@@ -129,5 +150,5 @@ def output_of(outputs: Mapping[str, npt.NDArray[Any]], name: str | None) -> npt.
     if name is None:
         return next(iter(outputs.values()))
     if name not in outputs:
-        raise ModelError(f"the card's `head` names the output {name!r}; there are {list(outputs)}")
+        raise ModelError(f"the card names the output {name!r}; there are {list(outputs)}")
     return outputs[name]

@@ -23,7 +23,8 @@ class Border:
     anchor: Callable[[Box], Point]
     """The point of a box that stands for the object."""
     margin: float
-    """So much beyond the border, in heights of its box, an object has changed sides."""
+    """How far beyond the border an object must be to have changed sides, as a share of the height
+    of its box, from 0."""
 
 
 @dataclass(frozen=True)

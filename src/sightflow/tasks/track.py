@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from sightflow.errors import PipelineError
-from sightflow.options import check_count
+from sightflow.options import check_choices, check_count, check_number, check_share
 from sightflow.protocols import Context, Fold
 from sightflow.records import Detections, Event, ImageRecord, Tracks
 from sightflow.records.arrays import plain_floats
@@ -24,25 +24,22 @@ class Track(Tracking):
     labels: tuple[str, ...] = ()
     """Only objects of these classes are followed; empty: all are."""
     max_out_of_order_ms: int = 0
-    """An image may come so much later than a younger one of its stream; it is put in order."""
+    """How much later than a younger image of its stream an image may come, in ms; it is put in
+    order."""
 
     needs: ClassVar[tuple[str, ...]] = ("detections",)
     gives: ClassVar[tuple[str, ...]] = ("tracks",)
 
     def check(self) -> None:
         """Refuse a method that is none, and numbers that cannot be."""
-        if self.method not in ("byte", "sort"):
-            raise PipelineError(f"Track: `method` is byte or sort; got {self.method!r}")
-        for name in ("high_score", "relative_score", "low_score", "min_iou", "min_low_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PipelineError(f"Track: `{name}` is in [0, 1]; got {getattr(self, name)}")
+        check_choices(self)
+        check_share(self, "high_score", "relative_score", "low_score", "min_iou", "min_low_iou")
         if self.low_score > self.high_score:
             raise PipelineError(
                 f"Track: `low_score` is at most `high_score`; got {self.low_score} and "
                 f"{self.high_score}"
             )
-        if not 0 <= self.grown_by < float("inf"):
-            raise PipelineError(f"Track: `grown_by` is from 0; got {self.grown_by}")
+        check_number(self, "grown_by", within="[0, inf)")
         check_count(self, "max_age_ms", "max_out_of_order_ms")
         check_count(self, "min_hits", at_least=1)
 

@@ -18,13 +18,13 @@ Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 _OTHER_CLASS = 0.5
-"""So much of an overlap counts between an object and a detection of another class."""
+"""The share of an overlap that counts between an object and a detection of another class."""
 _FADING_S = 60.0
 """The best score of late is halved in this time."""
 _MAX_LOST = 1_000
-"""So many lost objects are waited for, the last seen first, also where time stands still."""
+"""How many lost objects are waited for, the last seen first, also where time stands still."""
 _JUST_MS = 300
-"""So much before the last image an object was just seen."""
+"""Up to this long before the last image an object was just seen."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Tracking:
     high_score: float = 0.5
     """Detections from this score on are good: they start tracks, and find lost objects again."""
     relative_score: float = 0.7
-    """A good one also has at least this part of the best score of the last minutes: some detectors
-    give everything that is there almost 1."""
+    """A good detection also has at least this share of the best score of the last minutes, in
+    [0, 1]: some detectors give everything that is there almost 1. 0: it need not."""
     low_score: float = 0.2
     """Detections below are left out; those between only continue objects that were just seen."""
     min_iou: float = 0.1
@@ -49,9 +49,10 @@ class Tracking:
     """Before boxes are compared with good detections, both grow by this part of themselves, so that
     near ones overlap and nearer ones overlap more."""
     max_age_ms: int = 2_000
-    """An object that was not seen for longer is given up."""
+    """How long an object that is not seen is waited for, in ms, from 0. After that it has left:
+    seen again, it gets a new id."""
     min_hits: int = 2
-    """So many detections in a row make an object; it gets its id with the last of them."""
+    """How many detections in a row make an object, from 1; it gets its id with the last of them."""
     noise: Noise = field(default_factory=Noise)
     """How objects move."""
 

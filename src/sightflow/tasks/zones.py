@@ -8,7 +8,7 @@ import numpy as np
 
 from sightflow.errors import PipelineError
 from sightflow.ops.geometry import crosses, distance_to_line, distance_to_polygon
-from sightflow.options import check_count
+from sightflow.options import check_choices, check_count, check_number
 from sightflow.protocols import Context, Fold
 from sightflow.records import Event, ImageRecord
 from sightflow.records.state import StateCodec
@@ -55,10 +55,10 @@ class _Counting:
     """The point of a box that stands for the object: the middle of its lower edge, where it touches
     the ground, or its centre."""
     margin: float = 0.05
-    """An object has changed sides once it is this part of its height beyond the border, so that
-    one that trembles on it counts once."""
+    """How far beyond the border an object must be to have changed sides, as a share of the height
+    of its box, from 0; so one that trembles on the border counts once."""
     max_age_ms: int = 2_000
-    """An object that was not seen for longer is gone."""
+    """How long an object that is not seen is waited for, in ms, from 0; after that it is gone."""
     window_ms: int | None = None
     """Length of the windows of event time for which `counted` is told; None: it is not."""
     source_id: str = ""
@@ -71,15 +71,10 @@ class _Counting:
 
     def check(self) -> None:
         """Refuse numbers that cannot be."""
-        if self.anchor not in ("bottom", "center"):
-            raise PipelineError(
-                f"{type(self).__name__}: `anchor` is bottom or center; got {self.anchor!r}"
-            )
-        if not 0 <= self.margin < float("inf"):
-            raise PipelineError(f"{type(self).__name__}: `margin` is from 0; got {self.margin}")
+        check_choices(self)
+        check_number(self, "margin", within="[0, inf)")
         check_count(self, "max_age_ms", "max_out_of_order_ms")
-        if self.window_ms is not None:
-            check_count(self, "window_ms", at_least=1)
+        check_count(self, "window_ms", at_least=1)
 
     def open_fold(self, context: Context) -> Fold[CountState]:
         """Return the counter as a fold."""

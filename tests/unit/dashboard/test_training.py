@@ -166,7 +166,7 @@ def test_a_version_that_does_not_serve_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_the_matrix_has_the_pairs_of_the_events(tmp_path: Path) -> None:
-    matrix = matrix_of(read(tmp_path, DETAILS).details[0])
+    matrix = matrix_of(read(tmp_path, DETAILS).details[0], max_classes=100)
     assert matrix.rows == ["cat", "dog"]
     assert matrix.columns == ["cat", "dog", "others"]
     assert [[cell.n for cell in row] for row in matrix.cells] == [[3, 1, 0], [0, 0, 6]]
@@ -225,8 +225,8 @@ def test_a_picture_that_cannot_be_shown_is_told(
 
 
 def test_only_so_many_mistakes_are_shown(tmp_path: Path) -> None:
-    mistakes = [mistaken(f"{i}.jpg") for i in range(9)]
-    assert page_of(tmp_path, DETAILS + mistakes, n_pictures=3).count("no picture") == 3
+    mistakes = [mistaken(f"{i}.jpg") for i in range(60)]
+    assert page_of(tmp_path, DETAILS + mistakes).count("no picture") == 48
 
 
 def test_texts_of_the_run_are_shown_and_never_executed(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from sightflow.errors import JobError, LedgerError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
 from sightflow.records.ledger import Ledger
-from sightflow.sinks import JsonLines, Parquet
-from sightflow.sources import Directory
+from sightflow.sinks.results import JsonLines, Parquet
+from sightflow.sources.directory import Directory
 
 
 def a_chunk(number: int, *, n_rejected: int = 0) -> ChunkResult:

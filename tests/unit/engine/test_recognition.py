@@ -15,7 +15,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Process, Read
 from sightflow.records import Claim, EncodedImage, ImageRecord, ModelUse, Outcome, Rejected
 from sightflow.settings import RunSettings
-from sightflow.sinks import AnnotatedImages, ImageFolder
+from sightflow.sinks.images import AnnotatedImages, ImageFolder
 from sightflow.testing import a_claim, a_record, an_origin, draw_scene, encode_image
 
 PICTURE = encode_image(draw_scene(32, 24))

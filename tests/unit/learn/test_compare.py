@@ -11,7 +11,7 @@ from sightflow.errors import JobError, PipelineError
 from sightflow.learn.compare import Compare
 from sightflow.models import find_model
 from sightflow.records import Classification, Event, ImageRecord
-from sightflow.tasks import Classify
+from sightflow.tasks.classify import Classify
 from sightflow.tasks.shadow import Shadow
 from sightflow.testing import a_context, a_record, an_origin
 

@@ -159,5 +159,5 @@ def test_a_card_that_names_no_output_as_features_is_refused() -> None:
 
 
 def test_a_layer_without_units_is_refused() -> None:
-    with pytest.raises(PipelineError, match="Head: `hidden` is a count, from 1; got 0"):
+    with pytest.raises(PipelineError, match="Head: `hidden` is a whole number from 1; got 0"):
         Head(hidden=0).check()

@@ -33,7 +33,7 @@ def test_a_young_average_forgets_faster() -> None:
     ("options", "message"),
     [
         ({"rate": 0}, "`rate` is above 0; got 0"),
-        ({"n_steps": 0}, "`n_steps` is a count, from 1; got 0"),
+        ({"n_steps": 0}, "`n_steps` is a whole number from 1; got 0"),
         ({"warmup": 1}, r"`warmup` is in \(0, 1\); got 1"),
         ({"momentum": 1}, r"`momentum` is in \[0, 1\); got 1"),
         ({"averaging": -0.1}, r"`averaging` is in \[0, 1\); got -0.1"),

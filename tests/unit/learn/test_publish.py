@@ -191,8 +191,8 @@ def test_without_a_test_the_last_images_of_the_stream_count() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every_steps": 0}, "`every_steps` is a count, from 1; got 0"),
-        ({"window": 0}, "`window` is a count, from 1; got 0"),
+        ({"every_steps": 0}, "`every_steps` is a whole number from 1; got 0"),
+        ({"window": 0}, "`window` is a whole number from 1; got 0"),
         ({"margin": 2}, r"`margin` is in \[-1, 1\]; got 2"),
     ],
 )

@@ -71,5 +71,5 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_happened() -> None:
 
 @pytest.mark.parametrize("options", [{"batches": 0}, {"size": 0}])
 def test_a_memory_without_room_is_refused(options: dict) -> None:
-    with pytest.raises(PipelineError, match="Replay: `batches` and `size` are counts, from 1"):
+    with pytest.raises(PipelineError, match=r"Replay: `\w+` is a whole number from 1; got 0"):
         Replay(**options)

@@ -456,8 +456,12 @@ def test_a_missing_file_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"module": "no_such:thing"}, PipelineError, "`module` is .*'no_such:thing': No module"),
-        ({"module": "linear"}, PipelineError, "`module` is `package.module:name`.*'linear'"),
+        ({"module": "no_such:thing"}, PipelineError, "'no_such:thing' cannot be .*: No module"),
+        (
+            {"module": "linear"},
+            PipelineError,
+            "'linear' cannot be imported: .*`package.mod",
+        ),
         ({"options": {"hue": 1}}, PipelineError, r"takes `num_classes` and \['hue'\]; it says: "),
         ({"module": f"{HERE}:no_module"}, PipelineError, "returns a `torch.nn.Module`; got 'a"),
         (
@@ -465,7 +469,11 @@ def test_a_missing_file_is_refused() -> None:
             ModelError,
             r"returns logits \[2, 2\], one for each class; got \[2, 1\]",
         ),
-        ({"loss": f"{HERE}:nope"}, PipelineError, "`loss` is `package.module:name`, and can"),
+        (
+            {"loss": f"{HERE}:nope"},
+            PipelineError,
+            "TorchNetwork: `loss` .*nope' cannot be im",
+        ),
         ({"loss_options": {"x": 1}}, ModelError, r"must learn from float32 \[2, 3, 8, 8\]; it"),
         ({"optimiser": f"{HERE}:no_optimiser"}, PipelineError, "`optimiser` is a `torch.optim"),
         (
@@ -496,7 +504,7 @@ def no_optimiser(groups: Any) -> Any:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (ConvNet(width=0), "`width` is a count, from 1; got 0"),
+        (ConvNet(width=0), "`width` is a whole number from 1; got 0"),
         (ConvNet(dropout=1.0), r"`dropout` is in \[0, 1\); got 1.0"),
         (ConvNet(label_smoothing=-0.1), r"`label_smoothing` is in \[0, 1\); got -0.1"),
         (ConvNet(Preprocess(stretch=(7, 9))), r"pictures have 8 x 8 pixels or more.*\(7, 9\)"),

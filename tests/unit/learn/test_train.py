@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sightflow.errors import JobError, PipelineError
+from sightflow.learn.head import Head
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
@@ -188,6 +189,19 @@ def test_a_snapshot_of_other_classes_is_refused() -> None:
     snapshot = opened().snapshot()
     with pytest.raises(JobError, match=r"for \['cat', 'dog'\]; this one is for"):
         opened(replace(TRAIN, labels=("cat", "cow")), snapshot)
+
+
+def test_a_snapshot_of_another_network_is_refused_with_the_step_and_what_to_do() -> None:
+    training = opened()
+    teach(training, images(8))
+    other = replace(TRAIN, network=Head(hidden=3))
+    with pytest.raises(JobError, match=r"step 'train': the checkpoint has a head .* run anew"):
+        opened(other, training.snapshot())
+
+
+def test_several_trainers_need_a_folder_that_all_see() -> None:
+    with pytest.raises(JobError, match=r"step 'train': several trainers need a folder"):
+        opened(replace(TRAIN, trainers=2))
 
 
 def test_inputs_of_two_shapes_are_refused() -> None:

@@ -1,12 +1,18 @@
 """Figures of classifications: worked out by hand, the same in any order, exact in a window."""
 
+from itertools import pairwise
 from math import log
 
 import numpy as np
 import pytest
 
 from sightflow.errors import MetricsError
-from sightflow.metrics.classification import ClassificationMetrics, Window, judge
+from sightflow.metrics.classification import (
+    ClassificationMetrics,
+    ClassificationScores,
+    Window,
+)
+from sightflow.metrics.verdicts import judge
 
 LABELS = ("cat", "dog", "mouse")
 
@@ -15,10 +21,22 @@ def floats(rows: list[list[float]]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def metrics(truths: list[int], probabilities: list[list[float]], **options) -> dict:
-    scored = ClassificationMetrics(LABELS, **options)
-    scored.update(np.array(truths), floats(probabilities))
-    return scored.compute().as_dict()
+def ranked(probabilities: list[list[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores and class ids, best first, of the probabilities of all classes."""
+    class_ids = np.argsort(-floats(probabilities), axis=1, kind="stable")
+    return np.take_along_axis(floats(probabilities), class_ids, axis=1), class_ids
+
+
+def scores_of(
+    truths: list[int], probabilities: list[list[float]], *, top_k: int = 5
+) -> ClassificationScores:
+    scored = ClassificationMetrics(LABELS, top_k=top_k)
+    scored.update(judge(np.array(truths), *ranked(probabilities), n_classes=3))
+    return scored.compute()
+
+
+def plain(scores: ClassificationScores) -> list:
+    return [scores.tally.figures(), scores.confusion.tolist(), scores.n_other.tolist()]
 
 
 def drawn(rng: np.random.Generator, n: int):
@@ -34,33 +52,34 @@ SIX = [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]
 
 
 def test_the_confusion_matrix_has_a_row_for_each_right_class() -> None:
-    assert metrics(TRUTHS, SIX)["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 1, 1]]
+    assert scores_of(TRUTHS, SIX).confusion.tolist() == [[2, 1, 0], [0, 1, 0], [0, 1, 1]]
 
 
 def test_precision_recall_and_f1_of_each_class_follow_from_it() -> None:
-    classes = metrics(TRUTHS, SIX)["classes"]
-    assert classes["cat"] == {"precision": 1.0, "recall": 2 / 3, "f1": pytest.approx(0.8), "n": 3}
-    assert classes["dog"] == {"precision": 1 / 3, "recall": 1.0, "f1": 0.5, "n": 1}
-    assert classes["mouse"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "n": 2}
+    found = scores_of(TRUTHS, SIX)
+    assert found.precision.tolist() == [1, 1 / 3, 1]
+    assert found.recall.tolist() == [2 / 3, 1, 0.5]
+    assert found.f1.tolist() == pytest.approx([0.8, 0.5, 2 / 3])
+    assert found.support.tolist() == [3, 1, 2]
 
 
 def test_accuracy_and_macro_f1_are_means_over_images_and_over_classes() -> None:
-    found = metrics(TRUTHS, SIX)
-    assert found["accuracy"] == pytest.approx(4 / 6)
-    assert found["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
+    found = scores_of(TRUTHS, SIX)
+    assert found.tally.accuracy == pytest.approx(4 / 6)
+    assert found.macro_f1 == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
 
 
 def test_a_class_that_does_not_occur_is_not_in_the_macro_f1() -> None:
-    assert metrics([0, 1], [[1, 0, 0], [0, 1, 0]])["macro_f1"] == 1.0
+    assert scores_of([0, 1], [[1, 0, 0], [0, 1, 0]]).macro_f1 == 1.0
 
 
 def test_the_log_loss_is_the_mean_of_minus_the_logarithm() -> None:
-    found = metrics([0, 1], [[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]])
-    assert found["log_loss"] == pytest.approx((log(2) + log(4)) / 2)
+    found = scores_of([0, 1], [[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]])
+    assert found.tally.log_loss == pytest.approx((log(2) + log(4)) / 2)
 
 
 def test_a_probability_of_0_costs_as_much_as_1e_7() -> None:
-    assert metrics([1], [[1, 0, 0]])["log_loss"] == pytest.approx(-log(1e-7))
+    assert scores_of([1], [[1, 0, 0]]).tally.log_loss == pytest.approx(-log(1e-7))
 
 
 def test_what_the_best_leave_is_shared_among_the_classes_that_are_not_there() -> None:
@@ -72,40 +91,22 @@ def test_what_the_best_leave_is_shared_among_the_classes_that_are_not_there() ->
 
 def test_top_k_counts_the_right_class_among_the_best_k() -> None:
     rows = [[0.5, 0.3, 0.2]] * 3
-    assert metrics([0, 1, 2], rows, top_k=1)["top_k_accuracy"] == pytest.approx(1 / 3)
-    assert metrics([0, 1, 2], rows, top_k=2)["top_k_accuracy"] == pytest.approx(2 / 3)
-
-
-def test_of_equal_probabilities_the_first_class_is_the_best() -> None:
-    verdicts = judge(np.array([0, 1]), floats([[0.5, 0.5, 0.0]] * 2), n_classes=3)
-    assert verdicts.predicted.tolist() == [0, 0]
-    assert verdicts.ranks.tolist() == [0, 1]
+    assert scores_of([0, 1, 2], rows, top_k=1).tally.top_k_accuracy == pytest.approx(1 / 3)
+    assert scores_of([0, 1, 2], rows, top_k=2).tally.top_k_accuracy == pytest.approx(2 / 3)
 
 
 def test_the_calibration_error_is_the_distance_of_score_and_accuracy() -> None:
     # Scores 0.75 (bin 11): 1 of 2 is right, distance 0.25. Score 1 (bin 14): wrong, distance 1.
-    found = metrics([0, 1, 1], [[0.75, 0.25, 0], [0.75, 0.25, 0], [1, 0, 0]])
-    assert found["calibration_error"] == pytest.approx((2 * 0.25 + 1) / 3)
-    bins = found["calibration"]
-    assert {i: n for i, n in enumerate(bins["n"]) if n} == {11: 2, 14: 1}
-    assert (bins["accuracy"][11], bins["score"][11]) == (0.5, 0.75)
-
-
-def test_results_in_full_and_the_best_of_them_give_the_same() -> None:
-    rng = np.random.default_rng(1)
-    probabilities = rng.dirichlet(np.ones(3), 200).astype(np.float32)
-    truths = rng.integers(0, 3, 200)
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    best = np.take_along_axis(probabilities, order, axis=1)
-    full, ranked = ClassificationMetrics(LABELS), ClassificationMetrics(LABELS)
-    full.update(truths, probabilities)
-    ranked.update(truths, best, order)
-    assert full.compute().as_dict() == ranked.compute().as_dict()
+    found = scores_of([0, 1, 1], [[0.75, 0.25, 0], [0.75, 0.25, 0], [1, 0, 0]])
+    bins = found.tally.calibration
+    assert bins.error == pytest.approx((2 * 0.25 + 1) / 3)
+    assert {i: n for i, n in enumerate(bins.n) if n} == {11: 2, 14: 1}
+    assert (bins.accuracy[11], bins.score[11]) == (0.5, 0.75)
 
 
 def test_a_best_class_without_a_label_here_is_another_one() -> None:
     scored = ClassificationMetrics(LABELS, top_k=2)
-    scored.update(np.array([1]), floats([[0.6, 0.3]]), np.array([[-1, 1]]))
+    scored.update(judge(np.array([1]), floats([[0.6, 0.3]]), np.array([[-1, 1]]), n_classes=3))
     found = scored.compute()
     assert (found.n_other.tolist(), int(found.confusion.sum())) == ([0, 1, 0], 0)
     assert (found.tally.accuracy, found.tally.top_k_accuracy) == (0, 1)
@@ -113,52 +114,47 @@ def test_a_best_class_without_a_label_here_is_another_one() -> None:
 
 
 def test_an_empty_result_is_wrong() -> None:
-    scored = ClassificationMetrics(LABELS)
-    scored.update(np.array([1]), np.zeros((1, 0), np.float32), np.zeros((1, 0), np.int32))
+    scored = ClassificationMetrics(LABELS, top_k=5)
+    nothing = np.zeros((1, 0), np.float32), np.zeros((1, 0), np.int32)
+    scored.update(judge(np.array([1]), *nothing, n_classes=3))
     found = scored.compute()
     assert (found.tally.n, found.tally.accuracy, found.n_other.tolist()) == (1, 0, [0, 1, 0])
     assert found.tally.log_loss == pytest.approx(log(3))
 
 
 def test_no_images_have_ratios_of_0() -> None:
-    found = ClassificationMetrics(LABELS).compute().as_dict()
-    ratios = ("accuracy", "top_k_accuracy", "log_loss", "calibration_error", "macro_f1")
-    assert [found[name] for name in ("n", *ratios)] == [0] * 6
+    found = ClassificationMetrics(LABELS, top_k=5).compute()
+    assert set(found.tally.figures().values()) == {0}
+    assert found.macro_f1 == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_parts_merged_in_any_order_are_the_whole(seed: int) -> None:
+def test_the_parts_in_any_order_are_the_whole(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    truths, scores, class_ids = drawn(rng, 300)
-    whole, merged = ClassificationMetrics(LABELS), ClassificationMetrics(LABELS)
-    whole.update(truths, scores, class_ids)
-    for rows in reversed(np.split(np.arange(300), np.sort(rng.integers(0, 300, 5)))):
-        part = ClassificationMetrics(LABELS)
-        part.update(truths[rows], scores[rows], class_ids[rows])
-        merged.merge(part)
-    assert merged.compute().as_dict() == whole.compute().as_dict()
+    verdicts = judge(*drawn(rng, 300), n_classes=3)
+    whole, parts = (ClassificationMetrics(LABELS, top_k=2) for _ in range(2))
+    whole.update(verdicts)
+    ends = [0, *np.sort(rng.integers(0, 300, 5)).tolist(), 300]
+    for start, stop in reversed([*pairwise(ends)]):
+        parts.update(verdicts.take(slice(start, stop)))
+    assert plain(parts.compute()) == plain(whole.compute())
 
 
 def test_metrics_go_on_from_their_state() -> None:
-    truths, scores, class_ids = drawn(np.random.default_rng(0), 100)
-    whole, first, second = (ClassificationMetrics(LABELS) for _ in range(3))
-    whole.update(truths, scores, class_ids)
-    first.update(truths[:40], scores[:40], class_ids[:40])
+    verdicts = judge(*drawn(np.random.default_rng(0), 100), n_classes=3)
+    whole, first, second = (ClassificationMetrics(LABELS, top_k=2) for _ in range(3))
+    whole.update(verdicts)
+    first.update(verdicts.take(slice(40)))
     second.restore(first.state())
-    second.update(truths[40:], scores[40:], class_ids[40:])
-    assert second.compute().as_dict() == whole.compute().as_dict()
+    second.update(verdicts.take(slice(40, None)))
+    assert plain(second.compute()) == plain(whole.compute())
 
 
 def test_after_a_reset_there_are_no_images() -> None:
-    scored = ClassificationMetrics(LABELS)
-    scored.update(np.array([0]), floats([[1, 0, 0]]))
+    scored = ClassificationMetrics(LABELS, top_k=5)
+    scored.update(judge(np.array([0]), *ranked([[1, 0, 0]]), n_classes=3))
     scored.reset()
-    assert scored.compute().as_dict() == ClassificationMetrics(LABELS).compute().as_dict()
-
-
-def test_metrics_of_other_labels_are_not_merged() -> None:
-    with pytest.raises(MetricsError, match="the same labels and k; got 3 labels, top 5, and 1"):
-        ClassificationMetrics(LABELS).merge(ClassificationMetrics(("cat",)))
+    assert plain(scored.compute()) == plain(ClassificationMetrics(LABELS, top_k=5).compute())
 
 
 @pytest.mark.parametrize(
@@ -166,14 +162,14 @@ def test_metrics_of_other_labels_are_not_merged() -> None:
     [
         ([3], [[1, 0, 0]], r"right classes are in \[0, 3\); got 3 to 3"),
         ([-1], [[1, 0, 0]], r"right classes are in \[0, 3\); got -1 to -1"),
-        ([0], [[1, 0]], r"or \[N, 3\] without them; got \[1, 2\] for 1 images"),
+        ([0, 1], [[1, 0, 0]], r"are \[N, K\]; got \[1, 3\] and \[1, 3\] for 2 images"),
         ([0], [[1.5, 0, 0]], r"scores are in \[0, 1\]; got 0.0 to 1.5"),
         ([0], [[float("nan"), 0, 0]], r"scores are in \[0, 1\]; got nan"),
     ],
 )
 def test_what_cannot_be_is_refused(truths, scores, message) -> None:
     with pytest.raises(MetricsError, match=message):
-        judge(np.array(truths), floats(scores), n_classes=3)
+        judge(np.array(truths), floats(scores), np.array([[0, 1, 2]]), n_classes=3)
 
 
 @pytest.mark.parametrize("span_ms", [None, 50])
@@ -194,13 +190,13 @@ def test_a_window_is_as_if_there_were_only_its_images(seed: int, span_ms: int | 
         if span_ms is not None:
             last = last[times[last] > times[:stop].max() - span_ms]
         scored = ClassificationMetrics(LABELS, top_k=2)
-        scored.add(verdicts.take(last))
+        scored.update(verdicts.take(last))
         assert window.compute().figures() == scored.compute().tally.figures()
 
 
 def test_a_window_remembers_no_more_than_it_must() -> None:
     verdicts = judge(*drawn(np.random.default_rng(0), 50), n_classes=3)
-    by_count, by_time = Window(60), Window(1_000, 10)
+    by_count, by_time = Window(60, top_k=5), Window(1_000, 10, top_k=5)
     for start in range(0, 5_000, 50):
         times = np.arange(start, start + 50)
         for window in (by_count, by_time):
@@ -210,7 +206,7 @@ def test_a_window_remembers_no_more_than_it_must() -> None:
 
 
 def test_an_empty_window_has_no_images() -> None:
-    window = Window(10, 10)
+    window = Window(10, 10, top_k=5)
     window.add(np.zeros(0, np.int64), judge(*drawn(np.random.default_rng(0), 0), n_classes=3))
     assert window.compute().n == 0
     window.add(np.array([5]), judge(*drawn(np.random.default_rng(0), 1), n_classes=3))

@@ -122,11 +122,11 @@ def test_a_value_that_is_no_number_is_refused(how, value: float) -> None:
     ("kind", "options", "message"),
     [
         (Adwin, {"delta": 0}, r"Adwin: `delta` is in \(0, 1\); got 0"),
-        (Adwin, {"clock": 0}, "Adwin: `clock` is from 1; got 0"),
-        (PageHinkley, {"min_instances": 0}, "`min_instances` is from 1; got 0"),
+        (Adwin, {"clock": 0}, "Adwin: `clock` is a whole number from 1; got 0"),
+        (PageHinkley, {"min_instances": 0}, "`min_instances` is a whole number from 1; got 0"),
         (PageHinkley, {"alpha": 1.5}, r"`alpha` is in \(0, 1\]; got 1.5"),
-        (PageHinkley, {"threshold": 0}, "`threshold` above 0; got 0.005 and 0"),
-        (PageHinkley, {"mode": "left"}, "`mode` is both, up or down; got 'left'"),
+        (PageHinkley, {"threshold": 0}, "`threshold` is above 0; got 0"),
+        (PageHinkley, {"mode": "left"}, "`mode` is one of both, up, down; got 'left'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(kind, options, message) -> None:

@@ -5,7 +5,7 @@ from math import sqrt
 import pytest
 
 from sightflow.errors import MetricsError
-from sightflow.metrics import TrackingMetrics, TrackingScores
+from sightflow.metrics.tracking import TrackingMetrics, TrackingScores
 from sightflow.storage.motfile import MotRows, parse_mot
 
 HERE, THERE = "0,0,10,10", "100,0,10,10"

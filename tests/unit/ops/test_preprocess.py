@@ -302,7 +302,7 @@ def test_a_preprocess_survives_pickling():
         ({"crop": (0, 0)}, "`crop` is in pixels, from 1; got (0, 0)"),
         (
             {"interpolation": "lanczos"},
-            "`interpolation` is one of ['area', 'bicubic', 'bilinear', 'nearest']; got 'lanczos'",
+            "`interpolation` is one of nearest, bilinear, bicubic, area; got 'lanczos'",
         ),
         ({"std": (1, 0, 1)}, "`std` must not contain 0; got (1, 0, 1)"),
     ],

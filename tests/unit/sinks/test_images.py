@@ -12,7 +12,7 @@ from PIL import Image
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.protocols import ImageSink
 from sightflow.records import Classification, Detections, ImageRecord
-from sightflow.sinks import AnnotatedImages, ImageFolder
+from sightflow.sinks.images import AnnotatedImages, ImageFolder
 from sightflow.testing import a_context, a_record, an_origin, draw_scene, encode_image
 
 KINDS = pytest.mark.parametrize("kind", [AnnotatedImages, ImageFolder])

@@ -7,7 +7,7 @@ import pytest
 
 from sightflow.errors import OutputError, OutputExistsError
 from sightflow.records.ledger import Ledger, Summary
-from sightflow.sinks import MotTracks
+from sightflow.sinks.motchallenge import MotTracks
 from sightflow.storage.motfile import read_mot
 
 SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, 0.9, runner="inline", workers=1)

@@ -12,7 +12,7 @@ from sightflow.errors import JobError, OutputExistsError
 from sightflow.protocols import ResultSink
 from sightflow.records import RESULT_SCHEMA
 from sightflow.records.ledger import Ledger, Summary
-from sightflow.sinks import JsonLines, Parquet
+from sightflow.sinks.results import JsonLines, Parquet
 
 Rows = Sequence[dict[str, Any]]
 

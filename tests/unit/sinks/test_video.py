@@ -14,9 +14,10 @@ import pytest
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
 from sightflow.ops.decode import decode
 from sightflow.ops.draw import colour_of
+from sightflow.ops.overlay import Outline
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
-from sightflow.sinks.video import AnnotatedVideo, Outline
+from sightflow.sinks.video import AnnotatedVideo
 from sightflow.testing import encode_image
 
 SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, 0.9, runner="inline", workers=1)
@@ -534,8 +535,8 @@ def test_a_file_that_exists_and_a_folder_that_is_not_empty_are_refused(tmp_path,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quality": 0}, "`quality` is from 1 to 51; got 0"),
-        ({"trail_ms": -1}, "`trail_ms` is from 0; got -1"),
+        ({"quality": 0}, "`quality` is a whole number from 1 to 51; got 0"),
+        ({"trail_ms": -1}, "`trail_ms` is a whole number from 0; got -1"),
         ({"min_score": 1.5}, r"`min_score` is in \[0, 1\]; got 1.5"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from sightflow.errors import PipelineError, SourceError
 from sightflow.records import Claim, EncodedImage, Rejected
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 from sightflow.testing import a_context, check_source
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sightflow.errors import PipelineError
 from sightflow.records import EncodedImage, Label, Rejected, Skipped
-from sightflow.sources import Directory
+from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined, JoinedStream
 from sightflow.testing import a_context, an_origin
 

@@ -60,7 +60,7 @@ def test_passes_around_it_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_negative_delay_is_refused() -> None:
-    with pytest.raises(PipelineError, match="Late: `n_images` is a count, from 0; got -1"):
+    with pytest.raises(PipelineError, match="Late: `n_images` is a whole number from 0; got -1"):
         Late(Directory("a"), n_images=-1)
 
 

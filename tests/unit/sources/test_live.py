@@ -372,7 +372,7 @@ def test_a_web_page_is_no_stream(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"url": " "}, "`url` must name a camera or a stream; got nothing"),
-        ({"quality": 0}, r"`quality` is in \[1, 100\]; got 0"),
+        ({"quality": 0}, "`quality` is a whole number from 1 to 100; got 0"),
         ({"max_fps": 0}, "`max_fps` is above 0; got 0"),
         ({"duration_s": -1}, "`duration_s` is above 0; got -1"),
         ({"read_timeout_s": 0}, "`read_timeout_s` is above 0; got 0"),

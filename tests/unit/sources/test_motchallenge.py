@@ -194,7 +194,7 @@ def test_a_file_that_is_gone_when_it_is_read_is_rejected_frame_by_frame(tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"segment_frames": 0}, "`segment_frames` is from 1; got 0"),
+        ({"segment_frames": 0}, "`segment_frames` is a whole number from 1; got 0"),
         ({"fps": 0.0}, r"`fps` is in \(0, 1000\]; got 0.0"),
         ({"score_range": (1.0, 1.0)}, r"`score_range` is the worst score and a higher one; got"),
     ],

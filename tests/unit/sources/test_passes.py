@@ -98,13 +98,13 @@ def test_what_is_held_out_stays_so_when_images_are_added_or_the_folder_has_anoth
 
 
 def test_a_share_beside_a_test_is_refused() -> None:
-    with pytest.raises(PipelineError, match=r"`hold_out` is in \[0, 1\), and 0 where there is"):
+    with pytest.raises(PipelineError, match=r"`hold_out` is 0 where there is `test`; got 0\.5"):
         Passes(Directory("a"), Directory("b"), hold_out=0.5)
 
 
 @pytest.mark.parametrize("options", [{"n_passes": 0}, {"test_every": 0}])
 def test_what_is_no_count_is_refused(options: dict) -> None:
-    with pytest.raises(PipelineError, match=r"Passes: `\w+` is a count, from 1; got 0"):
+    with pytest.raises(PipelineError, match=r"Passes: `\w+` is a whole number from 1; got 0"):
         Passes(Directory("a"), **options)
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from sightflow.records import EncodedImage
-from sightflow.sources import Directory, Union
+from sightflow.sources.directory import Directory
+from sightflow.sources.union import Union
 from sightflow.testing import a_context, check_source
 
 

@@ -351,10 +351,10 @@ def test_a_place_without_files_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": 0}, "`every` and `segment_frames` are counts of frames, from 1; got 0 and 64"),
-        ({"segment_frames": 0}, "got 1 and 0"),
-        ({"fps": 0.0}, r"`fps` is in \(0, 1000\] and goes without `every`; got 0\.0, 1"),
-        ({"fps": 5.0, "every": 2}, r"goes without `every`; got 5\.0, 2"),
+        ({"every": 0}, "`every` is a whole number from 1; got 0"),
+        ({"segment_frames": 0}, "`segment_frames` is a whole number from 1; got 0"),
+        ({"fps": 0.0}, r"`fps` is in \(0, 1000\]; got 0\.0"),
+        ({"fps": 5.0, "every": 2}, r"goes without `every`; got 5\.0 and 2"),
     ],
 )
 def test_rates_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:

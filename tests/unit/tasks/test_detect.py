@@ -7,7 +7,7 @@ from sightflow.errors import CardError, ModelError, PipelineError
 from sightflow.models import zoo
 from sightflow.ops.preprocess import Preprocess
 from sightflow.records import ModelUse
-from sightflow.tasks import Detect
+from sightflow.tasks.detect import Detect
 from sightflow.testing import a_context, a_record, check_operator
 
 CAT, DOG = 0, 1
@@ -137,7 +137,7 @@ def test_the_scale_is_that_of_the_preprocessing(detector):
     [
         ({"min_score": 1.5}, r"Detect: `min_score` is in \[0, 1\]; got 1.5"),
         ({"max_iou": -0.1}, r"Detect: `max_iou` is in \[0, 1\]; got -0.1"),
-        ({"max_objects": 0}, "Detect: `max_objects` is from 1; got 0"),
+        ({"max_objects": 0}, "Detect: `max_objects` is a whole number from 1; got 0"),
     ],
 )
 def test_thresholds_that_cannot_be_are_refused(detector, options, message):

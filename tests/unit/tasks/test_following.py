@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from tests.classifiers import save_colour_classifier
 
-from sightflow.errors import CardError
+from sightflow.errors import RegistryError
 from sightflow.models import DataRange, Facts, Registry, find_model
 from sightflow.protocols import Process
-from sightflow.tasks import Classify, following
+from sightflow.tasks import following
+from sightflow.tasks.classify import Classify
 from sightflow.testing import a_context, a_record
 
 
@@ -121,7 +122,7 @@ def test_nothing_watches_any_more_when_the_step_is_closed(registry: Registry) ->
 
 
 def test_a_model_that_is_not_published_cannot_be_followed() -> None:
-    with pytest.raises(CardError, match="Classify: `follow` needs a published model, REGISTRY"):
+    with pytest.raises(RegistryError, match="Classify: `follow` needs a published model, REGISTRY"):
         Classify(follow=True).check()
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from sightflow.errors import ModelError
 from sightflow.records import ModelUse
-from sightflow.tasks.model_step import check_model, open_model, output_of
+from sightflow.tasks.model_step import check_model, make_head, open_model, output_of
 from sightflow.testing import a_context, a_record
 
 
@@ -40,5 +40,11 @@ def test_an_output_is_taken_by_its_name_or_is_the_first():
 
 
 def test_an_output_that_the_model_lacks_is_told_with_those_it_has():
-    with pytest.raises(ModelError, match=r"`head` names the output 'c'; there are \['a', 'b'\]"):
+    with pytest.raises(ModelError, match=r"the card names the output 'c'; there are \['a', 'b'\]"):
         output_of({"a": np.zeros(1), "b": np.ones(1)}, "c")
+
+
+def test_what_is_wrong_with_the_outputs_comes_with_the_name_of_the_model(classifier):
+    card = classifier(head={"kind": "Yolo"}).card
+    with pytest.raises(ModelError, match=r"model 'means': the card's head reads .* got \[1, 3\]"):
+        make_head(card)({"scores": np.zeros((1, 3), np.float32)}, min_score=0.5)

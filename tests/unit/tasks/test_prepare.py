@@ -3,7 +3,7 @@
 import numpy as np
 
 from sightflow.ops.preprocess import Preprocess
-from sightflow.tasks import Prepare
+from sightflow.tasks.prepare import Prepare
 from sightflow.testing import a_context, a_record, check_operator
 
 

@@ -278,7 +278,7 @@ def test_without_detections_the_error_says_what_is_missing() -> None:
         ({"min_hits": 0}, "`min_hits` is a whole number from 1; got 0"),
         ({"max_out_of_order_ms": -5}, "`max_out_of_order_ms` is a whole number from 0; got -5"),
         ({"grown_by": float("nan")}, "`grown_by` is from 0; got nan"),
-        ({"method": "ocsort"}, "`method` is byte or sort; got 'ocsort'"),
+        ({"method": "ocsort"}, "`method` is one of byte, sort; got 'ocsort'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message) -> None:

@@ -212,7 +212,7 @@ def test_the_state_holds_only_who_is_there(step) -> None:
         (Zone(((0, 0), (1, 1), (2, 2))), "`corners` are three or more points around an area"),
         (Zone(((0, 0), (1, 1))), "`corners` are three or more points"),
         (Zone(SQUARE.corners, margin=-1), "Zone: `margin` is from 0; got -1"),
-        (Zone(SQUARE.corners, anchor="top"), "Zone: `anchor` is bottom or center; got 'top'"),  # type: ignore[arg-type]
+        (Zone(SQUARE.corners, anchor="top"), "Zone: `anchor` is one of bottom, center; got 'top'"),  # type: ignore[arg-type]
         (CountLine((0, 0), (1, 1), window_ms=0), "`window_ms` is a whole number from 1; got 0"),
     ],
 )

@@ -1,0 +1,30 @@
+"""A page: a template of this room, filled in and written."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from sightflow.storage.drafts import replacing
+
+__all__ = ["write_page"]
+
+
+def write_page(path: Path, template: str, **values: Any) -> None:
+    """Write a page; it appears when it is complete.
+
+    Args:
+        path: the HTML file. What is no UTF-8 in a name is written as an escape.
+        template: name of the template.
+        values: what the template needs, by name.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sightflow.dashboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template(template).render(**values)
+    with replacing(path) as draft:
+        draft.write_text(page, "utf-8", "backslashreplace")
