@@ -1,7 +1,7 @@
 """The check of steps without a state."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,9 @@ from sightflow.testing.descriptions import check_description, sent
 __all__ = ["check_operator", "content_of"]
 
 _SIZES = ((640, 480), (1, 1), (20_000, 10), (10, 20_000), (8_000, 6_000))
-_FILLED = ("classification", "shadow", "scene", "detections", "tracks", "prepared", "features")
-"""Fields of a record that steps fill; `models` is filled by any that uses one."""
+_KEPT = {"origin", "width", "height", "pixels", "models"}
+_FILLED = tuple(field.name for field in fields(ImageRecord) if field.name not in _KEPT)
+"""Fields of a record that steps fill; any may add to `models`."""
 
 
 def check_operator(
