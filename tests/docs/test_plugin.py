@@ -14,10 +14,12 @@ import yaml
 from tests.docs.pages import ROOT, blocks, links, table
 
 import sightflow
+from sightflow import testing
 from sightflow.kinds import GROUPS, known_kinds
 
 PLUGIN = ROOT / "examples" / "plugin"
 README = PLUGIN / "README.md"
+GROUP_NAMES = {f"sightflow.{group}" for group in GROUPS}
 PLACES = {
     "RejectPoor": "sightflow_plugin_example.quality:RejectPoor",
     "PictureTable": "sightflow_plugin_example.table:PictureTable",
@@ -147,6 +149,23 @@ def test_its_readme_names_each_of_its_kinds_and_leads_somewhere() -> None:
         assert entry[1] == PLACES[kind]
     assert {kind for kind, _ in shown} == set(PLACES)
     assert [target for target in links(README) if not (PLUGIN / target).exists()] == []
+
+
+def test_the_how_to_has_every_group_of_entry_points_and_every_check() -> None:
+    rows = table("docs/how-to/plugin.md", "Write kinds of your own")
+    assert {row[1] for row in rows} == GROUP_NAMES
+    checks = {name for name in testing.__all__ if name.startswith("check_")}
+    assert {row[3] for row in rows} == checks
+    code = "\n".join(block.text for block in blocks("python", ROOT / "docs/how-to/plugin.md"))
+    assert {name for name in checks if f"{name}(" not in code} == set()
+
+
+def test_other_pages_list_the_same_groups() -> None:
+    assert {row[2] for row in table("CONTRIBUTING.md", "To add")} - {""} == GROUP_NAMES
+    text = (ROOT / "docs/reference/pipelines.md").read_text("utf-8")
+    _, _, section = text.partition("\n## Kinds of your own\n")
+    registered = section.partition("A package can register a short name")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(sightflow\.\w+)`", registered)) == GROUP_NAMES
 
 
 def test_its_own_tests_pass(installed: Installed) -> None:
