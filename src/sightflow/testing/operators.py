@@ -74,7 +74,10 @@ def _records(operator: Operator, pictures: Sequence[npt.NDArray[np.uint8]]) -> l
     records = [a_record(pixels) for pixels in pictures or drawn]
     if not pictures:
         records.append(a_record(draw_scene(160, 120), width=320, height=240))
-    needed = {name: _EXAMPLES[name] for name in getattr(operator, "needs", ())}
+    needs = getattr(operator, "needs", ())
+    unknown = sorted(set(needs) - set(_EXAMPLES))
+    assert not unknown, f"stateless steps need what others give: {sorted(_EXAMPLES)}; got {unknown}"
+    needed = {name: _EXAMPLES[name] for name in needs}
     origins = [
         an_origin(uri=f"photos/{i}.jpg", sequence=i, name=f"{i}.jpg") for i in range(len(records))
     ]

@@ -206,8 +206,15 @@ def _undisturbed(sink: ResultSink, folder: Path, chunks: Sequence[_Chunk]) -> Tr
 
 
 def _restarted(sink: ResultSink, folder: Path, chunks: Sequence[_Chunk]) -> Tree:
-    """Return what is written when a writer fails behind a checkpoint and another one goes on."""
+    """Return what is written when writers fail behind checkpoints and others go on.
+
+    The first checkpoint comes before any image, the second behind the first chunk.
+    """
     writer = sent(sink).open_results(None)
+    position = writer.position()
+    chunks[2].append_to(writer)
+    writer.close()
+    writer = sent(sink).open_results(position)
     chunks[0].append_to(writer)
     position = writer.position()
     chunks[2].append_to(writer)

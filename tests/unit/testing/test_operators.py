@@ -149,3 +149,15 @@ def test_an_operator_gets_what_it_needs() -> None:
     assert isinstance(first, ImageRecord)
     assert first.features is not None
     assert first.features.tolist() == [1, 2, 0]
+
+
+@dataclass(frozen=True)
+class Demanding(Plain):
+    """It needs what comes after it."""
+
+    needs: ClassVar[tuple[str, ...]] = ("tracks",)
+
+
+def test_a_stateless_step_that_needs_tracks_is_found() -> None:
+    with pytest.raises(AssertionError, match=r"stateless steps need .*; got \['tracks'\]"):
+        check_operator(Demanding())
