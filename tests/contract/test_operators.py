@@ -1,11 +1,9 @@
 """Every registered operator keeps its promises. A new operator needs an example here."""
 
 from dataclasses import MISSING, fields
-from pathlib import Path
 
 import pytest
 
-from sightflow.configuration import read_pipeline, to_yaml
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.compare import Compare
 from sightflow.learn.evaluate import Evaluate
@@ -13,10 +11,8 @@ from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
 from sightflow.models import zoo
 from sightflow.ops.preprocess import Preprocess
-from sightflow.pipeline import Pipeline
 from sightflow.protocols import KeyedOperator, LearningOperator, Operator
-from sightflow.records import ImageRecord, result_row, to_json
-from sightflow.sources.directory import Directory
+from sightflow.records import ImageRecord
 from sightflow.tasks.classify import Classify
 from sightflow.tasks.detect import Detect
 from sightflow.tasks.features import Features
@@ -85,19 +81,6 @@ def test_it_keeps_the_promises_of_an_operator(kind: str) -> None:
     assert all(isinstance(outcome, ImageRecord) for outcome in outcomes)
 
 
-@KINDS
-def test_what_it_adds_can_be_written(kind: str) -> None:
-    for outcome in check_operator(EXAMPLES[kind]):
-        assert isinstance(outcome, ImageRecord)
-        assert to_json(result_row(outcome)).startswith(b'{"uri":')
-
-
-@KINDS
-@pytest.mark.parametrize("size", [(1, 1), (20_000, 10), (10, 20_000), (8_000, 6_000)])
-def test_any_size_of_image_has_a_scale(kind: str, size: tuple[int, int]) -> None:
-    assert 0 < EXAMPLES[kind].scale_for(*size) <= 1
-
-
 @ALL_KINDS
 def test_it_works_with_nothing_but_what_is_required(kind: str) -> None:
     operator = resolve_kind("operators", kind)
@@ -105,10 +88,3 @@ def test_it_works_with_nothing_but_what_is_required(kind: str) -> None:
     if hasattr(ALL[kind], "labels") and kind in LEARNING_EXAMPLES:
         required.append("labels")  # without them those of the source are taken
     operator(**{name: getattr(ALL[kind], name) for name in required}).check()
-
-
-@ALL_KINDS
-def test_it_survives_the_way_through_yaml(kind: str, tmp_path: Path) -> None:
-    pipeline = Pipeline(Directory("photos")).apply("step", ALL[kind])
-    (tmp_path / "job.yaml").write_text(to_yaml(pipeline))
-    assert read_pipeline(tmp_path / "job.yaml")[0] == pipeline

@@ -66,6 +66,7 @@ def drawn(tmp_path_factory) -> Path:
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
         archive.write(folder / "photos" / "0000.jpg", "monday/0000.jpg")
     draw_video(folder / "clip.mp4", 60)
+    (folder / "list.txt").write_text("".join(f"photos/{i:04d}.jpg\n" for i in range(3)))
     # one gate in the middle of the input: cx, cy, w, h, gate, fence
     answer = [[320], [320], [320], [160], [0.9], [0.1]]
     save_constant_model(folder / "my.onnx", answer, size=(640, 640), output="output0")

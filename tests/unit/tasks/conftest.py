@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
 
-from sightflow.models import Card, ModelFile, ModelInput
+from sightflow.models import Card, ModelFile, ModelInput, write_card
 from sightflow.ops.preprocess import Preprocess
 
 
@@ -20,6 +20,11 @@ def _save(path, nodes, output, shape, constants):
     )
     opset = helper.make_opsetid("", 17)
     save_model(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+
+
+def _with_card(path, card):
+    write_card(card, path.with_suffix(".yaml"))
+    return ModelFile(str(path), card)
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def classifier(tmp_path):
             head={"kind": "Probabilities"},
             labels=("red", "green", "blue"),
         )
-        return ModelFile(str(path), replace(card, **changes))
+        return _with_card(path, replace(card, **changes))
 
     return make
 
@@ -78,6 +83,6 @@ def detector(tmp_path):
             head={"kind": "XyxyScoreClass"},
             labels=("cat", "dog", "cow"),
         )
-        return ModelFile(str(path), replace(card, **changes))
+        return _with_card(path, replace(card, **changes))
 
     return make

@@ -1,0 +1,36 @@
+"""For tests, ours and yours: small records and pictures, and checks that hold for every plug-in."""
+
+from sightflow.testing.builders import (
+    a_claim,
+    a_context,
+    a_record,
+    an_origin,
+    draw_scene,
+    encode_image,
+)
+from sightflow.testing.models import check_backend, check_head
+from sightflow.testing.networks import check_network
+from sightflow.testing.operators import check_operator
+from sightflow.testing.sinks import check_image_sink, check_result_sink
+from sightflow.testing.sources import check_labels, check_source, check_stream
+from sightflow.testing.stateful import check_keyed_operator, check_learning_operator
+
+__all__ = [
+    "a_claim",
+    "a_context",
+    "a_record",
+    "an_origin",
+    "check_backend",
+    "check_head",
+    "check_image_sink",
+    "check_keyed_operator",
+    "check_labels",
+    "check_learning_operator",
+    "check_network",
+    "check_operator",
+    "check_result_sink",
+    "check_source",
+    "check_stream",
+    "draw_scene",
+    "encode_image",
+]

@@ -1,0 +1,61 @@
+"""Images in a row for steps with a state: objects that walk, and lessons to learn from."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sightflow.records import Classification, Detections, ImageRecord, Tracks
+from sightflow.testing.builders import a_record, an_origin
+
+__all__ = ["lessons", "walkers"]
+
+
+def lessons(n_images: int) -> Iterator[ImageRecord]:
+    """Yield labelled images, the last ones held out."""
+    rng = np.random.default_rng(0)
+    for i in range(n_images):
+        label = "ab"[i % 2]
+        brightness = 50 if label == "a" else 200
+        right, best = rng.random() < 0.7, np.float32(rng.uniform(0.5, 1))
+        classes = [i % 2, 1 - i % 2] if right else [1 - i % 2, i % 2]
+        yield a_record(
+            origin=an_origin(
+                uri=f"{i}.jpg",
+                sequence=i,
+                event_time_ms=i * 100,
+                label=None if i % 7 == 3 else label,
+                held_out=i >= 35,
+                awaits_label=i % 7 == 3,
+            ),
+            features=rng.normal(brightness / 100, 0.2, 8).astype(np.float32),
+            prepared=np.clip(rng.normal(brightness, 20, (8, 8, 3)), 0, 255).astype(np.uint8),
+            classification=_said(classes, best),
+            shadow=_said([i % 3 % 2, 1 - i % 3 % 2], np.float32(0.75)),
+        )
+
+
+def _said(classes: Sequence[int], best: np.float32) -> Classification:
+    """Return what is said of an image of the classes `a` and `b`."""
+    labels, scores = tuple("ab"[c] for c in classes), np.array([best, 1 - best], np.float32)
+    return Classification(labels, np.array(classes, np.int32), scores)
+
+
+def walkers(n_images: int, source_id: str = "photos") -> Iterator[ImageRecord]:
+    """Yield images, ten a second, of two objects of 40 x 80 pixels that walk past each other."""
+    ids, steps = np.array([1, 2]), np.array([10, -10], np.float32)
+    half = np.array([20, 40], np.float32)
+    for i in range(n_images):
+        centres = np.array([[100, 200], [500, 230]], np.float32)
+        centres[:, 0] += i * steps
+        boxes = np.concatenate([centres - half, centres + half], axis=1)
+        scores, classes = np.full(2, 0.9, np.float32), np.array([0, 1], np.int32)
+        labels = ("person", "dog")
+        velocities = np.stack([steps * 10, np.zeros(2, np.float32)], axis=1)
+        ages, hits = np.full(2, i * 100, np.int64), np.full(2, i + 1, np.int32)
+        yield a_record(
+            origin=an_origin(source_id=source_id, sequence=i, event_time_ms=i * 100),
+            width=640,
+            height=480,
+            detections=Detections(boxes, scores, classes, labels),
+            tracks=Tracks(ids, boxes, scores, classes, labels, velocities, ages, hits),
+        )
