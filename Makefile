@@ -43,7 +43,7 @@ check: setup ## Lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart preprocess memory endurance tracking tracking_video training trainers faults drift hotswap endurance_learning gpu; ARGS="--help"
+bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart preprocess memory endurance tracking tracking_video training trainers faults drift hotswap endurance_learning gpu accuracy heads badfiles quantization; ARGS="--help"
 	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 lock: setup ## Resolve the dependencies again
