@@ -50,10 +50,7 @@ acceptance: setup ## Run what is to be shown and write docs/acceptance.md; ARGS=
 	$(BIN)/python -m tools.acceptance $(ARGS)
 
 clean-%: ## Call a target in a clone of the last commit, with an empty home and no Java: clean-test clean-demo
-	@if command -v java; then echo "Java is on the PATH; take it off" >&2; exit 2; fi
-	folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && mkdir $$folder/home && \
-		git clone --quiet . $$folder/sightflow && \
-		env -u JAVA_HOME HOME=$$folder/home $(MAKE) -C $$folder/sightflow $*
+	tools/clean_clone.sh $*
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

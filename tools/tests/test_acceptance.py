@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from click import UsageError
+from click.testing import CliRunner
 
+from tools.acceptance import __main__ as command_line
 from tools.acceptance import running
 from tools.acceptance.__main__ import check_needs, chosen
 from tools.acceptance.figures import MissingFigureError, find, judge
@@ -277,6 +279,40 @@ def test_a_run_that_fails_is_kept_and_the_page_tells_it(small, tmp_path, monkeyp
     assert "| good ends well | is 0 | 0 | holds | `make good` |" in page
     assert "| bad ends well | is 0 | 2 | **missed** |" in page
     assert "- **bad ends well**: 2, goal is 0. It is bad." in page
+
+
+def command(small, tmp_path, monkeypatch, *words, fails=()):
+    """Call the command on the small plan; return its result and the runs that it called."""
+    called = []
+
+    def call(plan, name, data, results):
+        called.append((name, data))
+        return name not in fails
+
+    monkeypatch.setattr(command_line, "read_plan", lambda: small)
+    monkeypatch.setattr(command_line, "call", call)
+    monkeypatch.setattr(command_line, "RESULTS", tmp_path)
+    page = ["--page", str(tmp_path / "page.md")]
+    return CliRunner().invoke(command_line.main, [*words, *page]), called
+
+
+def test_several_names_may_stand_behind_run(small, tmp_path, monkeypatch):
+    words = ("--run", "bad", "good", "--data", str(tmp_path))
+    result, called = command(small, tmp_path, monkeypatch, *words, fails=("good",))
+    assert called == [("good", tmp_path), ("bad", tmp_path)]
+    assert "[1/2] good: FAILED" in result.output
+    assert "[2/2] bad: done" in result.output
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(0, 0), (2, 1)])
+def test_the_exit_status_says_whether_every_point_holds(small, tmp_path, monkeypatch, status, code):
+    for name, exit_status in (("good", 0), ("bad", status)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"exit_status": exit_status}))
+    result, called = command(small, tmp_path, monkeypatch)
+    assert [name for name, _ in called] == ["good"]  # what is short runs by itself
+    assert result.exit_code == code
+    assert "# Acceptance" in (tmp_path / "page.md").read_text()
 
 
 def test_runs_are_chosen_by_name_and_group(small):
