@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.set-up
 TRAIN_STAMP := .venv/.set-up-train
 
-.PHONY: setup setup-train demo test check lock jar wheel clean help
+.PHONY: setup setup-train demo test check acceptance lock jar wheel clean help
 
 help: ## Show the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -43,8 +43,14 @@ check: setup ## Lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart preprocess memory endurance tracking tracking_video training trainers faults drift hotswap endurance_learning gpu; ARGS="--help"
+bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart preprocess memory endurance tracking tracking_video training trainers faults drift hotswap endurance_learning gpu accuracy heads badfiles quantization; ARGS="--help"
 	$(BIN)/python benchmarks/$*.py $(ARGS)
+
+acceptance: setup ## Run what is to be shown and write docs/acceptance.md; ARGS="--run tracking training --data DATA", all, none
+	$(BIN)/python -m tools.acceptance $(ARGS)
+
+clean-%: ## Call a target in a clone of the last commit, with an empty home and no Java: clean-test clean-demo
+	tools/clean_clone.sh $*
 
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

@@ -1,9 +1,9 @@
-"""How accurate are the shipped models? One command for each data set; JSON on standard output.
+"""How accurate are the shipped models? One command for each data set.
 
-    python benchmarks/accuracy.py classify DATA/imagenet_samples
-    python benchmarks/accuracy.py reduced  DATA/imagenet_samples
-    python benchmarks/accuracy.py scenes   DATA/scenes
-    python benchmarks/accuracy.py detect   DATA/coco_mini
+    make bench-accuracy ARGS="classify DATA/imagenet_samples"
+    make bench-accuracy ARGS="reduced DATA/imagenet_samples"
+    make bench-accuracy ARGS="scenes DATA/scenes"
+    make bench-accuracy ARGS="detect DATA/coco_mini"
 
 `reduced` says what `--reduced-decode` does to the accuracy. The photos there are too small to be
 decoded at a reduced size, so they are enlarged first, two and three times, and decoded both ways.
@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from bench import HERE, write_report
 
 
 def recognise(command: str, data: Path, *options: str) -> list[dict[str, Any]]:
@@ -155,10 +157,13 @@ def main() -> None:
     )
     parser.add_argument("measure", choices=MEASURES)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, help="[results/accuracy-MEASURE.json]")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data}: no such folder; this measure needs its data set there")
-    print(json.dumps(MEASURES[arguments.measure](arguments.data), indent=2))
+    report = MEASURES[arguments.measure](arguments.data)
+    print(json.dumps(report, indent=2))
+    write_report(arguments.out or HERE / "results" / f"accuracy-{arguments.measure}.json", report)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,11 @@ PACKAGES = (
     "opencv-python-headless",
     "sightflow",
     "simplejpeg",
+    "torch",
 )
+"""Those of which a report names the version, where they are installed."""
+OWN_OUTPUT = ("benchmarks/results", "docs/acceptance.md")
+"""What measuring itself writes: a figure does not depend on it."""
 PHOTOS = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 SIZE = (768, 576)
 N_MADE, QUALITY, GRAIN = 200, 90, 4.0
@@ -44,17 +48,32 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": _versions(),
         "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
         "commit": _commit(),
     }
 
 
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that are installed; nothing is imported."""
+    there = {found.metadata["name"] for found in importlib.metadata.distributions()}
+    return {name: importlib.metadata.version(name) for name in PACKAGES if name in there}
+
+
 def _commit() -> str:
-    """Return the commit of the sources, with a mark when files differ from it."""
-    call = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude", "*"]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """Return the commit of the sources, with a mark when files differ from it.
+
+    What the measuring itself writes is no difference, so that one call may measure several things.
+    """
+    commit = _git("rev-parse", "--short", "HEAD")
+    others = (f":(top,exclude){path}" for path in OWN_OUTPUT)
+    differs = _git("status", "--porcelain", "--", ":(top)", *others)
+    return f"{commit or 'unknown'}{'-dirty' if differs else ''}"
+
+
+def _git(*words: str) -> str:
+    call = ["git", "-C", str(HERE), *words]
+    return subprocess.run(call, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def link_pictures(pictures: Path | None, folder: Path, n_images: int) -> None:
@@ -121,7 +140,12 @@ def spread(values: Sequence[float]) -> list[float]:
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a report as JSON; the file is whole at any time."""
+    """Write a report as JSON; the file is whole at any time.
+
+    It says by which commit, when and on what it was measured, also where the caller does not.
+    """
+    if "machine" not in report:
+        report = {"machine": machine(), **report}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,6 +1,6 @@
-"""Which int8 pays, and what does it cost? Every form of int8 on one CPU; JSON on standard output.
+"""Which int8 pays, and what does it cost? Every form of int8 on one CPU.
 
-    python benchmarks/quantization.py DATA/imagenet_samples
+    make bench-quantization ARGS="DATA/imagenet_samples"
 
 `imagenet_samples` holds `labels.csv` (path, class_index) and pictures; it is not part of the
 project. Every second picture calibrates, the others are recognised. Calls of all forms alternate,
@@ -22,6 +22,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+from bench import HERE, write_report
 from sightflow.models import ModelFile, zoo
 from sightflow.models import quantization as ours
 from sightflow.ops.decode import decode
@@ -127,7 +128,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    data = parser.parse_args().data
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "quantization.json")
+    arguments = parser.parse_args()
+    data = arguments.data
     if not (data / "labels.csv").is_file():
         sys.exit(f"{data}: has no labels.csv; this measure needs its data set there")
     model = zoo("efficientnet_lite0")
@@ -144,6 +147,7 @@ def main() -> None:
         "forms": forms,
     }
     print(json.dumps(result, indent=2))
+    write_report(arguments.out, result)
 
 
 if __name__ == "__main__":
