@@ -3,9 +3,9 @@
     make mutation ARGS="ops"
     make mutation ARGS="records tracker --show"
 
-Each room is copied to .cache/mutation/ROOM, with its tests; mutmut makes the mutants there and runs
-each one, in a process forked from a warm one, against those tests of the room that reach the changed
-function. The scores go into benchmarks/results/mutation.json.
+Each room is copied to .cache/mutation/ROOM, with its tests. There mutmut makes the mutants and runs
+each one, in a process forked from a warm one, against those tests of the room that reach the
+changed function. The scores go into benchmarks/results/mutation.json.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime, timezone
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
@@ -58,16 +58,20 @@ class Room:
     """Files and folders below tests/unit."""
 
 
-_LEARN = "training head optimiser samples contest averaging snapshot recollection".split()
+_TRAINER = (
+    *("training", "head", "optimiser", "samples"),
+    *("contest", "averaging", "snapshot", "recollection"),
+)
 ROOMS = {
     "records": Room(("records/*.py",), ("records",)),
     "metrics": Room(("metrics/*.py",), ("metrics",)),
     "ops": Room(("ops/*.py",), ("ops",)),
     "tracker": Room(
-        ("tasks/tracker.py", "tasks/tracker_state.py", "tasks/track.py"), ("tasks/test_track.py",)
+        ("tasks/tracker.py", "tasks/tracker_state.py", "tasks/track.py"),
+        ("tasks/test_track.py", "tasks/test_tracker.py"),
     ),
     "trainer": Room(
-        tuple(f"learn/{name}.py" for name in _LEARN),
+        tuple(f"learn/{name}.py" for name in _TRAINER),
         tuple(
             f"learn/test_{name}.py"
             for name in ("train", "averaging", "head", "optimiser", "samples", "publish")
@@ -86,10 +90,23 @@ class Mutant:
     becomes: str
     """Lines that differ, without indentation."""
     outcome: str
-    """`killed`, `timeout`, `survived`."""
+    """`killed`, `timeout`, `survived`; `not tried`."""
+
+    @property
+    def change(self) -> str:
+        """What tools/mutation.yaml has of it."""
+        return f"{self.was} => {self.becomes}"
 
 
-_OUTCOMES = {0: "survived", 33: "survived", 5: "survived", 24: "timeout", -24: "timeout", 152: "timeout"}
+_OUTCOMES = {
+    None: "not tried",
+    0: "survived",
+    33: "survived",  # no test reaches it
+    24: "timeout",
+    -24: "timeout",
+    152: "timeout",
+}
+"""By the exit code of its tests; any other is that of a failure."""
 
 
 def main() -> None:
@@ -109,8 +126,10 @@ def main() -> None:
         started = time.monotonic()
         folder = CACHE / name
         run(name, folder, how)
-        summary = score(name, list(mutants(folder)), how.show)
-        report(name, summary | {"minutes": round((time.monotonic() - started) / 60, 1)})
+        summary = score(name, list(mutants(folder)), how)
+        if not how.again:
+            summary["minutes"] = round((time.monotonic() - started) / 60, 1)
+        report(name, summary)
 
 
 def run(name: str, folder: Path, how: argparse.Namespace) -> None:
@@ -121,7 +140,7 @@ def run(name: str, folder: Path, how: argparse.Namespace) -> None:
     names: Sequence[str] = ()
     if how.again:
         (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-        names = [key for key, code in exit_codes(folder) if _outcome(code) == "survived"]
+        names = [key for key, code in exit_codes(folder) if _OUTCOMES.get(code) == "survived"]
         if not names:
             return
     elif how.sample:
@@ -187,8 +206,6 @@ def mutants(folder: Path) -> Iterator[Mutant]:
 
     with change_cwd(folder):
         for key, code in exit_codes(folder):
-            if code is None:
-                continue  # not in the sample
             module, _, name = key.partition("__mutmut_")[0].rpartition(".")
             function = f"{module}.{re.sub('^x_', '', name).replace('ǁ', '.').removeprefix('x.')}"
             path = Path("src", *module.split("."))
@@ -197,60 +214,68 @@ def mutants(folder: Path) -> Iterator[Mutant]:
             was, becomes = (
                 " / ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+"
             )
-            yield Mutant(function, was, becomes, _outcome(code))
+            yield Mutant(function, was, becomes, _OUTCOMES.get(code, "killed"))
 
 
-def _outcome(code: int | None) -> str:
-    return "killed" if code is None else _OUTCOMES.get(code, "killed")
-
-
-def score(name: str, tried: list[Mutant], show: bool) -> dict[str, Any]:
+def score(name: str, found: list[Mutant], how: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of a room, and print them."""
+    tried = [mutant for mutant in found if mutant.outcome != "not tried"]
     listed = yaml.safe_load(LISTED.read_text("utf-8"))
+    entries = [*listed["everywhere"], *listed[name]]
     reasons: Counter[str] = Counter()
     survivors = []
     for mutant in tried:
         if mutant.outcome == "survived":
-            reason = why_equivalent(mutant, listed["rules"] + listed[name])
-            if reason:
-                reasons[reason] += 1
-            else:
+            entry = next((entry for entry in entries if is_of(mutant, entry)), None)
+            if entry is None:
                 survivors.append(mutant)
+            else:
+                reasons[entry["reason"]] += 1
     counts = Counter(mutant.outcome for mutant in tried)
     noticed = counts["killed"] + counts["timeout"]
     equivalent = sum(reasons.values())
-    summary = {
+    figures = {
         "mutants": len(tried),
+        "of": len(found),
         "killed": counts["killed"],
         "timeout": counts["timeout"],
         "survived": len(survivors),
         "equivalent": equivalent,
         "score": round(noticed / (len(tried) - equivalent), 3),
-        "score_with_equivalent": round(noticed / len(tried), 3),
+        "score_of_all": round(noticed / len(tried), 3),
     }
-    for mutant in survivors if show else ():
+    if len(tried) < len(found):
+        figures["seed"] = how.seed
+    for mutant in survivors if how.show else ():
         print(f"{mutant.function}\n  - {mutant.was}\n  + {mutant.becomes}")
-    print(name, json.dumps(summary))
-    return summary | {"reasons": dict(reasons.most_common())}
+    for entry in listed[name]:
+        if not any(is_of(mutant, entry) for mutant in found):
+            print(f"{LISTED.name}: {name} has no such mutant any more: {entry['change']}")
+    print(name, json.dumps(figures))
+    return figures | {"reasons": dict(reasons.most_common())}
 
 
-def why_equivalent(mutant: Mutant, listed: Sequence[dict[str, str]]) -> str | None:
-    """Return why no test can tell a mutant from the code, or None where one should."""
-    for entry in listed:
-        if (
-            entry.get("function", mutant.function) == mutant.function
-            and re.fullmatch(entry.get("was", ".*"), mutant.was)
-            and re.fullmatch(entry.get("becomes", ".*"), mutant.becomes)
-        ):
-            return entry["reason"]
-    return None
+def is_of(mutant: Mutant, entry: dict[str, str]) -> bool:
+    """Return whether a mutant is one that an entry of tools/mutation.yaml is about."""
+    function = entry.get("function", mutant.function.removeprefix("sightflow."))
+    return (
+        mutant.function == f"sightflow.{function}"
+        and re.fullmatch(entry["change"], mutant.change) is not None
+    )
 
 
-def report(name: str, summary: dict[str, Any]) -> None:
+def report(name: str, figures: dict[str, Any]) -> None:
     """Write the figures of a room beside those of the others."""
     before = json.loads(REPORT.read_text()) if REPORT.exists() else {"rooms": {}}
-    rooms = before["rooms"] | {name: summary | {"date": date.today().isoformat()}}
-    told = {"tool": "mutmut", "version": version("mutmut"), "rooms": rooms}
+    there = before["rooms"].get(name, {})
+    today = datetime.now(timezone.utc).date().isoformat()
+    figures = {"date": today, "minutes": there.get("minutes"), **figures}
+    told = {
+        "tool": "mutmut",
+        "version": version("mutmut"),
+        "tests": "tests/unit of the room; see ROOMS in tools/mutation.py",
+        "rooms": before["rooms"] | {name: figures},
+    }
     REPORT.write_text(json.dumps(told, indent=1) + "\n")
 
 

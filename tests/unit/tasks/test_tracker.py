@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sightflow.records import Detections
-from sightflow.tasks.tracker import Tracking, TrackerState, Update, update
+from sightflow.tasks.tracker import TrackerState, Tracking, Update, update
 
 CAT, DOG = 1, 2
 AT_ONCE = Tracking(min_hits=1)
