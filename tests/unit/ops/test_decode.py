@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageOps, features
 
 from sightflow.errors import DecodeError
-from sightflow.ops.decode import decode
+from sightflow.ops.decode import decode, may_be_picture
 from sightflow.records import REASONS
 from sightflow.testing import draw_scene, encode_image
 
@@ -85,6 +85,7 @@ def test_sixteen_bits_become_their_upper_eight(format):
 
     pixels = decode(encode(Image.fromarray(samples), format)).pixels
 
+    assert pixels.shape == (2, 3, 3)
     assert pixels[:, :, 0].tolist() == [[0, 0, 1], [0x12, 0xFF, 0xFF]]
     assert (pixels == pixels[:, :, :1]).all()
 
@@ -401,6 +402,32 @@ def test_a_video_is_told_from_a_picture():
 
     assert error.reason == "not_an_image"
     assert "a video" in error.message
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\xff\xd8\xff\xe0 JFIF, cut short",
+        b"\x89PNG\r\n",
+        b"RIFF\n\0\0\0WEBPVP8 ",
+        b"GIF89a",
+        b"BM\n",
+        b"II*\0",
+        b"MM\0*",
+        b"\0\0\0\x20ftypavif",
+        b"P6 1 1 255\nabc",
+    ],
+    ids=lambda head: repr(head[:4]),
+)
+def test_a_file_that_begins_like_a_picture_may_be_one(head):
+    assert may_be_picture(head)
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"hello", b"RIFF\n\0\0\0AVI ", b"\0\0\0\x20ftypisom", b"x\xff\xd8\xff"]
+)
+def test_a_file_that_begins_like_no_picture_is_none(head):
+    assert not may_be_picture(head)
 
 
 @pytest.mark.parametrize("kind", [b"AVI ", b"WAVE"])
