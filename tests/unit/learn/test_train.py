@@ -1,5 +1,6 @@
 """A network is tested with each image and then learns from it; nothing of it is lost."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -94,6 +95,7 @@ def test_images_that_are_held_out_or_have_no_label_are_classified_only() -> None
 def test_an_image_with_a_label_that_is_no_class_is_rejected() -> None:
     (first, second), _ = teach(opened(), [image(0, "cow"), image(1)])
     assert isinstance(first, Rejected)
+    assert first.origin == image(0, "cow").origin
     assert (first.reason, first.step) == ("unknown_label", "train")
     assert first.message == "its label 'cow' is none of ['cat', 'dog']"
     assert isinstance(second, ImageRecord)
@@ -141,6 +143,35 @@ def test_a_snapshot_says_where_images_were_listed_and_reads_them_again() -> None
     teach(again, images(8, 40), 5)
     teach(training, images(8, 40), 5)
     assert again.snapshot() == training.snapshot()
+
+
+def test_an_image_whose_label_came_later_is_read_again_from_where_it_was_listed() -> None:
+    asked = list[Place]()
+
+    def recall(places: Sequence[Place]) -> list[Outcome]:
+        asked.extend(places)
+        return [image(row) for _, row in places]
+
+    context = replace(a_context("train"), recall=recall)
+    training = opened(replace(TRAIN, kept_bytes=0), context=context)
+    training.take_labels(images(3), [(7, row) for row in range(3)])
+    opened(replace(TRAIN, kept_bytes=0), training.snapshot(), context)
+    assert asked == [(7, 0), (7, 1), (7, 2)]
+
+
+def test_what_waits_is_learned_from_before_a_test_also_where_labels_come_later() -> None:
+    training = opened()
+    records = [*images(3), image(3, held_out=True)]
+    ((row, event),) = training.take_labels(records, [(0, row) for row in range(4)])
+    assert (row, event.kind, event.figures["n_samples"]) == (3, "trained", 3)
+
+
+def test_after_a_restart_events_name_the_last_image_whatever_its_source_is_called() -> None:
+    origin = replace(image(0).origin, source_id=os.fsdecode(b"caf\xe9"), event_time_ms=77)
+    training = opened()
+    teach(training, [replace(image(0), origin=origin), replace(image(1), origin=origin)])
+    (event,) = opened(snapshot=training.snapshot()).end()
+    assert (event.source_id, event.sequence, event.event_time_ms) == (origin.source_id, 0, 77)
 
 
 def test_an_image_that_is_gone_when_it_is_read_again_is_an_error() -> None:
