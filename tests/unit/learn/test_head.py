@@ -102,6 +102,20 @@ def test_features_are_standardised_by_what_was_seen_so_far() -> None:
     assert weights["features.squares"].tolist() == [10, 50, 0]
 
 
+@pytest.mark.parametrize("hidden", [None, 4])
+def test_a_head_that_starts_with_the_weights_of_another_says_what_that_says(
+    hidden: int | None,
+) -> None:
+    other, head = a_head(hidden=hidden), a_head(hidden=hidden)
+    features, class_ids = two_clouds(32)
+    features = features * np.array([3, 1, 0.2], np.float32) + np.array([5, 0, -1], np.float32)
+    for step in range(5):
+        other.learn(features, class_ids, step)
+    head.start(other.weights())
+    assert head.predict(features) == pytest.approx(other.predict(features), abs=1e-4)
+    assert head.predict(features) != pytest.approx(a_head(hidden=hidden).predict(features))
+
+
 def test_a_head_may_have_a_single_hidden_unit() -> None:
     Head(hidden=1).check()
     assert a_head(hidden=1).predict(np.ones((1, 3), np.float32)).shape == (1, 2)

@@ -77,6 +77,20 @@ def test_it_learns_batch_by_batch_and_tells_so() -> None:
     assert [event.figures["n_samples"] for event in second] == [4, 8]
 
 
+def test_what_it_tells_of_a_step_are_its_loss_its_rate_and_what_was_learned() -> None:
+    optimiser = Optimiser(rate=1.0, schedule="cosine", n_steps=4)
+    _, events = teach(opened(replace(TRAIN, optimiser=optimiser)), images(8))
+    first, second = (dict(event.figures) for event in events)
+    assert first == {
+        "step": 1,
+        "n_samples": 4,
+        "loss": pytest.approx(np.log(2), abs=1e-6),
+        "rate": 1.0,
+        "n_unknown": 0,
+    }
+    assert second["rate"] == pytest.approx((1 + np.cos(np.pi / 4)) / 2)
+
+
 def test_the_last_images_are_learned_from_though_they_are_fewer() -> None:
     training = opened()
     teach(training, images(6))
