@@ -2,6 +2,7 @@
 
 import pytest
 
+from sightflow.learn import contest as module
 from sightflow.learn.contest import Contest, Verdict
 
 BOTH, OURS, THEIRS, NONE = (True, True), (True, False), (False, True), (False, False)
@@ -20,6 +21,13 @@ def test_a_test_counts_instead_while_it_goes_on() -> None:
     contest.add([THEIRS, NONE], held_out=True)
     contest.add([THEIRS, BOTH], held_out=True)
     assert contest.verdict() == Verdict(4, 0.25, 0.75, is_test=True)
+
+
+def test_a_test_counts_as_a_whole_up_to_a_bound(monkeypatch) -> None:
+    monkeypatch.setattr(module, "_MAX_TEST", 3)
+    contest = Contest(window=1)
+    contest.add([THEIRS, BOTH, BOTH, NONE], held_out=True)
+    assert contest.verdict() == Verdict(3, pytest.approx(2 / 3), pytest.approx(2 / 3), True)
 
 
 def test_a_test_is_over_when_images_of_the_stream_come_and_the_next_begins_anew() -> None:
@@ -54,7 +62,9 @@ def test_what_the_serving_one_said_is_forgotten_when_another_serves() -> None:
 
 
 def test_without_images_there_is_no_accuracy() -> None:
-    assert Contest(window=1).verdict() == Verdict(0, None, None, is_test=False)
+    contest = Contest(window=1)
+    assert contest.verdict() == Verdict(0, None, None, is_test=False)
+    assert contest.state() == ([], [], False)
 
 
 @pytest.mark.parametrize("is_over", [True, False])

@@ -1,6 +1,7 @@
 """A network is tested with each image and then learns from it; nothing of it is lost."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
 from sightflow.learn.training import Training
 from sightflow.ops.augment import Augment
-from sightflow.protocols import Context, Place
+from sightflow.protocols import Context, NoMetrics, Place
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -104,6 +105,66 @@ def test_images_that_are_held_out_or_have_no_label_are_classified_only() -> None
     outcomes, events = teach(training, records)
     assert all(outcome.classification is not None for outcome in outcomes)
     assert events == []
+
+
+class Seen:
+    """A network that notes what it is shown."""
+
+    takes = "prepared"
+
+    def __init__(self) -> None:
+        self.classified = list[np.ndarray]()
+        self.learned = list[np.ndarray]()
+
+    def open(self, n_classes: int, shape: tuple, optimiser: Optimiser, seed: int) -> "Seen":
+        return self
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        self.classified.append(inputs)
+        return np.full((len(inputs), 2), 0.5, np.float32)
+
+    def learn(self, inputs: np.ndarray, class_ids: np.ndarray, step: int) -> float:
+        self.learned.append(inputs)
+        return 1.0
+
+
+def test_it_learns_from_changed_images_each_step_by_draws_of_its_own() -> None:
+    augment, network = Augment(brightness=0.5), Seen()
+    how = replace(TRAIN, network=network, augment=augment, seed=3)
+    grey = np.full((4, 4, 3), 100, np.uint8)
+    teach(opened(how), [replace(record, prepared=grey) for record in images(8)])
+    assert (network.classified[0] == 100).all(), "what is classified is not changed"
+    for step, inputs in enumerate(network.learned):
+        rng = np.random.default_rng([3, step, 2])
+        assert (inputs == augment.apply(np.stack([grey] * 4), rng)).all()
+    assert len(network.learned) == 2
+
+
+class Kept(NoMetrics):
+    """Metrics that are kept."""
+
+    def __init__(self) -> None:
+        self.counts = Counter[str]()
+        self.levels = list[tuple[str, float]]()
+
+    def count(self, name: str, n: int = 1, /) -> None:
+        self.counts[name] += n
+
+    def measure(self, name: str, value: float, /) -> None:
+        self.levels.append((name, value))
+
+
+def test_steps_are_counted_and_the_loss_is_measured_while_it_runs() -> None:
+    metrics = Kept()
+    _, events = teach(opened(context=replace(a_context("train"), metrics=metrics)), images(8))
+    assert metrics.counts == {"steps": 2}
+    assert metrics.levels == [("loss", event.figures["loss"]) for event in events]
+
+
+def test_of_equal_scores_the_first_classes_are_the_best() -> None:
+    labels = tuple(f"{i:02d}" for i in range(60))
+    (found,), _ = teach(opened(replace(TRAIN, labels=labels)), [image(0, "59")])
+    assert found.classification.labels == labels[: TRAIN.top_k]
 
 
 def test_an_image_with_a_label_that_is_no_class_is_rejected() -> None:
