@@ -271,15 +271,15 @@ def is_of(mutant: Mutant, entry: dict[str, str]) -> bool:
 
 def report(name: str, figures: dict[str, Any]) -> None:
     """Write the figures of a room beside those of the others."""
-    before = json.loads(REPORT.read_text()) if REPORT.exists() else {"rooms": {}}
-    there = before["rooms"].get(name, {})
+    known = json.loads(REPORT.read_text())["rooms"] if REPORT.exists() else {}
+    minutes = known.get(name, {}).get("minutes")
     today = datetime.now(timezone.utc).date().isoformat()
-    figures = {"date": today, "minutes": there.get("minutes"), **figures}
+    known[name] = {"date": today, "minutes": minutes, **figures}
     told = {
         "tool": "mutmut",
         "version": version("mutmut"),
         "tests": "tests/unit of the room; see ROOMS in tools/mutation.py",
-        "rooms": before["rooms"] | {name: figures},
+        "rooms": {room: known[room] for room in ROOMS if room in known},
     }
     REPORT.write_text(json.dumps(told, indent=1) + "\n")
 
