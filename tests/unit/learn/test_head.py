@@ -77,6 +77,23 @@ def test_momentum_adds_up_what_is_left_of_the_steps_before() -> None:
     assert head.tensors()["layer0.weight"] == pytest.approx(-0.1 * sum(moves), abs=1e-6)
 
 
+def test_each_step_has_its_rate() -> None:
+    optimiser = Optimiser(
+        rule="sgd", rate=0.2, schedule="cosine", n_steps=2, momentum=0.0, weight_decay=0.0
+    )
+    head, (one, two) = learned(optimiser, 2)
+    assert head.tensors()["layer0.weight"] == pytest.approx(-0.2 * one - 0.1 * two, abs=1e-6)
+
+
+def test_weights_decay_and_biases_do_not() -> None:
+    head = a_head(optimiser=Optimiser(rule="sgd", rate=0.1, momentum=0.0, weight_decay=0.5))
+    for step in range(2):
+        head.learn(np.zeros((2, 3), np.float32), np.array([0, 0]), step)
+    # The first gradient is (1/2 - 1, 1/2), the second (p - 1, 1 - p) where p = 1 / (1 + e^-0.1).
+    bias = 0.1 * (0.5 + 1 - 1 / (1 + np.exp(-0.1)))
+    assert head.tensors()["layer0.bias"] == pytest.approx([bias, -bias], abs=1e-6)
+
+
 def test_the_average_of_the_weights_is_young_at_first() -> None:
     optimiser = Optimiser(rule="sgd", rate=0.1, momentum=0.0, weight_decay=0.0, averaging=0.15)
     head, (one, two) = learned(optimiser, 2)

@@ -6,8 +6,10 @@ from sightflow.errors import PipelineError
 from sightflow.learn.optimiser import Optimiser
 
 
-def test_a_constant_rate_stays() -> None:
-    assert {Optimiser(rate=0.5).rate_at(step) for step in (0, 1, 10**6)} == {0.5}
+@pytest.mark.parametrize("n_steps", [None, 10])
+def test_a_constant_rate_stays(n_steps: int | None) -> None:
+    how = Optimiser(rate=0.5, n_steps=n_steps)
+    assert {how.rate_at(step) for step in (0, 1, 10**6)} == {0.5}
 
 
 def test_a_cosine_falls_to_nothing_and_stays_there() -> None:
