@@ -96,6 +96,14 @@ def test_ages_and_durations_are_counted_from_the_first_detection_whenever_that_w
 
 def test_what_was_seen_too_seldom_for_an_id_does_not_leave() -> None:
     assert events(run([image(0, (100, 100)), image(100)])) == []
+    assert events(run([image(0, (100, 100))])) == []
+
+
+def test_every_event_names_its_step() -> None:
+    gone_and_there = [*walk(5), *(image(t) for t in range(5, 30)), *walk(3, start=30)]
+    found = [event for result in run(gone_and_there) for event in result.events]
+    assert [event["kind"] for event in found] == ["appeared", "left", "appeared", "left"]
+    assert {event["step"] for event in found} == {"track"}
 
 
 def test_it_is_found_again_where_its_motion_led_it() -> None:
