@@ -11,6 +11,7 @@ changed function. The scores go into benchmarks/results/mutation.json.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -87,6 +88,8 @@ ROOMS = {
 class Mutant:
     """One change, and what became of it."""
 
+    name: str
+    """What mutmut calls it."""
     function: str
     """Module and name."""
     was: str
@@ -148,7 +151,8 @@ def run(name: str, folder: Path, how: argparse.Namespace) -> None:
     names: Sequence[str] = ()
     if how.again:
         (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-        names = [key for key, code in exit_codes(folder) if _OUTCOMES[code] == "survived"]
+        lived = (mutant for mutant in mutants(folder) if mutant.outcome == "survived")
+        names = [mutant.name for mutant in lived if why_equivalent(mutant, name) is None]
         if not names:
             return
     elif how.sample:
@@ -222,23 +226,21 @@ def mutants(folder: Path) -> Iterator[Mutant]:
             was, becomes = (
                 " / ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+"
             )
-            yield Mutant(function, was, becomes, _OUTCOMES[code])
+            yield Mutant(key, function, was, becomes, _OUTCOMES[code])
 
 
 def score(name: str, found: list[Mutant], how: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of a room, and print them."""
     tried = [mutant for mutant in found if mutant.outcome != "not tried"]
-    listed = yaml.safe_load(LISTED.read_text("utf-8"))
-    entries = [*listed["everywhere"], *listed[name]]
     reasons: Counter[str] = Counter()
     survivors = []
     for mutant in tried:
         if mutant.outcome == "survived":
-            entry = next((entry for entry in entries if is_of(mutant, entry)), None)
-            if entry is None:
+            reason = why_equivalent(mutant, name)
+            if reason is None:
                 survivors.append(mutant)
             else:
-                reasons[entry["reason"]] += 1
+                reasons[reason] += 1
     counts = Counter(mutant.outcome for mutant in tried)
     noticed = counts["killed"] + counts["timeout"]
     equivalent = sum(reasons.values())
@@ -256,11 +258,24 @@ def score(name: str, found: list[Mutant], how: argparse.Namespace) -> dict[str, 
         figures["seed"] = how.seed
     for mutant in survivors if how.show else ():
         print(f"{mutant.function}\n  - {mutant.was}\n  + {mutant.becomes}")
-    for entry in listed[name]:
+    for entry in listed()[name]:
         if not any(is_of(mutant, entry) for mutant in found):
             print(f"{LISTED.name}: {name} has no such mutant any more: {entry['change']}")
     print(name, json.dumps(figures))
     return figures | {"reasons": dict(reasons.most_common())}
+
+
+@functools.cache
+def listed() -> dict[str, list[dict[str, str]]]:
+    """Return what tools/mutation.yaml has."""
+    read: dict[str, list[dict[str, str]]] = yaml.safe_load(LISTED.read_text("utf-8"))
+    return read
+
+
+def why_equivalent(mutant: Mutant, room: str) -> str | None:
+    """Return why no test can tell a mutant from the code; None where one should."""
+    entries = (*listed()["everywhere"], *listed()[room])
+    return next((entry["reason"] for entry in entries if is_of(mutant, entry)), None)
 
 
 def is_of(mutant: Mutant, entry: dict[str, str]) -> bool:
