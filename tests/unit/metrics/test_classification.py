@@ -73,8 +73,8 @@ def test_what_the_best_leave_is_shared_among_the_classes_that_are_not_there() ->
 
 
 def test_a_single_class_that_is_not_there_has_all_that_is_left_to_the_last_bit() -> None:
-    verdicts = judge(np.array([2]), floats([[0.6, 0.3]]), np.array([[0, 1]]), n_classes=3)
-    left = 1 - float(np.float32(0.6)) - float(np.float32(0.3))
+    verdicts = judge(np.array([2]), floats([[0.7, 0.1]]), np.array([[0, 1]]), n_classes=3)
+    left = 1 - float(np.float32(0.7)) - float(np.float32(0.1))
     assert abs(int(verdicts.losses[0]) - round(-log(left) * 2**32)) <= 2
 
 

@@ -97,10 +97,10 @@ def test_adwin_knows_mean_and_variance_of_the_values_in_its_window(how: Adwin) -
     detector, values = how.open(), spread(1, (0.2, 200), (0.7, 150), (0.3, 200))
     lengths = []
     for i, value in enumerate(values):
-        detector.update(value)
+        assert detector.update(value) in (True, False)
         window = values[i + 1 - detector.n : i + 1]
-        (_, n, total, squares), *_ = detector.state()
-        assert n == len(window)
+        (tick, n, total, squares), *_ = detector.state()
+        assert (tick, n) == (i + 1, len(window))
         assert total == pytest.approx(sum(window))
         assert squares == pytest.approx(sum((v - total / n) ** 2 for v in window))
         lengths.append(len(window))
@@ -126,6 +126,8 @@ def test_adwin_may_be_left_with_a_single_value() -> None:
     detector = Adwin(delta=0.9, clock=1, min_window_length=1, grace_period=1).open()
     assert alarms(detector, [0.0, 16.0]) == [1]
     assert (detector.n, detector.mean) == (1, 16.0)
+    later = Adwin(delta=0.9, clock=1, min_window_length=1, grace_period=2).open()
+    assert alarms(later, [0.0, 16.0]) == [], "a check needs more values than the grace period"
 
 
 @pytest.mark.parametrize("change", [4.0, -4.0], ids=["rise", "fall"])
