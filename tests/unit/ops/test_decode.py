@@ -207,10 +207,11 @@ def with_exif(exif):
         b"Exif\0\0",
         b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\xff\x10\0\0\0",
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0\0\0\0\0",
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x09\0\0\0\0\0\0\0",
         b"Exif\0\0" + bytes(range(256)),
     ],
-    ids=["empty", "cut", "a text", "orientation 9", "rubbish"],
+    ids=["empty", "cut", "a text elsewhere", "a text", "orientation 9", "rubbish"],
 )
 def test_broken_exif_does_not_matter(exif):
     assert (decode(with_exif(exif)).pixels == decode(encode(SCENE, "JPEG")).pixels).all()

@@ -86,6 +86,21 @@ def test_labels_stand_above_a_box_or_below_or_in_it_on_either_side():
     assert (plates[4][0], plates[4][1]) == (200, 300 - height)
 
 
+def test_a_label_gives_way_to_one_that_it_would_hide_in_part():
+    pixels = drawn(a_mark((200, 200, 400, 300)), a_mark((170, 200, 400, 300), colour=BLUE))
+
+    assert where(pixels[:200], RED)[0] == 200
+    assert where(pixels[:200], BLUE)[2] == 400
+
+
+def test_a_label_below_a_box_lies_inside_the_picture_too():
+    whole = (0, 0, 640, 480)
+    pixels = drawn(*(a_mark(whole, text="#1", colour=(0, 0, 100 + i)) for i in range(3)))
+
+    x1, _, _, y2 = where(pixels, (0, 0, 102))
+    assert (x1, y2) == (0, 480)
+
+
 def test_a_label_that_is_wider_than_the_picture_shows_its_beginning():
     narrow = drawn(a_mark((8, 40, 20, 50), text="a long text"), canvas=a_canvas(30, 60))
 
