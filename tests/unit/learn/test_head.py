@@ -133,6 +133,13 @@ def test_a_head_that_starts_with_the_weights_of_another_says_what_that_says(
     assert head.predict(features) != pytest.approx(a_head(hidden=hidden).predict(features))
 
 
+def test_large_weights_are_no_trouble() -> None:
+    head = a_head()
+    large = np.array([[1_000, -1_000], [0, 0], [0, 0]], np.float32)
+    head.restore({**head.tensors(), "layer0.weight": large})
+    assert head.predict(np.array([[1, 0, 0]], np.float32)).tolist() == [[1, 0]]
+
+
 def test_a_head_may_have_a_single_hidden_unit() -> None:
     Head(hidden=1).check()
     assert a_head(hidden=1).predict(np.ones((1, 3), np.float32)).shape == (1, 2)
