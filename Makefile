@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 STAMP := .venv/.set-up
 TRAIN_STAMP := .venv/.set-up-train
+MUTMUT := $(CURDIR)/.cache/mutmut
 
-.PHONY: setup setup-train demo test check acceptance lock jar wheel clean help
+.PHONY: setup setup-train demo test check acceptance mutation lock jar wheel clean help
 
 help: ## Show the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -52,6 +53,14 @@ acceptance: setup ## Run what is to be shown and write docs/acceptance.md; ARGS=
 clean-%: ## Call a target in a clone of the last commit, with an empty home and no Java: clean-test clean-demo
 	tools/clean_clone.sh $*
 
+mutation: setup $(MUTMUT)/.set-up ## Change the code in small ways and count what unit tests notice; ARGS="ops --show"
+	PYTHONPATH=$(MUTMUT) nice -n 10 $(BIN)/python tools/mutation.py $(ARGS)
+
+$(MUTMUT)/.set-up: requirements-mutation.txt $(STAMP)
+	rm -rf $(MUTMUT)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $(MUTMUT) -r requirements-mutation.txt
+	@touch $@
+
 lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
@@ -73,4 +82,4 @@ wheel: setup ## Build dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
 
 clean: ## Remove what the other targets made
-	rm -rf .venv dist demo-out
+	rm -rf .venv .cache dist demo-out

@@ -179,6 +179,8 @@ class AdwinDetector:
     def _finds_cut(self) -> bool:
         """Return whether the window falls into an older and a newer part that differ too much."""
         least = self._how.min_window_length
+        if self._width < 2 * least:
+            return False
         confidence = log(2 * log(self._width) / self._how.delta)
         factor = 2 * confidence * max(0.0, self._squares / self._width)
         n_old, total_old = 0, 0.0

@@ -105,7 +105,11 @@ def test_one_that_is_too_far_behind_is_an_error(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(averaging, "_TIMEOUT_S", 0.05)
     first, _ = two(tmp_path, every=1)
     first.end_chunk(0, Weights(0.0))
-    with pytest.raises(JobError, match=r"round-000001-1\.safetensors of trainer 1 is not there"):
+    message = (
+        r"^step 'train': the file train-round-000001-1\.safetensors of trainer 1 is not there "
+        "after 0 s; a larger `average_every` lets trainers be further apart$"
+    )
+    with pytest.raises(JobError, match=message):
         first.end_chunk(1, Weights(0.0))
 
 
@@ -149,6 +153,12 @@ def test_the_one_that_ends_last_has_the_mean_of_all(tmp_path) -> None:
     assert first.finish(a, share) == []
     assert second.finish(b, share) == [share, share]
     assert (a.values, b.values) == ((1, 1), (2, 2))
+
+
+def test_the_mean_is_exact_where_a_sum_in_32_bits_is_not() -> None:
+    values = [{"a": np.array([value], np.float32)} for value in (2**24, 1, 1)]
+    (mean,) = mean_of(values)["a"].tolist()
+    assert mean == 5_592_406  # (2^24 + 2) / 3; in float32 2^24 + 1 is 2^24
 
 
 def test_the_mean_of_whole_numbers_is_the_first() -> None:

@@ -40,6 +40,111 @@ def test_the_first_step_of_descent_is_that_of_the_formula() -> None:
     assert head.tensors()["layer0.bias"] == pytest.approx([0, 0])
 
 
+def learned(optimiser: Optimiser, n_steps: int) -> tuple[TrainableHead, list[np.ndarray]]:
+    """Return a linear head after some steps, and the gradient of its weights at each."""
+    head, gradients = a_head(optimiser=optimiser), []
+    features = np.array([[1, 0, 0], [-1, 0, 0]], np.float32)  # mean 0, deviation 1
+    for step in range(n_steps):
+        error = head_probabilities(head, features) - np.eye(2)
+        gradients.append(features.T @ error / 2)
+        head.learn(features, np.array([0, 1]), step)
+    return head, gradients
+
+
+def head_probabilities(head: TrainableHead, features: np.ndarray) -> np.ndarray:
+    logits = features @ head.tensors()["layer0.weight"] + head.tensors()["layer0.bias"]
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def test_adam_with_decay_goes_as_the_paper_says() -> None:
+    rate, decay = 0.1, 0.5
+    optimiser = Optimiser(rule="adamw", rate=rate, weight_decay=decay)
+    head, gradients = learned(optimiser, 4)
+    weight, first, second = (np.zeros((3, 2)) for _ in range(3))
+    for t, gradient in enumerate(gradients, start=1):
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        direction = first / (1 - 0.9**t) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+        weight = weight - rate * decay * weight - rate * direction
+    assert head.tensors()["layer0.weight"] == pytest.approx(weight, abs=1e-5)
+    assert abs(head.tensors()["layer0.weight"][0, 0]) > 0.2
+
+
+def test_momentum_adds_up_what_is_left_of_the_steps_before() -> None:
+    optimiser = Optimiser(rule="sgd", rate=0.1, momentum=0.5, weight_decay=0.0)
+    head, (one, two, three) = learned(optimiser, 3)
+    moves = one, 0.5 * one + two, 0.25 * one + 0.5 * two + three
+    assert head.tensors()["layer0.weight"] == pytest.approx(-0.1 * sum(moves), abs=1e-6)
+
+
+def test_each_step_has_its_rate() -> None:
+    optimiser = Optimiser(
+        rule="sgd", rate=0.2, schedule="cosine", n_steps=2, momentum=0.0, weight_decay=0.0
+    )
+    head, (one, two) = learned(optimiser, 2)
+    assert head.tensors()["layer0.weight"] == pytest.approx(-0.2 * one - 0.1 * two, abs=1e-6)
+
+
+def test_weights_decay_and_biases_do_not() -> None:
+    head = a_head(optimiser=Optimiser(rule="sgd", rate=0.1, momentum=0.0, weight_decay=0.5))
+    for step in range(2):
+        head.learn(np.zeros((2, 3), np.float32), np.array([0, 0]), step)
+    # The first gradient is (1/2 - 1, 1/2), the second (p - 1, 1 - p) where p = 1 / (1 + e^-0.1).
+    bias = 0.1 * (0.5 + 1 - 1 / (1 + np.exp(-0.1)))
+    assert head.tensors()["layer0.bias"] == pytest.approx([bias, -bias], abs=1e-6)
+
+
+def test_the_average_of_the_weights_is_young_at_first() -> None:
+    optimiser = Optimiser(rule="sgd", rate=0.1, momentum=0.0, weight_decay=0.0, averaging=0.15)
+    head, (one, two) = learned(optimiser, 2)
+    first = 0.9 * (-0.1 * one)  # of the average 1 / 10 stays
+    second = 0.15 * first + 0.85 * (-0.1 * (one + two))  # 2 / 11 would be more than 0.15
+    features = np.array([[1, 0, 0]], np.float32)
+    logits = features @ second
+    expected = np.exp(logits) / np.exp(logits).sum()
+    assert head.predict(features) == pytest.approx(expected, abs=1e-6)
+
+
+def test_features_are_standardised_by_what_was_seen_so_far() -> None:
+    head = a_head()
+    features = np.array([[1, 5, 0], [3, 5, 0]], np.float32)
+    head.learn(features, np.array([0, 1]), 0)
+    # The first feature has mean 2 and deviation 1, so -1 is of the first class, and 1 of the other;
+    # half of it is the gradient, and the rate is 0.1. The others do not vary.
+    weights = head.weights()
+    assert weights["layer0.weight"] == pytest.approx(np.array([[-1, 1], [0, 0], [0, 0]]) * 0.05)
+    assert weights["layer0.bias"] == pytest.approx([0.1, -0.1])  # at the mean both are as likely
+    assert weights["features.n"].tolist() == [2]
+    assert weights["features.sum"].tolist() == [4, 10, 0]
+    assert weights["features.squares"].tolist() == [10, 50, 0]
+
+
+@pytest.mark.parametrize("hidden", [None, 4])
+def test_a_head_that_starts_with_the_weights_of_another_says_what_that_says(
+    hidden: int | None,
+) -> None:
+    other, head = a_head(hidden=hidden), a_head(hidden=hidden)
+    features, class_ids = two_clouds(32)
+    features = features * np.array([3, 1, 0.2], np.float32) + np.array([5, 0, -1], np.float32)
+    for step in range(5):
+        other.learn(features, class_ids, step)
+    head.start(other.weights())
+    assert head.predict(features) == pytest.approx(other.predict(features), abs=1e-4)
+    assert head.predict(features) != pytest.approx(a_head(hidden=hidden).predict(features))
+
+
+def test_large_weights_are_no_trouble() -> None:
+    head = a_head()
+    large = np.array([[1_000, -1_000], [0, 0], [0, 0]], np.float32)
+    head.restore({**head.tensors(), "layer0.weight": large})
+    assert head.predict(np.array([[1, 0, 0]], np.float32)).tolist() == [[1, 0]]
+
+
+def test_a_head_may_have_a_single_hidden_unit() -> None:
+    Head(hidden=1).check()
+    assert a_head(hidden=1).predict(np.ones((1, 3), np.float32)).shape == (1, 2)
+
+
 def test_gradients_of_a_hidden_layer_are_those_of_differences() -> None:
     features, class_ids = two_clouds(8)
     step = 1e-3

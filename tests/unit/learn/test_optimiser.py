@@ -6,8 +6,10 @@ from sightflow.errors import PipelineError
 from sightflow.learn.optimiser import Optimiser
 
 
-def test_a_constant_rate_stays() -> None:
-    assert {Optimiser(rate=0.5).rate_at(step) for step in (0, 1, 10**6)} == {0.5}
+@pytest.mark.parametrize("n_steps", [None, 10])
+def test_a_constant_rate_stays(n_steps: int | None) -> None:
+    how = Optimiser(rate=0.5, n_steps=n_steps)
+    assert {how.rate_at(step) for step in (0, 1, 10**6)} == {0.5}
 
 
 def test_a_cosine_falls_to_nothing_and_stays_there() -> None:
@@ -33,6 +35,10 @@ def test_a_young_average_forgets_faster() -> None:
     ("options", "message"),
     [
         ({"rate": 0}, "`rate` is above 0; got 0"),
+        ({"rate": float("inf")}, "`rate` is above 0; got inf"),
+        ({"warmup": 0}, r"`warmup` is in \(0, 1\); got 0"),
+        ({"momentum": -0.1}, r"`momentum` is in \[0, 1\); got -0.1"),
+        ({"weight_decay": float("inf")}, "`weight_decay` is from 0; got inf"),
         ({"n_steps": 0}, "`n_steps` is a whole number from 1; got 0"),
         ({"warmup": 1}, r"`warmup` is in \(0, 1\); got 1"),
         ({"momentum": 1}, r"`momentum` is in \[0, 1\); got 1"),
@@ -41,5 +47,14 @@ def test_a_young_average_forgets_faster() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(options: dict, message: str) -> None:
-    with pytest.raises(PipelineError, match=f"Optimiser: {message}"):
+    with pytest.raises(PipelineError, match=f"^Optimiser: {message}$"):
         Optimiser(**options)
+
+
+def test_options_at_their_bounds_are_taken() -> None:
+    Optimiser(n_steps=1, momentum=0, averaging=0, weight_decay=0)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_without_a_number_of_steps_a_schedule_has_one_rate(schedule) -> None:
+    assert {Optimiser(rate=0.5, schedule=schedule).rate_at(step) for step in (0, 9)} == {0.5}

@@ -114,6 +114,38 @@ def test_a_version_of_another_kind_serves_on_until_somebody_decides(tmp_path: Pa
     assert event.reason == ("version 1 serves and cannot be compared: no image was seen by both")
 
 
+@pytest.mark.parametrize("tests_first", [True, False])
+def test_a_restart_forgets_neither_the_test_nor_which_version_serves(
+    tmp_path: Path, tests_first: bool
+) -> None:
+    def published(folder: Path, *, restarted: bool) -> Event:
+        trained(a_train(folder), [image(i) for i in range(100)])
+        how, context = a_train(folder), replace(a_context("train"), run_id="r2")
+        training = how.open_learner(context, None)
+        tests = [image(i, held_out=tests_first) for i in range(200, 220)]
+        training.take([image(i, swapped=True) for i in range(8)], [(0, row) for row in range(8)])
+        training.take(tests, [(1, row) for row in range(20)])
+        if restarted:
+            training = how.open_learner(context, training.snapshot())
+        (event,) = (e for e in training.end() if e.kind == "published")
+        return event
+
+    undisturbed = published(tmp_path / "a", restarted=False)
+    again = published(tmp_path / "b", restarted=True)
+    assert again.figures == undisturbed.figures
+    assert again.reason == undisturbed.reason
+    assert "of version 1, on 2" in again.reason
+
+
+def test_labels_that_come_later_count_for_the_version_that_is_published(tmp_path: Path) -> None:
+    trained(a_train(tmp_path), [image(i) for i in range(100)])
+    training = a_train(tmp_path).open_learner(replace(a_context("train"), run_id="r2"), None)
+    training.take_labels([image(i) for i in range(8)], [(0, row) for row in range(8)])
+    (event,) = (e for e in training.end() if e.kind == "published")
+    assert event.figures["n_images"] == 8
+    assert event.figures["serving_stream_accuracy"] == 1
+
+
 def test_a_restart_does_not_turn_the_pointer_back(tmp_path: Path) -> None:
     how = a_train(tmp_path, every_steps=1, promote="always")
     context = replace(a_context("train"), run_id="r1")

@@ -73,3 +73,7 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_happened() -> None:
 def test_a_memory_without_room_is_refused(options: dict) -> None:
     with pytest.raises(PipelineError, match=r"Replay: `\w+` is a whole number from 1; got 0"):
         Replay(**options)
+
+
+def test_a_memory_may_be_as_small_as_one_sample() -> None:
+    assert len(filled([0, 1, 0], size=Replay(batches=1, size=1).size)) == 1

@@ -1,5 +1,7 @@
 """A network is tested with each image and then learns from it; nothing of it is lost."""
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +16,7 @@ from sightflow.learn.train import Train
 from sightflow.learn.training import Training
 from sightflow.ops.augment import Augment
 from sightflow.protocols import Context, Place, SourceFacts
+from sightflow.protocols.context import NoMetrics
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -77,6 +80,20 @@ def test_it_learns_batch_by_batch_and_tells_so() -> None:
     assert [event.figures["n_samples"] for event in second] == [4, 8]
 
 
+def test_what_it_tells_of_a_step_are_its_loss_its_rate_and_what_was_learned() -> None:
+    optimiser = Optimiser(rate=1.0, schedule="cosine", n_steps=4)
+    _, events = teach(opened(replace(TRAIN, optimiser=optimiser)), images(8))
+    first, second = (dict(event.figures) for event in events)
+    assert first == {
+        "step": 1,
+        "n_samples": 4,
+        "loss": pytest.approx(np.log(2), abs=1e-6),
+        "rate": 1.0,
+        "n_unknown": 0,
+    }
+    assert second["rate"] == pytest.approx((1 + np.cos(np.pi / 4)) / 2)
+
+
 def test_the_last_images_are_learned_from_though_they_are_fewer() -> None:
     training = opened()
     teach(training, images(6))
@@ -92,9 +109,70 @@ def test_images_that_are_held_out_or_have_no_label_are_classified_only() -> None
     assert events == []
 
 
+class Seen:
+    """A network that notes what it is shown."""
+
+    takes = "prepared"
+
+    def __init__(self) -> None:
+        self.classified = list[np.ndarray]()
+        self.learned = list[np.ndarray]()
+
+    def open(self, n_classes: int, shape: tuple, optimiser: Optimiser, seed: int) -> "Seen":
+        return self
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        self.classified.append(inputs)
+        return np.full((len(inputs), 2), 0.5, np.float32)
+
+    def learn(self, inputs: np.ndarray, class_ids: np.ndarray, step: int) -> float:
+        self.learned.append(inputs)
+        return 1.0
+
+
+def test_it_learns_from_changed_images_each_step_by_draws_of_its_own() -> None:
+    augment, network = Augment(brightness=0.5), Seen()
+    how = replace(TRAIN, network=network, augment=augment, seed=3)
+    grey = np.full((4, 4, 3), 100, np.uint8)
+    teach(opened(how), [replace(record, prepared=grey) for record in images(8)])
+    assert (network.classified[0] == 100).all(), "what is classified is not changed"
+    for step, inputs in enumerate(network.learned):
+        rng = np.random.default_rng([3, step, 2])
+        assert (inputs == augment.apply(np.stack([grey] * 4), rng)).all()
+    assert len(network.learned) == 2
+
+
+class Kept(NoMetrics):
+    """Metrics that are kept."""
+
+    def __init__(self) -> None:
+        self.counts = Counter[str]()
+        self.levels = list[tuple[str, float]]()
+
+    def count(self, name: str, n: int = 1, /) -> None:
+        self.counts[name] += n
+
+    def measure(self, name: str, value: float, /) -> None:
+        self.levels.append((name, value))
+
+
+def test_steps_are_counted_and_the_loss_is_measured_while_it_runs() -> None:
+    metrics = Kept()
+    _, events = teach(opened(context=replace(a_context("train"), metrics=metrics)), images(8))
+    assert metrics.counts == {"steps": 2}
+    assert metrics.levels == [("loss", event.figures["loss"]) for event in events]
+
+
+def test_of_equal_scores_the_first_classes_are_the_best() -> None:
+    labels = tuple(f"{i:02d}" for i in range(60))
+    (found,), _ = teach(opened(replace(TRAIN, labels=labels)), [image(0, "59")])
+    assert found.classification.labels == labels[: TRAIN.top_k]
+
+
 def test_an_image_with_a_label_that_is_no_class_is_rejected() -> None:
     (first, second), _ = teach(opened(), [image(0, "cow"), image(1)])
     assert isinstance(first, Rejected)
+    assert first.origin == image(0, "cow").origin
     assert (first.reason, first.step) == ("unknown_label", "train")
     assert first.message == "its label 'cow' is none of ['cat', 'dog']"
     assert isinstance(second, ImageRecord)
@@ -142,6 +220,35 @@ def test_a_snapshot_says_where_images_were_listed_and_reads_them_again() -> None
     teach(again, images(8, 40), 5)
     teach(training, images(8, 40), 5)
     assert again.snapshot() == training.snapshot()
+
+
+def test_an_image_whose_label_came_later_is_read_again_from_where_it_was_listed() -> None:
+    asked = list[Place]()
+
+    def recall(places: Sequence[Place]) -> list[Outcome]:
+        asked.extend(places)
+        return [image(row) for _, row in places]
+
+    context = replace(a_context("train"), recall=recall)
+    training = opened(replace(TRAIN, kept_bytes=0), context=context)
+    training.take_labels(images(3), [(7, row) for row in range(3)])
+    opened(replace(TRAIN, kept_bytes=0), training.snapshot(), context)
+    assert asked == [(7, 0), (7, 1), (7, 2)]
+
+
+def test_what_waits_is_learned_from_before_a_test_also_where_labels_come_later() -> None:
+    training = opened()
+    records = [*images(3), image(3, held_out=True)]
+    ((row, event),) = training.take_labels(records, [(0, row) for row in range(4)])
+    assert (row, event.kind, event.figures["n_samples"]) == (3, "trained", 3)
+
+
+def test_after_a_restart_events_name_the_last_image_whatever_its_source_is_called() -> None:
+    origin = replace(image(0).origin, source_id=os.fsdecode(b"caf\xe9"), event_time_ms=77)
+    training = opened()
+    teach(training, [replace(image(0), origin=origin), replace(image(1), origin=origin)])
+    (event,) = opened(snapshot=training.snapshot()).end()
+    assert (event.source_id, event.sequence, event.event_time_ms) == (origin.source_id, 0, 77)
 
 
 def test_an_image_that_is_gone_when_it_is_read_again_is_an_error() -> None:

@@ -1,5 +1,6 @@
 """Figures of classifications: worked out by hand, the same in any order, exact in a window."""
 
+import pickle
 from itertools import pairwise
 from math import log
 
@@ -10,6 +11,7 @@ from sightflow.errors import MetricsError
 from sightflow.metrics.classification import (
     ClassificationMetrics,
     ClassificationScores,
+    Tally,
     Window,
 )
 from sightflow.metrics.verdicts import judge
@@ -84,9 +86,36 @@ def test_a_probability_of_0_costs_as_much_as_1e_7() -> None:
 
 def test_what_the_best_leave_is_shared_among_the_classes_that_are_not_there() -> None:
     # Of four classes two are there, with 0.5 and 0.25: each of the others has 0.125.
-    verdicts = judge(np.array([3]), floats([[0.5, 0.25]]), np.array([[0, 1]]), n_classes=4)
-    assert verdicts.losses[0] / 2**32 == pytest.approx(log(8))
-    assert verdicts.ranks.tolist() == [-1]
+    results = floats([[0.5, 0.25]] * 2), np.array([[0, 1]] * 2)
+    verdicts = judge(np.array([3, 1]), *results, n_classes=4)
+    assert (verdicts.losses / 2**32).tolist() == pytest.approx([log(8), log(4)])
+    assert verdicts.ranks.tolist() == [-1, 1]
+
+
+def test_a_single_class_that_is_not_there_has_all_that_is_left_to_the_last_bit() -> None:
+    verdicts = judge(np.array([2]), floats([[0.7, 0.1]]), np.array([[0, 1]]), n_classes=3)
+    left = 1 - float(np.float32(0.7)) - float(np.float32(0.1))
+    assert abs(int(verdicts.losses[0]) - round(-log(left) * 2**32)) <= 2
+
+
+def test_a_probability_that_is_above_1_by_a_rounding_error_counts_as_1() -> None:
+    figures = scores_of([0], [[1.0005, 0, 0]]).tally.figures()
+    assert (figures["log_loss"], figures["calibration_error"]) == (0, 0)
+
+
+def test_columns_of_verdicts_and_sums_are_whole_numbers_of_64_bits() -> None:
+    truths = np.array([1], np.int32)
+    for verdicts in (
+        judge(truths, *ranked([[0, 1, 0]]), n_classes=3),
+        judge(truths, floats([[1]]), np.array([[1]], np.int32), n_classes=3),
+        judge(truths, np.zeros((1, 0), np.float32), np.zeros((1, 0), np.int32), n_classes=3),
+    ):
+        whole = verdicts.truths, verdicts.predicted, verdicts.ranks, verdicts.losses
+        assert {column.dtype for column in whole} == {np.dtype(np.int64)}
+        assert verdicts.scores.dtype == np.float32
+    empty = Tally()
+    bins = empty.bin_n, empty.bin_correct, empty.bin_score
+    assert {column.dtype for column in bins} == {np.dtype(np.int64)}
 
 
 def test_top_k_counts_the_right_class_among_the_best_k() -> None:
@@ -113,6 +142,16 @@ def test_a_best_class_without_a_label_here_is_another_one() -> None:
     assert found.support.tolist() == [0, 1, 0]
 
 
+def test_the_right_class_is_looked_for_among_the_best_five() -> None:
+    six = tuple("abcdef")
+    rows = [[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]] * 2
+    verdicts = judge(np.array([4, 5]), *ranked(rows), n_classes=6)
+    scored, window = ClassificationMetrics(six, top_k=5), Window(10, top_k=5)
+    scored.update(verdicts)
+    window.add(np.array([0, 0]), verdicts)
+    assert scored.compute().tally.top_k_accuracy == window.compute().top_k_accuracy == 0.5
+
+
 def test_an_empty_result_is_wrong() -> None:
     scored = ClassificationMetrics(LABELS, top_k=5)
     nothing = np.zeros((1, 0), np.float32), np.zeros((1, 0), np.int32)
@@ -120,6 +159,7 @@ def test_an_empty_result_is_wrong() -> None:
     found = scored.compute()
     assert (found.tally.n, found.tally.accuracy, found.n_other.tolist()) == (1, 0, [0, 1, 0])
     assert found.tally.log_loss == pytest.approx(log(3))
+    assert found.tally.calibration.n.tolist() == [1, *[0] * 14], "its score is 0"
 
 
 def test_no_images_have_ratios_of_0() -> None:
@@ -203,6 +243,46 @@ def test_a_window_remembers_no_more_than_it_must() -> None:
             window.add(times, verdicts)
     assert len(by_count.state()["rows"]) == 60 * 24
     assert len(by_time.state()["rows"]) == 10 * 24
+
+
+def test_a_window_keeps_less_than_twice_its_size_between_two_looks() -> None:
+    verdicts = judge(*drawn(np.random.default_rng(0), 50), n_classes=3)
+    window, sizes = Window(1_000, top_k=5), list[int]()
+    for start in range(0, 10_000, 50):
+        window.add(np.arange(start, start + 50), verdicts)
+        sizes.append(len(pickle.dumps(window)))
+    assert max(sizes) < 2.5 * 1_000 * 24  # 24 bytes an image, and a little for each part
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_window_goes_on_from_its_state_whether_or_not_it_is_looked_at(looks: bool) -> None:
+    one = judge(*drawn(np.random.default_rng(0), 1), n_classes=3)
+    window, again = Window(10, 10, top_k=5), Window(10, 10, top_k=5)
+    again.restore(window.state())
+    again.add(np.array([5]), one)
+    window.restore(again.state())
+    assert not looks or window.compute().n == 1
+    window.add(np.array([6]), one)
+    assert window.compute().n == 2
+
+
+def test_an_image_that_is_too_late_does_not_count_though_it_is_the_only_one() -> None:
+    one = judge(*drawn(np.random.default_rng(0), 1), n_classes=3)
+    window = Window(1, 10, top_k=5)
+    window.add(np.array([100]), one)
+    window.add(np.array([5]), one)
+    assert window.compute().n == 0
+
+
+def test_an_empty_or_emptied_window_takes_images_from_before_1970() -> None:
+    one = judge(*drawn(np.random.default_rng(0), 1), n_classes=3)
+    window = Window(10, 10, top_k=5)
+    for _ in range(2):
+        window.add(np.array([-1_000]), one)
+        assert window.compute().n == 1
+        window.add(np.array([1_000]), one)
+        window.reset()
+        Window(10, 10, top_k=5).restore(window.state())
 
 
 def test_an_empty_window_has_no_images() -> None:

@@ -38,6 +38,22 @@ def test_tracks_that_are_the_truth_under_other_ids_are_perfect() -> None:
     assert [found[name] for name in wrong] == [0, 0, 0, 0]
 
 
+def test_a_single_box_that_is_found_is_perfect() -> None:
+    found = scores(rows(*still(1)), rows(*still(1, 5)))
+    assert (found.hota.hota, found.hota.det_a, found.hota.ass_a) == pytest.approx((1, 1, 1))
+    assert (found.identity.idf1, found.clear.mota, found.clear.motp) == pytest.approx((1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("n_found", "mostly_tracked", "mostly_lost"), [(5, 1, 0), (4, 0, 0), (1, 0, 0), (0, 0, 1)]
+)
+def test_mostly_tracked_is_above_80_percent_of_the_frames_and_mostly_lost_below_20(
+    n_found: int, mostly_tracked: int, mostly_lost: int
+) -> None:
+    found = scores(rows(*still(5)), rows(*still(n_found, 5))).clear
+    assert (found.n_mostly_tracked, found.n_mostly_lost) == (mostly_tracked, mostly_lost)
+
+
 def test_a_change_of_id_in_the_middle_is_one_switch() -> None:
     found = scores(rows(*still(4)), rows(*still(2, 5), (3, 6, HERE), (4, 6, HERE)))
     assert found.clear.n_id_switches == 1

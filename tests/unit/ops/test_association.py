@@ -26,3 +26,7 @@ def test_more_rows_than_columns_leave_rows_alone() -> None:
 def test_boxes_grow_around_their_centre() -> None:
     assert grown(np.array([[10, 10, 20, 30]], np.float32), 1.0).tolist() == [[5, 0, 25, 40]]
     assert grown(np.zeros((0, 4), np.float32), 1.0).shape == (0, 4)
+
+
+def test_what_is_not_similar_at_all_is_no_pair_whatever_the_limit() -> None:
+    assert pairs([[0.0, 0.2], [0.0, 0.0]], 0.0) == [(0, 1)]

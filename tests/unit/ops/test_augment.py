@@ -97,6 +97,7 @@ def test_half_of_the_images_are_mirrored() -> None:
         (Augment(brightness=0.2), 100, {"light": -1}, 49),
         (Augment(brightness=0.2), 20, {"light": -1}, 0),
         (Augment(brightness=0.2), 230, {"light": 1}, 255),
+        (Augment(brightness=1.0), 10, {"light": 0.8}, 214),  # 0.8 * 255 more
         (Augment(contrast=0.5), 227, {"contrast": -1}, 177),  # half as far from 127.5: 177.25
         (Augment(contrast=0.5), 27, {"contrast": -1}, 77),
         (Augment(contrast=0.5), 0, {"contrast": 1}, 0),

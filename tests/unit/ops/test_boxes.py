@@ -25,6 +25,7 @@ def survivors(rows, scores, class_ids=None, *, max_iou=0.5):
         ((0, 0, 2, 2), (0, 0, 2, 2), 1),
         ((0, 0, 2, 2), (1, 0, 3, 2), 2 / 6),
         ((0, 0, 2, 2), (1, 1, 3, 3), 1 / 7),
+        ((0, 0, 0.5, 0.5), (0, 0, 0.5, 0.25), 1 / 2),  # less than a pixel
         ((0, 0, 4, 4), (1, 1, 3, 3), 4 / 16),
         ((0, 0, 2, 2), (2, 0, 4, 2), 0),  # touching: x2 is exclusive
         ((0, 0, 2, 2), (5, 5, 6, 6), 0),
@@ -49,6 +50,13 @@ def test_overlaps_are_of_every_pair():
 
     assert ious.tolist() == [[0.5, 1], [1, 0.5], [0, 0]]
     assert ious.dtype == np.float32
+
+
+def test_empty_boxes_overlap_by_0_whatever_lay_in_memory():
+    dirt = [np.full((10, 10), 7, np.float32) for _ in range(100)]
+    del dirt
+
+    assert (box_iou(boxes(*[(1, 1, 1, 1)] * 10), boxes(*[(2, 2, 2, 2)] * 10)) == 0).all()
 
 
 def test_no_boxes_have_no_overlaps():

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageOps, features
 
 from sightflow.errors import DecodeError
-from sightflow.ops.decode import decode
+from sightflow.ops.decode import decode, may_be_picture
 from sightflow.records import REASONS
 from sightflow.testing import draw_scene, encode_image
 
@@ -85,6 +85,7 @@ def test_sixteen_bits_become_their_upper_eight(format):
 
     pixels = decode(encode(Image.fromarray(samples), format)).pixels
 
+    assert pixels.shape == (2, 3, 3)
     assert pixels[:, :, 0].tolist() == [[0, 0, 1], [0x12, 0xFF, 0xFF]]
     assert (pixels == pixels[:, :, :1]).all()
 
@@ -129,16 +130,23 @@ def test_a_moving_picture_gives_its_first_frame(format):
     assert (pixels == (255, 0, 0)).all()
 
 
+def test_a_picture_of_a_single_pixel_is_one():
+    assert decode(encode(Image.new("RGB", (1, 1), "red"), "PNG")).pixels.tolist() == [[[255, 0, 0]]]
+
+
 def test_float_samples_are_unsupported():
-    data = encode(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
+    error = refused(encode(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"))
 
-    assert refused(data).reason == "unsupported"
+    assert error.reason == "unsupported"
+    assert error.message == "TIFF with 32-bit float samples"
 
 
-def test_samples_of_more_than_sixteen_bits_are_unsupported():
-    data = encode(Image.fromarray(np.full((4, 4), 70_000, np.int32)), "TIFF")
+@pytest.mark.parametrize("sample", [65_536, 70_000, -1])
+def test_samples_of_more_than_sixteen_bits_are_unsupported(sample):
+    error = refused(encode(Image.fromarray(np.full((4, 4), sample, np.int32)), "TIFF"))
 
-    assert "more than 16 bits" in refused(data).message
+    assert error.reason == "unsupported"
+    assert error.message == "TIFF with samples of more than 16 bits"
 
 
 # --- orientation ---------------------------------------------------------------------------------
@@ -199,10 +207,11 @@ def with_exif(exif):
         b"Exif\0\0",
         b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\xff\x10\0\0\0",
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0\0\0\0\0",
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x09\0\0\0\0\0\0\0",
         b"Exif\0\0" + bytes(range(256)),
     ],
-    ids=["empty", "cut", "a text", "orientation 9", "rubbish"],
+    ids=["empty", "cut", "a text elsewhere", "a text", "orientation 9", "rubbish"],
 )
 def test_broken_exif_does_not_matter(exif):
     assert (decode(with_exif(exif)).pixels == decode(encode(SCENE, "JPEG")).pixels).all()
@@ -264,9 +273,13 @@ def test_a_reduced_picture_shows_the_same():
     assert np.abs(small.astype(int) - averaged).mean() < 1
 
 
-def test_the_asked_scale_is_told_the_upright_size():
+@pytest.mark.parametrize(
+    ("orientation", "size"),
+    [(1, (640, 480)), (4, (640, 480)), (5, (480, 640)), (6, (480, 640)), (8, (480, 640))],
+)
+def test_the_asked_scale_is_told_the_upright_size(orientation, size):
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[0x0112] = orientation
     told = []
 
     def scale_for(width, height):
@@ -275,8 +288,8 @@ def test_the_asked_scale_is_told_the_upright_size():
 
     decoded = decode(encode_image(draw_scene(640, 480), exif=exif), scale_for=scale_for)
 
-    assert told == [(480, 640)]
-    assert decoded.pixels.shape == (160, 120, 3)
+    assert told == [size]
+    assert decoded.pixels.shape == (size[1] // 4, size[0] // 4, 3)
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "BMP"])
@@ -400,7 +413,40 @@ def test_a_video_is_told_from_a_picture():
     error = refused(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(40))
 
     assert error.reason == "not_an_image"
-    assert "a video" in error.message
+    assert error.message == "a video or audio file; give it as a path of its own"
+
+
+def test_a_picture_with_a_damaged_header_is_told_from_what_is_no_picture():
+    error = refused(b"\x89PNG, and then rubbish")
+
+    assert error.reason == "corrupt"
+    assert error.message == "starts as PNG, and its header cannot be read"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\xff\xd8\xff\xe0 JFIF, cut short",
+        b"\x89PNG\r\n",
+        b"RIFF\n\0\0\0WEBPVP8 ",
+        b"GIF89a",
+        b"BM\n",
+        b"II*\0",
+        b"MM\0*",
+        b"\0\0\0\x20ftypavif",
+        b"P6 1 1 255\nabc",
+    ],
+    ids=lambda head: repr(head[:4]),
+)
+def test_a_file_that_begins_like_a_picture_may_be_one(head):
+    assert may_be_picture(head)
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"hello", b"RIFF\n\0\0\0AVI ", b"\0\0\0\x20ftypisom", b"x\xff\xd8\xff"]
+)
+def test_a_file_that_begins_like_no_picture_is_none(head):
+    assert not may_be_picture(head)
 
 
 @pytest.mark.parametrize("kind", [b"AVI ", b"WAVE"])
@@ -412,8 +458,8 @@ def test_a_heic_photo_is_not_called_a_video():
     """Phones take HEIC; its container is that of MP4, its brand says what it is."""
     error = refused(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40))
 
-    assert error.reason in ("not_an_image", "unsupported")
-    assert "video" not in error.message
+    assert error.reason == "unsupported"
+    assert error.message == "a HEIC photo; save it as JPEG, PNG or AVIF"
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.1])

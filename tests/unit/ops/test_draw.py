@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from sightflow.ops.draw import colour_of, draw_classification, draw_detections, enlarged
+from sightflow.ops.draw import (
+    colour_of,
+    draw_classification,
+    draw_detections,
+    enlarged,
+    ink_on,
+)
 from sightflow.records import Classification, Detections
 
 GREY = (90, 90, 90)
@@ -112,6 +118,28 @@ def test_a_box_without_area_is_no_reason_to_stop(box):
     assert draw_detections(a_canvas(), found(box)).shape == (480, 640, 3)
 
 
+def test_a_label_stands_on_the_upper_left_corner_of_its_box():
+    drawn = draw_detections(a_canvas(), found((300, 200, 420, 300)))
+
+    # 640 / 32 pixels of text, and 6 around
+    assert where(drawn, colour_of(0)) == (300, 174, 420, 300)
+
+
+def test_a_line_is_two_pixels_wide_and_more_in_large_pictures():
+    small = draw_detections(a_canvas(), found((100, 100, 300, 300)))
+    large = draw_detections(a_canvas(1600, 900), found((100, 100, 300, 300)))
+
+    for drawn, width in ((small, 2), (large, 4)):
+        assert tuple(drawn[200, 100 + width - 1]) == colour_of(0)
+        assert tuple(drawn[200, 100 + width]) == GREY
+
+
+def test_a_label_that_is_wider_than_the_picture_shows_its_beginning():
+    narrow = draw_detections(a_canvas(30, 60), found((10, 40, 20, 50), labels=("elephant",)))
+
+    assert tuple(narrow[30, 0]) == colour_of(0)
+
+
 def test_classes_stand_in_the_lower_left_corner_best_on_top():
     top3 = Classification(
         ("cat", "dog", "cow", "hen"),
@@ -153,3 +181,22 @@ def test_neighbouring_classes_have_colours_far_apart():
     colours = np.array([colour_of(i) for i in range(80)])
 
     assert np.abs(np.diff(colours, axis=0)).sum(axis=1).min() > 100
+
+
+def test_the_colours_of_the_first_classes_are_a_red_and_a_blue():
+    # Hues of 0 and 0.618; a value of 0.95, and 0.15 of it where the saturation takes most.
+    assert [colour_of(0), colour_of(1)] == [(242, 36, 36), (36, 96, 242)]
+
+
+@pytest.mark.parametrize(
+    ("colour", "ink"),
+    [
+        ((255, 196, 0), (0, 0, 0)),
+        ((255, 110, 0), (0, 0, 0)),  # 0.299 * 255 + 0.587 * 110 = 140.8
+        ((255, 108, 0), WHITE),
+        ((0, 255, 0), (0, 0, 0)),
+        ((0, 0, 255), WHITE),
+    ],
+)
+def test_ink_is_black_on_what_is_bright_and_white_on_what_is_dark(colour, ink):
+    assert ink_on(colour) == ink

@@ -30,6 +30,15 @@ def test_a_polygon_may_be_concave(point, distance) -> None:
     assert distance_to_polygon(np.array([point], float), L_SHAPE) == pytest.approx([distance])
 
 
+@pytest.mark.parametrize(
+    ("point", "distance"),
+    [((2, 2), 2), ((6, 6), -(2**0.5)), ((8, 1), 0.5**0.5), ((1, 8), 0.5**0.5), ((-2, 3), -2)],
+)
+def test_a_polygon_may_have_slanted_edges(point, distance) -> None:
+    triangle = (0, 0), (10, 0), (0, 10)  # its long edge is x + y = 10
+    assert distance_to_polygon(np.array([point], float), triangle) == pytest.approx([distance])
+
+
 def test_the_order_of_the_corners_does_not_matter() -> None:
     points = np.random.default_rng(0).uniform(-5, 25, (200, 2))
     forwards = distance_to_polygon(points, L_SHAPE)
@@ -47,3 +56,8 @@ def test_a_way_past_the_end_of_a_line_does_not_cross_it() -> None:
     assert crosses((50, 0), (60, 20), (0, 10), (100, 10))
     assert not crosses((99, 0), (105, 20), (0, 10), (100, 10))
     assert not crosses((0, 0), (100, 0), (0, 10), (100, 10))
+
+
+@pytest.mark.parametrize("x", [0, 100])
+def test_a_way_through_the_very_end_of_a_line_crosses_it(x) -> None:
+    assert crosses((x, 0), (x, 20), (0, 10), (100, 10))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sightflow.errors import PipelineError
 from sightflow.ops.motion import Motion, Noise, correct, motion_of, predict
 
 NOISE = Noise()
@@ -75,3 +76,27 @@ def test_boxes_do_not_mix() -> None:
     assert both.take(np.array([0])).join(both.take(np.array([1]))).means.tolist() == (
         both.means.tolist()
     )
+
+
+def test_a_measurement_and_a_wait_change_a_belief_as_the_formulas_say() -> None:
+    # Of the centre's x: variance 3, covariance 2, variance of the velocity 5; the height is 40, so
+    # a measurement has the variance (0.025 * 40)^2 = 1 and a second adds (0.05 * 40)^2 = 4.
+    noise = Noise(position=0.025, acceleration=0.05)
+    means = np.array([[[100, 10], [50, 0], [20, 0], [40, 0]]], np.float64)
+    motion = Motion(means, np.tile([3.0, 2.0, 5.0], (1, 4, 1)))
+
+    measured = correct(motion, box(104, 50), noise)
+    assert measured.means[0, 0] == pytest.approx([100 + 4 * 3 / 4, 10 + 4 * 2 / 4])
+    assert measured.covariances[0, 0] == pytest.approx([3 / 4, 2 / 4, 5 - 2 * 2 / 4])
+
+    later = predict(motion, 2.0, noise)
+    assert later.means[0, 0] == pytest.approx([120, 10])
+    assert later.covariances[0, 0] == pytest.approx(
+        [3 + 2 * (2 * 2 + 2 * 5) + 4 * 8 / 3, 2 + 2 * 5 + 4 * 4 / 2, 5 + 4 * 2]
+    )
+
+
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan")])
+def test_noise_that_cannot_be_is_refused(value: float) -> None:
+    with pytest.raises(PipelineError, match=f"^Noise: `growth` is above 0; got {value}$"):
+        Noise(growth=value)

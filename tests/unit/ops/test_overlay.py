@@ -72,6 +72,48 @@ def test_labels_of_objects_at_one_place_do_not_hide_each_other():
         assert (both == colour).all(axis=2).sum() >= plate
 
 
+def test_labels_stand_above_a_box_or_below_or_in_it_on_either_side():
+    box = (200, 200, 400, 300)
+    colours = [(0, 0, 100 + i) for i in range(6)]
+    pixels = drawn(*(a_mark(box, text="#1", colour=colour) for colour in colours))
+
+    plates = [where(pixels, colour) for colour in colours[1:]]  # the box has the first colour
+    height = plates[0][3] - plates[0][1]
+    assert [(plate[2], plate[3]) for plate in plates[:1]] == [(400, 200)]
+    assert (plates[1][0], plates[1][1]) == (200, 300)
+    assert (plates[2][2], plates[2][1]) == (400, 300)
+    assert (plates[3][0], plates[3][1]) == (200, 200)
+    assert (plates[4][0], plates[4][1]) == (200, 300 - height)
+
+
+def test_a_label_gives_way_to_one_that_it_would_hide_in_part():
+    pixels = drawn(a_mark((200, 200, 400, 300)), a_mark((170, 200, 400, 300), colour=BLUE))
+
+    assert where(pixels[:200], RED)[0] == 200
+    assert where(pixels[:200], BLUE)[2] == 400
+
+
+def test_a_label_below_a_box_lies_inside_the_picture_too():
+    whole = (0, 0, 640, 480)
+    pixels = drawn(*(a_mark(whole, text="#1", colour=(0, 0, 100 + i)) for i in range(3)))
+
+    x1, _, _, y2 = where(pixels, (0, 0, 102))
+    assert (x1, y2) == (0, 480)
+
+
+def test_a_label_that_is_wider_than_the_picture_shows_its_beginning():
+    narrow = drawn(a_mark((8, 40, 20, 50), text="a long text"), canvas=a_canvas(30, 60))
+
+    assert tuple(narrow[30, 0]) == RED
+
+
+def test_a_trail_of_two_places_is_drawn_in_the_colour_of_its_object():
+    pixels = drawn(a_mark((260, 300, 320, 400), trail=[(100, 200, 1.0), (150, 200, 1.0)]))
+
+    assert tuple(pixels[200, 125]) == RED
+    assert tuple(pixels[190, 125]) == tuple(pixels[210, 125]) == GREY
+
+
 def test_of_two_boxes_at_one_place_the_first_lies_on_top():
     pixels = drawn(a_mark(), a_mark(colour=BLUE))
 
@@ -138,6 +180,66 @@ def test_who_crosses_a_line_from_its_left_to_its_right_is_counted_on_the_right(c
     assert len(y)
     assert (y.min() > 240) if below else (y.max() < 240)
     assert abs(x.mean() - 320) < 40
+
+
+# Wings of the arrows, halfway from the tip; an arrow is 1.6 * 13 = 20.8 long, and its wings 0.4 of
+# that back and to the sides. To the right of the line is `in`.
+ARROWS = {
+    ((100, 240), (540, 240)): [(324, 256), (316, 256), (324, 223), (316, 223)],
+    ((320, 100), (320, 400)): [(303, 254), (303, 246), (337, 254), (337, 246)],
+    ((200, 100), (400, 300)): [(291, 215), (285, 209), (309, 185), (315, 191)],
+}
+
+
+@pytest.mark.parametrize("line", ARROWS, ids=["across", "down", "slanted"])
+def test_arrows_point_away_from_a_line_to_both_sides(line):
+    pixels = drawn(outlines=[(Outline("", line, closed=False), Count())])
+
+    for x, y in ARROWS[line]:
+        assert pixels[y - 1 : y + 2, x - 1 : x + 2].max() > 230, (x, y)
+
+
+def test_a_count_stands_just_beyond_the_tip_of_its_arrow():
+    down = Outline("", ((320, 100), (320, 400)), closed=False)  # `in` is on the left
+    pixels = drawn(outlines=[(down, Count())])
+
+    left, right = pixels[:, :297], pixels[:, 344:]
+    x1, y1, x2, y2 = where(left, WHITE)
+    assert (x2, abs((y1 + y2) / 2 - 250) <= 1) == (296, True)  # 320 - 20.8 - 3
+    x1, _, x2, _ = where(right, WHITE)
+    assert x1 == 0  # 320 + 20.8 + 3
+
+    across = drawn(outlines=[(Outline("", ((100, 240), (540, 240)), closed=False), Count())])
+    assert where(across[263:, 300:340], WHITE)[1] == 1  # 240 + 20.8 + 3
+    assert where(across[:218, 300:340], WHITE)[3] == 216  # 240 - 20.8 - 3
+
+
+def test_a_line_has_a_dark_edge_and_is_smooth():
+    slanted = Outline("", ((100, 100), (500, 180)), closed=False)
+    pixels = drawn(outlines=[(slanted, Count())])
+
+    column = pixels[:, 480, 0].astype(int)  # far from the label and the arrows
+    assert column.max() > 230
+    assert column.min() < 70
+    assert len(np.unique(pixels[100:180, 450:490])) > 10
+
+
+def test_a_zone_is_closed_and_filled_up_to_its_edge():
+    pixels = drawn(outlines=[(ZONE, Count())])
+
+    assert tuple(pixels[250, 100]) == AMBER
+    filled = 0.85 * np.array(GREY) + 0.15 * np.array(AMBER)
+    for y, x in ((110, 110), (390, 490)):
+        assert np.array(pixels[y, x], int) == pytest.approx(filled, abs=1)
+
+
+def test_at_a_corner_in_the_middle_the_arrows_are_those_of_the_part_before_it():
+    corner = Outline("", ((100, 100), (100, 300), (300, 300)), closed=False)
+
+    before, after = (drawn(outlines=[(corner, Count(n_in=n))]) for n in (0, 9))
+
+    _, x = np.nonzero((before != after).any(axis=2))
+    assert x.max() < 100
 
 
 def test_counts_stand_at_the_middle_of_a_line_of_several_points():

@@ -262,6 +262,40 @@ def test_a_box_drawn_on_the_source_comes_back(size, options):
     assert np.abs(placement.to_source(seen) - box).max() <= 0.5
 
 
+def test_placement_of_a_very_long_picture_by_hand():
+    # 20 x 2000 becomes 10 x 1000, and its middle 10 are cut out: u = 0 is x = 990.
+    prepare = Preprocess(resize=10, crop=(10, 10)).compile()
+    for pixels, is_wide in ((blank(2000, 20), True), (blank(20, 2000), False)):
+        _, placement = prepare(pixels)
+        pads = (placement.pad_x, placement.pad_y) if is_wide else (placement.pad_y, placement.pad_x)
+        assert (placement.scale_x, placement.scale_y, *pads) == (0.5, 0.5, -495, 0)
+
+
+def test_a_picture_that_is_not_long_is_scaled_whole():
+    assert (prepared(numbered(8, 8), resize=8, crop=(8, 8)) == numbered(8, 8)).all()
+
+
+@pytest.mark.parametrize(("size", "scale"), [((50, 50), 2), ((100, 25), 2), ((20, 100), 1)])
+def test_a_letterbox_is_filled_as_far_as_the_narrower_side_allows(size, scale):
+    _, placement = Preprocess(letterbox=(100, 200)).compile()(blank(*size))
+
+    assert (placement.scale_x, placement.scale_y) == (scale, scale)
+
+
+@pytest.mark.parametrize(
+    ("options", "n_pixels"),
+    [
+        ({}, 400 * 200),
+        ({"resize": 50}, 100 * 50),
+        ({"stretch": (10, 30)}, 10 * 30),
+        ({"letterbox": (32, 24)}, 32 * 24),
+        ({"resize": 50, "crop": (20, 10)}, 20 * 10),
+    ],
+)
+def test_the_pixels_of_the_result_are_counted_before_anything_is_decoded(options, n_pixels):
+    assert Preprocess(**options).n_pixels_for(400, 200) == n_pixels
+
+
 def test_placement_by_hand():
     prepare = Preprocess(letterbox=(100, 100)).compile()
 

@@ -77,6 +77,30 @@ def test_rejected_images_keep_their_place_among_the_records():
     assert [outcome.origin.sequence for outcome in back] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [{"label": "Straßenbahn"}, {"label": ""}, {"held_out": True}, {"awaits_label": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("rejected", [False, True], ids=["recognised", "rejected"])
+def test_what_the_source_tells_of_an_image_comes_back(told, rejected):
+    origin = an_origin(**told)
+    outcome = Rejected(origin, "decode", "late", "") if rejected else a_record(origin=origin)
+    (back,) = decode_outcomes(encode_outcomes([outcome]))
+    assert back.origin == origin
+
+
+def test_arrays_travel_where_they_are_asked_for_and_present():
+    features = np.array([0.1, -2], np.float32)
+    outcomes = [a_record(features=features), a_record()]
+
+    asked, without = decode_outcomes(encode_outcomes(outcomes, arrays=("features", "prepared")))
+    (unasked,) = decode_outcomes(encode_outcomes(outcomes[:1]))
+
+    assert (asked.features.dtype, asked.features.tolist()) == (np.float32, features.tolist())
+    assert (asked.prepared, without.features, unasked.features) == (None, None, None)
+
+
 def test_a_file_name_that_is_no_utf_8_comes_back():
     name = os.fsdecode(b"\xff.jpg")
     origin = an_origin(uri=name, source_id=name, name=name)

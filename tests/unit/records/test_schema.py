@@ -1,6 +1,7 @@
 """One schema; rows that fit it, in Arrow and in JSON."""
 
 import json
+import os
 
 import numpy as np
 import orjson
@@ -126,12 +127,15 @@ def test_one_step_with_a_model_is_named_and_not_listed():
 
 
 def test_of_several_steps_the_last_is_named_and_all_are_listed():
-    row = result_row(a_full_record())
+    uses = ModelUse("classify", "net", "1"), ModelUse("detect", "det", "2")
 
-    assert (row["step"], row["model"], row["model_version"]) == ("detect", "det", "2")
+    row = result_row(a_record(models=(*uses, ModelUse("scene", "net", "3"))))
+
+    assert (row["step"], row["model"], row["model_version"]) == ("scene", "net", "3")
     assert row["steps"] == [
         {"step": "classify", "model": "net", "model_version": "1"},
         {"step": "detect", "model": "det", "model_version": "2"},
+        {"step": "scene", "model": "net", "model_version": "3"},
     ]
 
 
@@ -230,6 +234,25 @@ def test_an_event_is_a_row_of_its_own_schema_without_what_does_not_apply():
     }
     (back,) = pa.Table.from_pylist([row], schema=EVENT_SCHEMA).to_pylist()
     assert {name: value for name, value in back.items() if value is not None} == row
+
+
+def test_bytes_of_a_name_that_are_no_utf_8_are_written_as_escapes():
+    name = os.fsdecode(b"caf\xe9")  # é in Latin-1
+    origin = an_origin(uri=name, source_id=name, label=name)
+    event = Event("left", "track", name, 9, 360, label=name, predicted=name, uri=name, reason=name)
+    rejected = Rejected(origin, "decode", "corrupt", name)
+
+    rows = result_row(a_record(origin=origin)), event_row(event), rejected_row(rejected)
+
+    texts = [
+        {key: text for key, text in json.loads(to_json(row)).items() if "caf" in str(text)}
+        for row in rows
+    ]
+    assert texts == [
+        dict.fromkeys(("uri", "source_id", "label"), "caf\\xe9"),
+        dict.fromkeys(("source_id", "label", "uri", "predicted", "reason"), "caf\\xe9"),
+        dict.fromkeys(("uri", "message"), "caf\\xe9"),
+    ]
 
 
 def test_the_schema_of_events_has_the_fields_of_an_event():

@@ -1,5 +1,6 @@
 """The same object has the same id: through misses, crossings, other labels, and checkpoints."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,30 @@ def test_a_track_tells_where_how_fast_how_old_and_how_often() -> None:
     assert track["velocity_xy"] == pytest.approx([50, 0], abs=1)
     assert (track["age_ms"], track["n_hits"], track["label"]) == (2_900, 30, "person")
     assert track["score"] == 0.9
+
+
+def test_the_velocity_of_a_steady_object_is_its_way_in_a_second() -> None:
+    (track,) = run(walk(150))[149].rows[0]["tracks"]  # 5 pixels in 100 ms
+    assert track["velocity_xy"] == pytest.approx([50, 0], abs=0.02)
+
+
+def test_ages_and_durations_are_counted_from_the_first_detection_whenever_that_was() -> None:
+    results = run(walk(5, start=1_000))
+    ages = [t["age_ms"] for result in results for row in result.rows for t in row["tracks"]]
+    assert ages == [100, 200, 300, 400]
+    assert [e["duration_ms"] for r in results for e in r.events if e["kind"] == "left"] == [400]
+
+
+def test_what_was_seen_too_seldom_for_an_id_does_not_leave() -> None:
+    assert events(run([image(0, (100, 100)), image(100)])) == []
+    assert events(run([image(0, (100, 100))])) == []
+
+
+def test_every_event_names_its_step() -> None:
+    gone_and_there = [*walk(5), *(image(t) for t in range(5, 30)), *walk(3, start=30)]
+    found = [event for result in run(gone_and_there) for event in result.events]
+    assert [event["kind"] for event in found] == ["appeared", "left", "appeared", "left"]
+    assert {event["step"] for event in found} == {"track"}
 
 
 def test_it_is_found_again_where_its_motion_led_it() -> None:
@@ -161,6 +186,15 @@ def test_beside_much_better_detections_a_middling_one_starts_no_object() -> None
     assert ids(run(at(0.99)))[3] == [1]
     assert ids(run(at(0.7)))[3] == [1, 2]
     assert ids(run(at(0.99), Track(relative_score=0.0)))[3] == [1, 2]
+
+
+def test_a_second_after_a_much_better_one_a_middling_detection_starts_no_object() -> None:
+    later = [image(t, (400, 300, 0.55)) for t in range(10, 14)]  # below 0.7 * 0.99 / 2^(1/60)
+    assert ids(run([image(0, (100, 100, 0.99)), *later])) == [[]] * 5
+
+
+def test_a_detection_of_exactly_the_high_score_starts_an_object() -> None:
+    assert ids(run([image(t, (100, 100, 0.5)) for t in range(3)])) == [[], [1], [1]]
 
 
 def test_a_middling_detection_is_good_again_when_better_ones_are_long_ago() -> None:
@@ -258,8 +292,17 @@ def test_a_state_of_another_version_is_refused() -> None:
     from sightflow.tasks import tracker_state
 
     data = tracker_state.encode_stream(tracker_state.TrackedStream())
-    with pytest.raises(JobError, match="the checkpoint's tracks must be of version 2; got 9"):
+    message = "^the checkpoint's tracks must be of version 2; got 9; start the run anew$"
+    with pytest.raises(JobError, match=message):
         tracker_state.decode_stream(data[:1] + b"\x09" + data[2:])
+
+
+def test_a_stream_whose_name_is_no_utf_8_comes_back() -> None:
+    from sightflow.tasks.tracker_state import TrackedStream, decode_stream, encode_stream
+
+    stream = TrackedStream(source_id=os.fsdecode(b"caf\xe9"), labels={3: "dog"}, sequence=7)
+    back = decode_stream(encode_stream(stream))
+    assert (back.source_id, back.labels, back.sequence) == (stream.source_id, {3: "dog"}, 7)
 
 
 def test_without_detections_the_error_says_what_is_missing() -> None:
@@ -278,9 +321,26 @@ def test_without_detections_the_error_says_what_is_missing() -> None:
         ({"min_hits": 0}, "`min_hits` is a whole number from 1; got 0"),
         ({"max_out_of_order_ms": -5}, "`max_out_of_order_ms` is a whole number from 0; got -5"),
         ({"grown_by": float("nan")}, "`grown_by` is from 0; got nan"),
+        ({"grown_by": float("inf")}, "`grown_by` is from 0; got inf"),
         ({"method": "ocsort"}, "`method` is one of byte, sort; got 'ocsort'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message) -> None:
     with pytest.raises(PipelineError, match=message):
         Track(**options).check()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "sort"},
+        {"high_score": 1.0, "relative_score": 1.0, "min_iou": 1.0, "min_low_iou": 1.0},
+        {"low_score": 0.0, "relative_score": 0.0, "min_iou": 0.0, "min_low_iou": 0.0},
+        {"low_score": 0.5, "high_score": 0.5},
+        {"grown_by": 0.0},
+        {"max_age_ms": 0, "max_out_of_order_ms": 0, "min_hits": 1},
+    ],
+    ids=str,
+)
+def test_options_at_their_bounds_are_taken(options) -> None:
+    Track(**options).check()
