@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "java"
 JAR = ROOT / "src" / "sightflow" / "flink" / "jars" / "sightflow-flink.jar"
 
-FLINK_VERSION = "2.3.0"
+FLINK_VERSION = version("apache-flink")
 JAVA_TARGET = "11"
 """Flink's own class files are of Java 11."""
 COMPILER = ("org.eclipse.jdt", "ecj", "3.42.0")

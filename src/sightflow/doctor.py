@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from sightflow.errors import SightflowError
@@ -52,12 +52,16 @@ def _java() -> Finding:
 
 
 def _flink() -> Finding:
+    wanted = next(
+        (one for one in requires("sightflow") or () if one.startswith("apache-flink==")), ""
+    ).partition(";")[0]
     try:
         found = version("apache-flink")
         importlib.import_module("pyflink.datastream")
     except (PackageNotFoundError, ImportError) as error:
-        return Finding("Flink", False, str(error), "pip install apache-flink==2.3.0")
-    return Finding("Flink", found == "2.3.0", found, "" if found == "2.3.0" else "use 2.3.0")
+        return Finding("Flink", False, str(error), f"pip install {wanted}")
+    fits = wanted == f"apache-flink=={found}"
+    return Finding("Flink", fits, found, "" if fits else f"pip install {wanted}")
 
 
 def _jar() -> Finding:

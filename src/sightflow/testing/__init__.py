@@ -8,6 +8,7 @@ from sightflow.testing.builders import (
     draw_scene,
     encode_image,
 )
+from sightflow.testing.detectors import check_detector
 from sightflow.testing.models import check_backend, check_head
 from sightflow.testing.networks import check_network
 from sightflow.testing.operators import check_operator
@@ -21,6 +22,7 @@ __all__ = [
     "a_record",
     "an_origin",
     "check_backend",
+    "check_detector",
     "check_head",
     "check_image_sink",
     "check_keyed_operator",
