@@ -34,7 +34,7 @@ class PictureTable:
                 )
                 for number, (row, name, taken_ms) in enumerate(found):
                     inside = f"{row:06d}/{PurePath(name).name}"
-                    uri = f"{self.path}#{row}"
+                    uri = f"sqlite://{self.path}#{row}"  # so that no sink takes it for a file
                     yield Claim(Origin(uri, self.path, number, taken_ms, inside))
         except sqlite3.Error as error:
             raise SourceError(f"{self.path}: {error}") from error
