@@ -1,12 +1,20 @@
 """Every group of entry points has a contract, and every kind of this package can be found."""
 
 import pytest
-from tests.contract import test_models, test_networks, test_operators, test_sinks, test_sources
+from tests.contract import (
+    test_detectors,
+    test_models,
+    test_networks,
+    test_operators,
+    test_sinks,
+    test_sources,
+)
 
 from sightflow.kinds import GROUPS, known_kinds, resolve_kind
 
 CHECKED = {
     "backends": test_models.BACKENDS,
+    "detectors": test_detectors.KINDS,
     "heads": test_models.HEADS,
     "labels": test_sources.LABEL_EXAMPLES,
     "networks": test_networks.EXAMPLES,

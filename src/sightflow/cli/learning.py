@@ -49,7 +49,7 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
         click.option(
             "--out",
             type=click.Path(file_okay=False, path_type=Path),
-            help=f"Folder for events.jsonl and report.html [CONFIG-{out}].",
+            help=f"Folder for events.jsonl, rejected.jsonl, report.html [CONFIG-{out}].",
         ),
         runner_option("Embedded Flink, or this process [as in CONFIG]."),
         workers_option("as in CONFIG"),
@@ -123,7 +123,10 @@ def _reasons(path: Path) -> str:
 def _models(pipeline: "Pipeline") -> dict[str, str]:
     """Return which models recognised, by name, version and place."""
     named = (f"{m.card.name}, version {m.version} ({m.reference})" for m in pipeline.models)
-    return {"model": "; ".join(named)} if any(pipeline.models) else {}
+    facts = {"model": "; ".join(named)} if any(pipeline.models) else {}
+    starts = (getattr(step.operator, "start", None) for step in pipeline.learning)
+    begun = "; ".join(str(start.address) for start in starts if start is not None)
+    return {**facts, **({"begun with": begun} if begun else {})}
 
 
 def _facts(config: Path, summary: "Summary") -> dict[str, str]:

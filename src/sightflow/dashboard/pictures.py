@@ -10,6 +10,7 @@ from PIL import Image
 from sightflow.errors import DecodeError
 from sightflow.ops.decode import decode
 from sightflow.records import Row
+from sightflow.sources.addresses import is_live
 from sightflow.storage.files import Reader
 from sightflow.storage.naming import VIDEO_SUFFIXES
 
@@ -49,7 +50,8 @@ class Album:
         cards: dict[tuple[str, ...], Mistake] = {}
         for event in mistaken:
             uri, predicted = event.get("uri") or "", event.get("predicted") or "nothing"
-            key = uri, event["label"], predicted
+            place = f"{uri}, picture {event['sequence']}" if _has_many(uri) else uri
+            key = place, event["label"], predicted
             if key in cards:
                 cards[key] = replace(cards[key], times=cards[key].times + 1)
             elif len(cards) < at_most:
@@ -74,6 +76,11 @@ class Album:
         except Exception as error:  # storages raise nearly anything, and the page goes on
             return None, f"cannot be read: {error}"
         return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}", ""
+
+
+def _has_many(uri: str) -> bool:
+    """Return whether there are many pictures at a place: a video, a stream."""
+    return uri.lower().endswith(VIDEO_SUFFIXES) or is_live(uri)
 
 
 def _thumbnail(data: bytes) -> bytes:

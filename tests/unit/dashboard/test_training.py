@@ -297,3 +297,12 @@ def test_it_tells_what_became_of_labels_that_came_later(tmp_path: Path) -> None:
     joined = an_event("joined", "labels", figures={"n_joined": 12.0, "n_let_go": 3.0})
     assert "12 joined, 3 let go" in page_of(tmp_path, [*COURSE, joined])
     assert read(tmp_path, COURSE).labels_later == ""
+
+
+@pytest.mark.parametrize("uri", ["clip.mp4", "rtsp://camera/door"])
+def test_pictures_of_a_video_or_a_camera_are_told_apart(uri: str, tmp_path: Path) -> None:
+    events = [*COURSE, *(mistaken(uri) | {"sequence": i} for i in (7, 9))]
+    page = page_of(tmp_path, [*events, scored(0, "cat", 2)])
+    assert f"{uri}, picture 7" in page
+    assert f"{uri}, picture 9" in page
+    assert "2 times" not in page

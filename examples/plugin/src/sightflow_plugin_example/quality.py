@@ -1,7 +1,7 @@
 """Reject pictures that nobody could recognise anything in: blurred, too dark, too bright."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, Process
-from sightflow.records import ImageRecord, Outcome, Rejected
+from sightflow.records import ImageRecord, Measures, Outcome, Rejected
 
 __all__ = ["RejectPoor"]
 
@@ -19,7 +19,10 @@ _SIDE = 512
 
 @dataclass(frozen=True)
 class RejectPoor:
-    """Measures sharpness and brightness of each picture and rejects what is poor in one."""
+    """Measures sharpness and brightness of each picture, and rejects what is poor in one.
+
+    Both numbers are in the result, as `measures`.
+    """
 
     min_sharpness: float = 20.0
     """Variance of the Laplacian of the grey picture, of samples of 0 to 255."""
@@ -28,7 +31,7 @@ class RejectPoor:
     max_brightness: float = 240.0
     """The same."""
 
-    gives: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[tuple[str, ...]] = ("measures",)
 
     def check(self) -> None:
         """Refuse thresholds that no picture passes."""
@@ -48,8 +51,6 @@ class RejectPoor:
         def look(record: ImageRecord) -> Outcome:
             grey = _grey(record.pixels)
             sharpness, brightness = _sharpness(grey), float(grey.mean())
-            context.metrics.observe("sharpness", sharpness)
-            context.metrics.observe("brightness", brightness)
             if brightness < self.min_brightness:
                 reason, value = "dark", f"brightness {brightness:.1f} < {self.min_brightness:g}"
             elif brightness > self.max_brightness:
@@ -57,7 +58,9 @@ class RejectPoor:
             elif sharpness < self.min_sharpness:
                 reason, value = "blurred", f"sharpness {sharpness:.1f} < {self.min_sharpness:g}"
             else:
-                return record
+                values = np.array([sharpness, brightness], np.float32)
+                found = Measures(("sharpness", "brightness"), values)
+                return replace(record, measures=found.and_of(record.measures))
             return Rejected(record.origin, context.step, reason, value)
 
         def process(records: Sequence[ImageRecord]) -> list[Outcome]:
