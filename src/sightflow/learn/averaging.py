@@ -174,4 +174,4 @@ def _share_of(path: Path) -> Share:
         return _SHARES.decode(file.metadata()["share"])
 
 
-_SHARES = msgspec.json.Decoder(Share)  # made here: see `chunks` on msgspec and threads
+_SHARES = msgspec.json.Decoder(Share)  # made here: see `records.state`

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sightflow.errors import CardError
+from sightflow.errors import CardError, RegistryError
 from sightflow.models.card import read_card
 from sightflow.models.files import ModelFile, zoo, zoo_names
 from sightflow.models.registry import Registry, is_name
@@ -61,23 +61,22 @@ class Address:
         """Return the number of the version that is meant.
 
         Raises:
-            CardError: nothing is published there.
+            RegistryError: nothing is published there.
         """
         if self.number is not None:
             return self.number
         pointer = self.registry.serving(self.name)
         if pointer is not None:
             return pointer.number
-        newest = max(
-            self.registry.numbers(self.name), default=1
-        )  # where there is none, the next line says so
+        numbers = self.registry.numbers(self.name)
+        newest = max(numbers, default=1)  # where there is none, the next line says so
         return self.registry.version(self.name, newest).number
 
     def find(self) -> ModelFile:
         """Return the model file that is meant.
 
         Raises:
-            CardError: nothing is published there.
+            RegistryError: nothing is published there.
             ModelError: a file is not the one that was published.
         """
         return self.registry.fetch(self.name, self.resolve())
@@ -87,7 +86,7 @@ def parse_address(reference: str) -> Address:
     """Return what a reference to a published model means; nothing is looked up.
 
     Raises:
-        CardError: it is not of the form REGISTRY/NAME or REGISTRY/NAME@VERSION.
+        RegistryError: it is not of the form REGISTRY/NAME or REGISTRY/NAME@VERSION.
 
     Examples:
         >>> parse_address("s3://shop/models/gates@3")
@@ -98,7 +97,7 @@ def parse_address(reference: str) -> Address:
     name, at, number = last.partition("@")
     is_number = number.isascii() and number.isdigit() and int(number) > 0
     if not slash or not is_name(name) or (at and not is_number):
-        raise CardError(
+        raise RegistryError(
             f"{reference!r}: a published model is named REGISTRY/NAME or REGISTRY/NAME@VERSION, "
             "such as models/gates@3; VERSION is a number"
         )

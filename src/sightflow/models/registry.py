@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sightflow.errors import CardError, ModelError
+from sightflow.errors import ModelError, RegistryError
 from sightflow.models.card import Card, encode_card, read_card
 from sightflow.models.files import ModelFile
 from sightflow.models.shelves import COMPLETE, Shelves, open_shelves
@@ -50,7 +50,7 @@ class Registry:
             facts: how the version came to be.
 
         Raises:
-            CardError: the name is not what it must be.
+            RegistryError: the name is not what it must be.
             ModelError: the step of the run was published with other bytes, a measure is no number,
                 or the storage fails.
         """
@@ -85,14 +85,14 @@ class Registry:
         """Return a version.
 
         Raises:
-            CardError: there is no such version.
+            RegistryError: there is no such version.
         """
         path = _path(_check_name(name), number, COMPLETE)
         shelves = self._shelves()
         try:
             (data,) = shelves.read([path])
         except FileNotFoundError as error:
-            raise CardError(self._no_version(name, number)) from error
+            raise RegistryError(self._no_version(name, number)) from error
         return from_json(data, Version, f"{self.url}/{path}")
 
     def serving(self, name: str) -> Pointer | None:
@@ -107,7 +107,7 @@ class Registry:
         """Let a version serve; promoting the one that serves changes nothing.
 
         Raises:
-            CardError: there is no such version.
+            RegistryError: there is no such version.
         """
         self.version(name, number)
         with self._shelves().alone(name):
@@ -121,7 +121,7 @@ class Registry:
         """Let the version serve that did so before the last promotion.
 
         Raises:
-            CardError: no version served before.
+            RegistryError: no version served before.
         """
         self._before(name, self._history(name))  # a wrong call makes no folder
         with self._shelves().alone(name):
@@ -137,7 +137,7 @@ class Registry:
         From an object store it is copied once into `sightflow/models` in the user's cache folder.
 
         Raises:
-            CardError: there is no such version.
+            RegistryError: there is no such version.
             ModelError: a file is not the one that was published.
         """
         version = self.version(name, number)
@@ -162,7 +162,7 @@ class Registry:
         """Return the weights of a version, in the form of safetensors.
 
         Raises:
-            CardError: there is no such version.
+            RegistryError: there is no such version.
             ModelError: they are not those that were published.
         """
         return self._file(name, self.version(name, number), _WEIGHTS)
@@ -199,7 +199,7 @@ class Registry:
     def _before(self, name: str, serving: Serving) -> int:
         number = serving.before()
         if number is None:
-            raise CardError(
+            raise RegistryError(
                 f"{self.url}/{name}: a rollback needs a version that served before; there is "
                 "none; promote the one that is to serve"
             )
@@ -264,7 +264,7 @@ def is_name(name: str) -> bool:
 
 def _check_name(name: str) -> str:
     if not is_name(name):
-        raise CardError(
+        raise RegistryError(
             "registry: a name has letters, digits, `.`, `_` and `-`, and starts with a letter or "
             f"digit; got {name!r}"
         )

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from sightflow.errors import CardError, ModelError, SightflowError
+from sightflow.errors import ModelError, RegistryError, SightflowError
 from sightflow.storage.drafts import discard_drafts, lock, new_folder, replace_durably
 
 __all__ = ["COMPLETE", "LocalFolder", "ObjectStore", "Shelves", "open_shelves"]
@@ -56,7 +56,7 @@ def open_shelves(url: str) -> Shelves:
     """Return the shelves at a path or URL; nothing has to be there yet.
 
     Raises:
-        CardError: there is no such kind of storage, or what reads it is not installed.
+        RegistryError: there is no such kind of storage, or what reads it is not installed.
     """
     if "://" not in url:
         return LocalFolder(Path(url))
@@ -65,7 +65,7 @@ def open_shelves(url: str) -> Shelves:
     try:
         fs, root = url_to_fs(url)
     except (ImportError, ValueError, OSError) as error:
-        raise CardError(f"registry {url}: cannot be opened: {error}") from error
+        raise RegistryError(f"registry {url}: cannot be opened: {error}") from error
     if "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)):
         return LocalFolder(Path(root))
     return ObjectStore(url, fs, root)
@@ -85,29 +85,29 @@ class LocalFolder:
 
     def names(self) -> list[str]:
         """Return the names of the models that have a version, sorted."""
-        with _told(self._root):
+        with _translated(self._root):
             return sorted(name for name in _listed(self._root) if self.numbers(name))
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers of the complete versions of a model, in order."""
         folder = self._root / name / "versions"
-        with _told(folder):
+        with _translated(folder):
             return [n for n in _taken(folder) if (folder / _digits(n) / COMPLETE).is_file()]
 
     def read(self, paths: Sequence[str]) -> list[bytes]:
         """Return the bytes of files."""
-        with _told(self._root):
+        with _translated(self._root):
             return [(self._root / path).read_bytes() for path in paths]
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file; who reads it meanwhile gets the old one or the new one."""
-        with _told(self._root / path):
+        with _translated(self._root / path):
             replace_durably(self._root / path, data)
 
     def add(self, name: str, files_of: FilesOf) -> int:
         """Write a version with the next number, all of it or nothing, and return the number."""
         folder = self._root / name / "versions"
-        with _told(folder):
+        with _translated(folder):
             while True:
                 number = max(_taken(folder), default=0) + 1
                 if new_folder(folder / _digits(number), files_of(number)):
@@ -117,11 +117,11 @@ class LocalFolder:
     def alone(self, name: str) -> Iterator[None]:
         """Hold the lock of a model; remove what publishers that died have left."""
         folder = self._root / name
-        with _told(folder):
+        with _translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             mark = open(folder / ".lock", "wb")  # noqa: SIM115 - closed below
         with mark:
-            with _told(folder):
+            with _translated(folder):
                 lock(mark, wait=True)
             discard_drafts(folder / "versions")
             yield
@@ -150,7 +150,7 @@ class ObjectStore:
 
     def names(self) -> list[str]:
         """Return the names of the models that have a version, sorted."""
-        with self._told():
+        with self._translated():
             self._fs.invalidate_cache()  # some file systems remember what they listed
             try:
                 listed = self._fs.ls(self._root or "/", detail=False)
@@ -169,13 +169,13 @@ class ObjectStore:
         """Return the bytes of files."""
         if not paths:
             return []
-        with self._told():
+        with self._translated():
             found = self._fs.cat([self._path(path) for path in paths])
             return [found[self._fs._strip_protocol(self._path(path))] for path in paths]
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file; who reads it meanwhile gets the old one or the new one."""
-        with self._told(path):
+        with self._translated(path):
             self._fs.pipe_file(self._path(path), data)
 
     def add(self, name: str, files_of: FilesOf) -> int:
@@ -205,16 +205,16 @@ class ObjectStore:
     def _claim(self, folder: str) -> bool:
         """Return whether a number is now ours."""
         path, mine = self._path(f"{folder}/{_CLAIM}"), uuid.uuid4().hex.encode()
-        with self._told(folder):
+        with self._translated(folder):
             try:
                 self._fs.pipe_file(path, mine, mode="create")
             except FileExistsError:
                 return False
             return bool(self._fs.cat_file(path) == mine)
 
-    def _told(self, path: str = "") -> AbstractContextManager[None]:
+    def _translated(self, path: str = "") -> AbstractContextManager[None]:
         # The clients of object stores have no common root of their errors.
-        return _told(f"{self._url}/{path}".rstrip("/"), Exception)
+        return _translated(f"{self._url}/{path}".rstrip("/"), Exception)
 
     def _path(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -222,7 +222,7 @@ class ObjectStore:
     def _find(self, folder: str) -> list[str]:
         """Return the paths of all files below a folder, relative to it, as they are now."""
         place = self._path(folder).rstrip("/")
-        with self._told(folder):
+        with self._translated(folder):
             self._fs.invalidate_cache()
             try:
                 found = self._fs.find(place)
@@ -250,7 +250,7 @@ def _taken(folder: Path) -> list[int]:
 
 
 @contextmanager
-def _told(where: object, kind: type[Exception] = OSError) -> Iterator[None]:
+def _translated(where: object, kind: type[Exception] = OSError) -> Iterator[None]:
     """Make what a storage raises into `ModelError`; a file that is not there stays what it is."""
     try:
         yield

@@ -100,7 +100,7 @@ class Serving:
         return promoted[-2] if len(promoted) > 1 else None
 
 
-# Made here, since msgspec may make its plan for a type in one thread only: see `chunks`.
+# Made here, as one thread must make the plan of msgspec for a type: see `records.state`.
 _DECODERS: Mapping[type, "msgspec.json.Decoder[Any]"] = {
     kind: msgspec.json.Decoder(kind) for kind in (Version, Serving)
 }
