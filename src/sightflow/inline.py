@@ -66,7 +66,7 @@ def run(
         run_id = f"{round(started * 1000)}-inline"
         inference = settings.inference(n_workers=1)
         shared = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sightflow-")))
-        context = Context("chain", inference, resources=resources, run_id=run_id, shared=shared)
+        context = Context("recognise", inference, resources=resources, run_id=run_id, shared=shared)
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
         context, n_images, work = _work(
@@ -87,7 +87,7 @@ def run(
 def _work(
     pipeline: Pipeline, settings: RunSettings, context: Context, stop: Callable[[], bool]
 ) -> tuple[Context, int | None, Iterator[Recognised]]:
-    """Open the chain.
+    """Open the steps.
 
     Returns:
         The context of the steps with a state, how many images there are, and what becomes of them,

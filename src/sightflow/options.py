@@ -2,6 +2,7 @@
 
 import numbers
 import typing
+from types import UnionType
 from typing import Any
 
 from sightflow.errors import PipelineError
@@ -77,13 +78,15 @@ def check_choices(part: Any) -> None:
 
 def choices_of(kind: type, name: str) -> tuple[str, ...]:
     """Return the words that an option may be, by the `Literal` that is its type."""
-    return typing.get_args(_hints(kind)[name])
+    return tuple(word for word in _words(_hints(kind)[name]) if word is not None)
 
 
 def _words(hint: Any) -> tuple[Any, ...]:
     """Return the words of a `Literal`, and None where that is allowed."""
     if typing.get_origin(hint) is typing.Literal:
         return typing.get_args(hint)
+    if typing.get_origin(hint) not in (typing.Union, UnionType):
+        return ()
     parts = typing.get_args(hint)
     words = tuple(word for part in parts for word in _words(part))
     return (*words, None) if words and type(None) in parts else words

@@ -102,3 +102,16 @@ def test_a_misspelt_or_impossible_option_is_refused(
 
     with pytest.raises(PipelineError, match=f"{kind.__name__}: .*{words}"):
         make()
+
+
+@dataclass(frozen=True)
+class Painted:
+    colour: Literal["red", "green"] | None = None
+    colours: tuple[Literal["red", "green"], ...] = ("red",)
+
+
+def test_a_choice_may_be_left_out_where_none_is_allowed_and_a_list_is_no_choice() -> None:
+    check_choices(Painted())
+    with pytest.raises(PipelineError, match="`colour` is one of red, green; got 'blue'"):
+        check_choices(Painted("blue"))  # type: ignore[arg-type]
+    assert choices_of(Painted, "colour") == ("red", "green")

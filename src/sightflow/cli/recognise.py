@@ -44,7 +44,7 @@ def _min_score_option(task: str) -> Callable[..., Any]:
 
 
 def _out_option(*, parquet: bool) -> Callable[..., Any]:
-    kinds = ".jsonl or .parquet" if parquet else ".jsonl"
+    kinds = ".jsonl, .parquet or .csv" if parquet else ".jsonl"
     return click.option("--out", type=click.Path(), help=f"File for the results, {kinds}.")
 
 

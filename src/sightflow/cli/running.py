@@ -179,10 +179,11 @@ def run_to_out(
     """
     from sightflow.cli import console
     from sightflow.sinks.results import JsonLines, Parquet
+    from sightflow.sinks.table import Csv
 
     out = options["out"]
     if out:
-        kinds: dict[str, Any] = {"jsonl": JsonLines, "parquet": Parquet, **more_kinds}
+        kinds: dict[str, Any] = {"csv": Csv, "jsonl": JsonLines, "parquet": Parquet, **more_kinds}
         ending = Path(out).suffix.removeprefix(".")
         if ending not in kinds:
             kinds = {**_sinks_by_ending(), **kinds}
@@ -202,10 +203,19 @@ def run_to_out(
 
 def _sinks_by_ending() -> dict[str, Any]:
     """Return the sinks of all packages that say how their files end."""
+    from sightflow.errors import PipelineError
     from sightflow.kinds import known_kinds, resolve_kind
 
-    kinds = [resolve_kind("sinks", name) for name in known_kinds("sinks")]
-    return {kind.ending: kind for kind in kinds if hasattr(kind, "ending")}
+    found: dict[str, Any] = {}
+    for name in known_kinds("sinks"):
+        try:
+            kind = resolve_kind("sinks", name)
+        except PipelineError as error:  # of another package, which need not stop this call
+            print(f"sightflow: {error}", file=sys.stderr)
+            continue
+        if hasattr(kind, "ending"):
+            found.setdefault(kind.ending, kind)
+    return found
 
 
 def run_with(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | None = None) -> None:

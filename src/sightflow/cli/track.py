@@ -63,7 +63,7 @@ class NamedPoints(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--out",
     type=click.Path(),
-    help="File for the tracks: .jsonl, .parquet, .txt (MOT) [standard output].",
+    help="File for the tracks: .jsonl, .parquet, .csv, .txt (MOT) [standard output].",
 )
 @click.option("--events", type=click.Path(), help="File for what happens, .jsonl.")
 @click.option(

@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 
 from sightflow.engine.chunks import ChunkResult, Recognised
-from sightflow.errors import JobError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Fold, Metrics
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.records.codec import decode_outcomes, encode_outcomes
-from sightflow.records.state import StateCodec
+from sightflow.records.state import StateCodec, check_steps
 
 __all__ = ["KeyedChain", "Memory", "open_keyed"]
 
@@ -105,11 +104,7 @@ class KeyedChain:
             JobError: another version wrote it, or a pipeline with other keyed steps.
         """
         kept = _CHECKPOINTS.decode(data)
-        if list(kept.states) != list(self._folds):
-            raise JobError(
-                f"the checkpoint has states of the steps {list(kept.states)}; the pipeline has "
-                f"{list(self._folds)}; keep their names and order, or start the run anew"
-            )
+        check_steps(kept.states, self._folds)
         states = tuple(fold.decode(kept.states[name]) for name, fold in self._folds.items())
         waiting = [o for o in decode_outcomes(kept.waiting) if isinstance(o, ImageRecord)]
         return Memory(states, kept.next_index, kept.newest_ms, kept.done_with, tuple(waiting))

@@ -99,9 +99,11 @@ class Joining:
             key = label.source_id, label.sequence
             if key in self._images:
                 yield from self._joined(key, label)
-            elif self._limits is None or key in self._labels:
+            elif self._limits is None:
                 self._count("n_unmatched")
             else:
+                if key in self._labels:  # of an earlier run, where numbers began anew
+                    self._count("n_unmatched")
                 self._labels[key] = label
                 if len(self._labels) > self._limits.n_items:
                     del self._labels[next(iter(self._labels))]

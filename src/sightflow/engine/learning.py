@@ -7,7 +7,6 @@ import msgspec
 
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.engine.joining import Joining, Labelled, Limits
-from sightflow.errors import JobError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import (
     MAX_WAITING,
@@ -20,7 +19,7 @@ from sightflow.protocols import (
     Trainer,
 )
 from sightflow.records import Event, ImageRecord
-from sightflow.records.state import StateCodec
+from sightflow.records.state import StateCodec, check_steps
 
 __all__ = ["LearningChain", "Lessons"]
 
@@ -107,11 +106,7 @@ class LearningChain:
             JobError: another version wrote it, or a pipeline with other learning steps.
         """
         kept = _CHECKPOINTS.decode(data)
-        if list(kept.snapshots) != list(self._operators):
-            raise JobError(
-                f"the checkpoint has lessons of the steps {list(kept.snapshots)}; the pipeline has "
-                f"{list(self._operators)}; keep their names and order, or start the run anew"
-            )
+        check_steps(kept.snapshots, self._operators)
         lessons = self._opened(kept.snapshots, kept.next_index, kept.trainer)
         lessons.joining.restore(kept.joining)
         return lessons

@@ -23,19 +23,17 @@ class Work:
 def informed(pipeline: Pipeline) -> Pipeline:
     """Return a pipeline whose learning steps know what its source lists.
 
-    A step that takes facts and lacks one gets those of the source. What the source does not tell,
-    an earlier step may: `Evaluate` has the classes of the `Train` before it.
+    A step that takes facts and lacks one gets those of the source; but classes of an earlier step,
+    where there is one: `Evaluate` has those of the `Train` before it.
     """
-    steps = list[LearningStep]()
+    steps, labels = list[LearningStep](), tuple[str, ...]()
     facts: SourceFacts | None = None
     for step in pipeline.learning:
         operator = step.operator
         if isinstance(operator, TakesSourceFacts) and operator.lacks_facts:
             facts = _facts_of(pipeline.source) if facts is None else facts
-            operator = operator.with_facts(facts)
-        labels = getattr(operator, "labels", ())
-        if labels and (facts is None or not facts.labels):
-            facts = replace(facts or SourceFacts(), labels=labels)
+            operator = operator.with_facts(replace(facts, labels=labels or facts.labels))
+        labels = labels or getattr(operator, "labels", ())
         steps.append(replace(step, operator=operator))
     return replace(pipeline, learning=tuple(steps))
 

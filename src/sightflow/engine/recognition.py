@@ -1,4 +1,4 @@
-"""The fused chain: claims in, outcomes out. Both runners call it and nothing else recognises.
+"""Recognition: claims in, outcomes out. Both runners call it and nothing else recognises.
 
 Reading, decoding, every step and the sinks that need pixels run in one place, on small batches, so
 that decoded pixels never leave the worker.

@@ -40,13 +40,13 @@ class _Worker(MapFunction):
         self._inference = inference
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Open the chain in this worker, one worker after the other.
+        """Open the steps in this worker, one worker after the other.
 
         Libraries that set themselves up at their first use are not all safe against two threads.
         """
         self._resources = ExitStack()
         self._metrics = FlinkMetrics(runtime_context)
-        context = Context("chain", self._inference, self._metrics, self._resources)
+        context = Context("recognise", self._inference, self._metrics, self._resources)
         try:
             with reporting(), _OPENING:
                 self._recognise = open_recogniser(self._pipeline, self._settings, context)
@@ -64,7 +64,7 @@ class _Worker(MapFunction):
         return ChunkResult.of(recognised).encode()
 
     def close(self) -> None:
-        """Release what the chain holds."""
+        """Release what the steps hold."""
         self._resources.close()
 
 

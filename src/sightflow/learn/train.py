@@ -1,8 +1,8 @@
 """Train a network on the stream: test it with each image, then learn from it."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sightflow.errors import ModelError, PipelineError
 from sightflow.learn.head import Head
@@ -15,7 +15,6 @@ from sightflow.models import ModelFile
 from sightflow.ops.augment import Augment
 from sightflow.options import check_count
 from sightflow.protocols import Context, Inference, Operator, SourceFacts
-from sightflow.tasks.following import name_of
 from sightflow.tasks.model_step import grey_record
 
 __all__ = ["Train"]
@@ -130,11 +129,6 @@ class Train:
             raise ModelError(
                 f"Train: `start`, {self.start.address}: {error}; use the same `network`"
             ) from error
-
-    def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on; of `start` the name, not the version."""
-        options = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**options, "start": name_of(self.start) if self.start else None}
 
     @property
     def lacks_facts(self) -> bool:

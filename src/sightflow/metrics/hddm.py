@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from math import log, sqrt
 from typing import ClassVar, Literal
 
-from sightflow.errors import PipelineError
 from sightflow.metrics.drift import DetectorState, check_finite
-from sightflow.options import check_choices
+from sightflow.options import check_choices, check_number
 
 __all__ = ["Hddm", "HddmDetector"]
 
@@ -38,8 +37,7 @@ class Hddm:
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         check_choices(self)
-        if not 0 < self.delta < 1:
-            raise PipelineError(f"Hddm: `delta` is in (0, 1); got {self.delta}")
+        check_number(self, "delta", within="(0, 1)")
 
     def open(self, state: DetectorState | None = None) -> "HddmDetector":
         """Return a detector, new or as it was when it gave its state."""

@@ -21,6 +21,8 @@ member                of                             meaning, and what holds wit
 `max_waiting_mib`     later                          their memory; 5 000, 256
 `trainers`            learning operators             in how many places it works; 1
 `commits_first`       result sinks                   whether `commit` is work that may fail; False
+`ending`              result sinks                   of files that `--out` gives to it, such as
+                                                     "csv"; it is made with (path, overwrite=...)
 `gains_from_batches`  the function of a model        whether images of several workers are to come
                                                      in one call; False
 ===================== ============================== ==============================================

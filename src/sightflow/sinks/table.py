@@ -1,7 +1,7 @@
 """Findings as a table for spreadsheets: CSV."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -41,9 +41,12 @@ class Csv(ResultFiles):
     def commit(self, summary: Summary) -> None:
         """Make the staged lines into a table and rename it."""
         lines = staged(Path(self.path))
-        with replacing(Path(self.path)) as draft, open(draft, "w", newline="") as file:
+        of = self.of or _field_of(staged_rows(lines))
+        with (
+            replacing(Path(self.path)) as draft,
+            open(draft, "w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
-            of = self.of or _told_by(next(staged_rows(lines), []))
             writer.writerow([*_IMAGE, *_columns(of)])
             for rows in staged_rows(lines):
                 writer.writerows(line for row in rows for line in _lines_of(row, of))
@@ -57,9 +60,10 @@ _PARTS = {"box_xyxy": ("x1", "y1", "x2", "y2"), "velocity_xy": ("velocity_x", "v
 """Values that are lists have a column for each number."""
 
 
-def _told_by(rows: Sequence[Row]) -> str:
-    """Return the field that results have; without any it does not matter."""
-    return next((name for name in _FIELDS if any(name in row for row in rows)), _FIELDS[0])
+def _field_of(parts: Iterable[Sequence[Row]]) -> str:
+    """Return the first field that any result has; without any it does not matter."""
+    found = {name for rows in parts for row in rows for name in _FIELDS if name in row}
+    return next((name for name in _FIELDS if name in found), _FIELDS[0])
 
 
 def _columns(of: str) -> Iterator[str]:

@@ -19,6 +19,8 @@ _LOOK_EVERY_S = 0.05
 _PART = 1 << 20
 _MAX_LINE = 1 << 20
 _LARGEST = (1 << 62) - 1
+_MARK = b"\xef\xbb\xbf"
+"""With which some editors begin a file of UTF-8."""
 
 
 class _Line(msgspec.Struct):
@@ -114,9 +116,10 @@ class LabelLines:
         try:
             with open(self._path, "rb") as file:
                 file.seek(start)
-                *lines, self._rest = (self._rest + file.read(_PART)).split(b"\n")
+                data = file.read(_PART)
         except OSError as error:
             raise SourceError(f"{self._path}: cannot be read: {error.strerror}") from error
+        *lines, self._rest = (self._rest + data).split(b"\n")
         self._lines.extend(line + b"\n" for line in lines)
 
     def _size(self) -> int:
@@ -140,7 +143,8 @@ class LabelLines:
 
     def _parsed(self, line: bytes, start: int) -> Label | Rejected:
         try:
-            return Label(*msgspec.structs.astuple(_LINES.decode(line)))
+            text = line.removeprefix(_MARK) if start == 0 else line
+            return Label(*msgspec.structs.astuple(_LINES.decode(text)))
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             now_ms = int(time.time() * 1000)
             name = f"labels/{os.path.basename(self._path)}-{start}"

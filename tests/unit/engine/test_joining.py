@@ -102,6 +102,16 @@ def test_a_checkpoint_of_another_version_is_refused() -> None:
         a_joining().restore(data[:1] + b"\x09" + data[2:])
 
 
+def test_a_label_of_an_earlier_run_does_not_hold_back_the_right_one() -> None:
+    joining = a_joining()
+    list(joining.join([replace(label(0, "old"), event_time_ms=100)]))
+    list(joining.join([replace(label(0, "new"), event_time_ms=200)]))
+    late = replace(image(0), origin=replace(image(0).origin, event_time_ms=200))
+    ((record, _),) = joining.wait([late], 0)
+    assert record.origin.label == "new"
+    assert figures(joining) == {"n_joined": 1, "n_unmatched": 1}
+
+
 def test_a_second_label_of_an_image_is_unmatched() -> None:
     joining = a_joining()
     list(joining.wait([image(1)], 0))

@@ -113,7 +113,7 @@ def test_lessons_are_restored_as_they_were() -> None:
 def test_lessons_of_other_steps_are_refused() -> None:
     chain = a_chain(Tally())
     data = chain.encode(chain.initial(""))
-    with pytest.raises(JobError, match=r"lessons of the steps \['t0'\]; the pipeline has \['t0',"):
+    with pytest.raises(JobError, match=r"states of the steps \['t0'\]; the pipeline has \['t0',"):
         a_chain(Tally(), Tally()).decode(data)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sightflow.errors import PipelineError
-from sightflow.records import Classification, Detections, ImageRecord, result_row
+from sightflow.records import Classification, Detections, ImageRecord, Measures, result_row
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks.table import Csv
 from sightflow.testing import a_record, an_origin
@@ -53,3 +53,16 @@ def test_a_field_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_without_results_there_is_a_heading(tmp_path: Path) -> None:
     (heading,) = written(Csv(str(tmp_path / "t.csv"), of="measures"))
     assert heading[4:] == ["name", "value"]
+
+
+def test_the_field_is_looked_for_in_all_results(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sightflow.sinks.results._ROWS_IN_GROUP", 2)
+    measured = a_record(measures=Measures(("height_m",), np.array([1.5], np.float32)))
+    heading, line = written(Csv(str(tmp_path / "t.csv")), a_record(), a_record(), measured)
+    assert (heading[4:], line[4:]) == (["name", "value"], ["height_m", "1.5"])
+
+
+def test_a_table_is_utf_8(tmp_path: Path) -> None:
+    found = Classification(("\u732b",), np.zeros(1, np.int32), np.ones(1, np.float32))
+    written(Csv(str(tmp_path / "t.csv")), a_record(classification=found))
+    assert "\u732b" in (tmp_path / "t.csv").read_bytes().decode("utf-8")

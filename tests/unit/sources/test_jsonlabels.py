@@ -120,3 +120,9 @@ def test_the_time_of_the_image_is_taken_where_it_is_told(tmp_path: Path) -> None
 def test_a_folder_is_no_file_of_labels(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read: Is a directory"):
         opened(tmp_path).poll(0.0)
+
+
+def test_a_file_may_begin_with_the_mark_of_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "l").write_bytes(b"\xef\xbb\xbf")
+    write(tmp_path / "l", a_label(1))
+    assert opened(tmp_path / "l").poll(0.0) == Label("door", 1, "cat")
