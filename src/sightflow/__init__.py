@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sightflow.sinks.images import ImageFolder as ImageFolder
     from sightflow.sinks.results import JsonLines as JsonLines
     from sightflow.sinks.results import Parquet as Parquet
+    from sightflow.sinks.table import Csv as Csv
     from sightflow.sinks.video import AnnotatedVideo as AnnotatedVideo
     from sightflow.sources.directory import Directory as Directory
     from sightflow.sources.live import Live as Live
@@ -37,6 +38,7 @@ _PLACES = {
     "AnnotatedVideo": "sightflow.sinks.video",
     "Classify": "sightflow.tasks.classify",
     "CountLine": "sightflow.tasks.zones",
+    "Csv": "sightflow.sinks.table",
     "Detect": "sightflow.tasks.detect",
     "Directory": "sightflow.sources.directory",
     "ImageFolder": "sightflow.sinks.images",

@@ -7,7 +7,6 @@ A bad configuration or a broken environment is an error. A bad image is data: it
 __all__ = [
     "CardError",
     "DecodeError",
-    "SetupError",
     "JobError",
     "LedgerError",
     "MetricsError",
@@ -16,9 +15,11 @@ __all__ = [
     "OutputExistsError",
     "PipelineError",
     "RegistryError",
+    "SetupError",
     "ShapeError",
     "SightflowError",
     "SourceError",
+    "StepError",
 ]
 
 
@@ -68,6 +69,10 @@ class SetupError(SightflowError, RuntimeError):
 
 class JobError(SightflowError, RuntimeError):
     """A job started and failed."""
+
+
+class StepError(JobError):
+    """A step failed in a way that it does not explain; the message has the traceback."""
 
 
 class LedgerError(SightflowError, AssertionError):

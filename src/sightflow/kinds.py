@@ -72,5 +72,6 @@ def imported(path: str, what: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise PipelineError(
-            f"{what} cannot be imported: {error}; a name is `package.module:Thing`"
+            f"{what} cannot be imported: {error}; a name is `package.module:Thing`, of a package "
+            "that is installed or on PYTHONPATH"
         ) from error

@@ -339,6 +339,7 @@ def test_track_tells_who_crosses_a_line_and_who_is_in_a_zone(call, place):
         (["--detections", "det.txt", "--every", "2"], "--every and --pattern are for files"),
         (["--detections", "det.txt", "--model", "nanodet"], "--detections has what was detected"),
         (["clip.mp4", "--state-dir", "s"], "--state-dir goes with --runner flink"),
+        (["clip.mp4", "--events", "e.csv"], "--events e.csv: the ending must be .jsonl"),
         (["clip.mp4", "--labels", "unicorn"], "--labels unicorn: there are person, bicycle"),
         (["clip.mp4", "--out", "tracks.xls"], "must be one of .csv, .jsonl, .parquet, .txt"),
     ],

@@ -13,7 +13,7 @@ import pytest
 
 from sightflow import AnnotatedImages, Directory, JsonLines, Parquet, Pipeline, RunSettings
 from sightflow import run as public_run
-from sightflow.errors import OutputExistsError, SourceError
+from sightflow.errors import OutputExistsError, SourceError, StepError
 from sightflow.inline import run
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, ModelUse
@@ -174,7 +174,7 @@ def files(folder: Path) -> list[str]:
 
 def test_a_failing_step_leaves_no_file(photos: Path, tmp_path: Path) -> None:
     pipeline = a_pipeline(photos, fail=True).write("r", JsonLines(str(tmp_path / "r.jsonl")))
-    with pytest.raises(ZeroDivisionError, match="by the step"):
+    with pytest.raises(StepError, match="ZeroDivisionError: by the step"):
         run(pipeline)
     assert files(tmp_path) == []
 

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from sightflow.records.ledger import Summary
     from sightflow.settings import RunSettings
 
-__all__ = ["config_argument", "filled", "learning_options", "print_learning", "run_to_report"]
+__all__ = [
+    "blank_options",
+    "config_argument",
+    "filled",
+    "learning_options",
+    "print_learning",
+    "run_to_report",
+    "values_of",
+]
 
 _N_TESTS = 5
 
@@ -34,18 +42,24 @@ config_argument = click.argument(
 )
 
 
+blank_options = (
+    click.option("--data", metavar="DIR", help="What ${data} in CONFIG stands for."),
+    click.option("--registry", metavar="DIR", help="What ${registry} in CONFIG stands for."),
+    click.option(
+        "--set",
+        "more",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="What ${NAME} in CONFIG stands for; may be given again.",
+    ),
+)
+"""What stands for the blanks of a file."""
+
+
 def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of both commands; `out` is the end of the folder's default name."""
     options = [
-        click.option("--data", metavar="DIR", help="What ${data} in CONFIG stands for."),
-        click.option("--registry", metavar="DIR", help="What ${registry} in CONFIG stands for."),
-        click.option(
-            "--set",
-            "more",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="What ${NAME} in CONFIG stands for; may be given again.",
-        ),
+        *blank_options,
         click.option(
             "--out",
             type=click.Path(file_okay=False, path_type=Path),
@@ -64,11 +78,11 @@ def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSett
     """Return the pipeline of a file, and how it is run, with the values of a call."""
     from sightflow.configuration import read_pipeline
 
-    pipeline, settings = read_pipeline(config, _values(options))
+    pipeline, settings = read_pipeline(config, values_of(options))
     return pipeline, replace(settings, **given(options, "runner", "workers", "state_dir"))
 
 
-def _values(options: Mapping[str, Any]) -> dict[str, str]:
+def values_of(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what the blanks of the file stand for."""
     values = {name: options[name] for name in ("data", "registry") if options[name]}
     for pair in options["more"]:

@@ -7,8 +7,11 @@ from typing import Any
 import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption, given
+from sightflow.cli.learning import blank_options, values_of
 from sightflow.cli.running import (
+    add_options,
     chosen_model,
+    events_file,
     execute,
     get_ready,
     model_option,
@@ -127,7 +130,7 @@ def _recognise(name: str, step: Any, options: dict[str, Any], *more: tuple[str, 
     for other, operator in more:
         pipeline = pipeline.apply(other, operator)
     if options.get("events"):
-        events = JsonEvents(options["events"], overwrite=options["overwrite"])
+        events = JsonEvents(events_file(options["events"]), overwrite=options["overwrite"])
         pipeline = pipeline.write("events", events)
     if options["annotate"]:
         sink = AnnotatedImages(options["annotate"], overwrite=options["overwrite"])
@@ -213,12 +216,13 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @click.command("run")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
+@add_options(blank_options)
 @quiet_option
-def run_file(file: Path, *, check: bool, quiet: bool) -> None:
+def run_file(file: Path, *, check: bool, quiet: bool, **options: Any) -> None:
     """Run the pipeline that a YAML FILE describes (docs/reference/pipelines.md)."""
     from sightflow.configuration import read_pipeline
 
-    pipeline, settings = read_pipeline(file)
+    pipeline, settings = read_pipeline(file, values_of(options))
     if check:
         pipeline.check()
         click.echo(f"{file}: in order")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_options",
     "chosen_model",
+    "events_file",
     "execute",
     "get_ready",
     "model_option",
@@ -199,6 +200,13 @@ def run_to_out(
         path = Path(folder, "results.jsonl")
         run_with(pipeline.write("results", JsonLines(str(path))), options, hidden=folder)
         console.print_results(path, as_json=not sys.stdout.isatty())
+
+
+def events_file(path: str) -> str:
+    """Return the path of `--events`, if its ending says what will be in it."""
+    if not path.endswith(".jsonl"):
+        raise click.UsageError(f"--events {path}: the ending must be .jsonl")
+    return path
 
 
 def _sinks_by_ending() -> dict[str, Any]:

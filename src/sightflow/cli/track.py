@@ -9,6 +9,7 @@ import click
 from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.cli.running import (
     chosen_model,
+    events_file,
     get_ready,
     model_option,
     reading_options,
@@ -257,7 +258,9 @@ def _sinks(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
 
     overwrite = options["overwrite"]
     if options["events"]:
-        pipeline = pipeline.write("events", JsonEvents(options["events"], overwrite=overwrite))
+        pipeline = pipeline.write(
+            "events", JsonEvents(events_file(options["events"]), overwrite=overwrite)
+        )
     if options["annotate"]:
         outlines = (
             *(Outline(name, points, closed=False) for name, points in options["lines"]),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Fold, Metrics
@@ -155,8 +156,9 @@ class KeyedChain:
         states, events, results = list(memory.states), list[Event](), list[Outcome]()
         for outcome in outcomes:
             if isinstance(outcome, ImageRecord):
-                for i, fold in enumerate(self._folds.values()):
-                    states[i], outcome, news = fold.step(states[i], outcome)
+                for i, (name, fold) in enumerate(self._folds.items()):
+                    with blaming(name, [outcome]):
+                        states[i], outcome, news = fold.step(states[i], outcome)
                     events.extend(news)
             results.append(outcome)
         return replace(memory, states=tuple(states)), results, events

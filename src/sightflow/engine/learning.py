@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.engine.joining import Joining, Labelled, Limits
 from sightflow.pipeline import Pipeline
@@ -73,10 +74,13 @@ class LearningChain:
     def take(self, lessons: Lessons, chunk: Recognised) -> tuple[Lessons, ChunkResult]:
         """Take the next chunk; return what to remember, and what comes out."""
         outcomes, events = list(chunk.outcomes), list[tuple[int, Event]]()
-        for learner in lessons.learners:
+        for name, learner in zip(self._operators, lessons.learners, strict=True):
             rows = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, ImageRecord)]
             records = [outcome for outcome in outcomes if isinstance(outcome, ImageRecord)]
-            found, news = learner.take(records, [(chunk.number, row) for row in rows])
+            if not records:
+                continue
+            with blaming(name, records):
+                found, news = learner.take(records, [(chunk.number, row) for row in rows])
             for row, outcome in zip(rows, found, strict=True):
                 outcomes[row] = outcome
             events.extend((rows[i], event) for i, event in news)

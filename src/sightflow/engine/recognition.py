@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from sightflow.engine.allocator import keep_freed_memory
+from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import Chunk, Frame, Recognised, SourceEnd, StreamEnd
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
@@ -162,7 +163,12 @@ def _run_steps(steps: Sequence[tuple[str, Process]], batch: Sequence[Outcome]) -
         records = [outcome for outcome in outcomes if isinstance(outcome, ImageRecord)]
         if not records:
             break
-        results = process(records)
+        with blaming(name, records):
+            results = process(records)
+        if not isinstance(results, Sequence):
+            raise PipelineError(
+                f"step {name!r} must return a list of outcomes; got {type(results).__name__}"
+            )
         if len(results) != len(records):
             raise PipelineError(
                 f"step {name!r} must return one outcome for each of {len(records)} records; "

@@ -80,7 +80,7 @@ class Train:
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise PipelineError(
                 f"Train: `labels` are two or more different words; got {list(self.labels)}; give "
-                "them, or a source that lists its images, such as Labelled with a folder for each"
+                "them, or a source with two labels or more: a folder for each class"
             )
         if self._lacks_steps:
             raise PipelineError(

@@ -26,6 +26,10 @@ class ModelFile:
     address: str | None = None
     """Of a model from a registry: `REGISTRY/NAME@VERSION`."""
 
+    def __repr__(self) -> str:
+        """Show what it is found by; a card may be long."""
+        return f"ModelFile({self.reference!r})"
+
     @property
     def version(self) -> str:
         """The version of the card, or the first 12 digits of the file's sha256."""

@@ -25,7 +25,7 @@ def check_detector(how: DriftDetector) -> int:
     """
     assert isinstance(how, DriftDetector), f"{how!r} needs `detector`, its name, and `open`"
     check_description(how, _in_pipeline)
-    found = [i for i, is_alarm in enumerate(_alarms(how, restarts=False)) if is_alarm]
+    found = [i for i, (is_alarm, _, _) in enumerate(_alarms(how, restarts=False)) if is_alarm]
     assert found, f"{how!r} must notice a large change"
     assert found[0] >= _N_BEFORE, f"{how!r} gave an alarm before the change, at {found[0]}"
     undisturbed, restarted = (_alarms(how, restarts=restarts) for restarts in (False, True))
@@ -48,12 +48,15 @@ def _in_pipeline(how: DriftDetector) -> Pipeline:
     return Pipeline(Directory("photos")).apply("test", step)
 
 
-def _alarms(how: DriftDetector, *, restarts: bool) -> Iterable[bool]:
-    """Yield for each image whether there was an alarm; restarts come between all of them."""
+def _alarms(how: DriftDetector, *, restarts: bool) -> Iterable[tuple[bool, int, float]]:
+    """Yield for each image whether there was an alarm, and what is known then.
+
+    Restarts come between all images.
+    """
     rng = np.random.default_rng(0)
     shares = np.repeat([0.1, 0.9], [_N_BEFORE, _N_AFTER])
     detector = how.open()
     for value in (rng.random(len(shares)) < shares).astype(float).tolist():
         if restarts:
             detector = sent(how).open(detector.state())
-        yield detector.update(value)
+        yield detector.update(value), detector.n, detector.mean

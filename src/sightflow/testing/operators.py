@@ -60,11 +60,16 @@ def check_operator(
     context = replace(a_context(), inference=Inference(device="cpu"))
     with context.resources:
         process = sent(operator).open(context)
-        outcomes = list(process(records))
+        outcomes = process(records)
+        assert isinstance(outcomes, list | tuple), f"outcomes come in a list; got {outcomes!r}"
+        outcomes = list(outcomes)
         _check_outcomes(operator, context, records, outcomes)
         _check_batches(process, records, outcomes, tolerance)
     for record, pixels in zip(records, before, strict=True):
         assert np.array_equal(record.pixels, pixels), "records must not be changed in place"
+    gives = getattr(operator, "gives", ())
+    filled = [name for name in gives for o in outcomes if getattr(o, name, None) is not None]
+    assert filled or not gives, f"`gives` is {gives}, and no picture came out with any of it"
     return outcomes
 
 

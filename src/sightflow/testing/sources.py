@@ -37,6 +37,9 @@ def check_source(source: Source) -> list[Claim]:
         _check_redeemed(claim, part)
         same = [*map(_content, part)] == [*map(_content, again)]
         assert same, f"claims can be redeemed in any order; {claim} gives something else then"
+    gives = getattr(source, "gives", None) or ()
+    filled = [name for name in gives for i in images if getattr(i, name, None) is not None]
+    assert filled or not gives, f"`gives` is {gives}, and no image came with any of it"
     origins = [image.origin for image in images]
     _check_names(origins)
     for source_id in {origin.source_id for origin in origins}:

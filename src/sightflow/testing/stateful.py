@@ -38,38 +38,54 @@ def _in_pipeline(operator: KeyedOperator | LearningOperator) -> Pipeline:
     return Pipeline(Directory("photos")).apply("step", operator)
 
 
-def check_keyed_operator(operator: KeyedOperator) -> list[Event]:
+def check_keyed_operator(
+    operator: KeyedOperator, records: Sequence[ImageRecord] = ()
+) -> list[Event]:
     """Raise AssertionError unless it keeps the promises of `protocols.KeyedOperator`.
 
-    It gets forty images of two objects that walk towards each other, with detections and tracks,
-    and must have something to say of them.
+    It must have something to say of the images.
+
+    Args:
+        operator: what is checked.
+        records: of one stream, with what the operator needs; without them forty images of two
+            objects that walk towards each other, with detections and tracks.
     """
+    images = list(records) or list(walkers(_N_IMAGES))
     check_description(operator, _in_pipeline)
     operator.check()
     assert operator.max_out_of_order_ms >= 0, "`max_out_of_order_ms` is from 0"
-    undisturbed, events = _fold(operator, restarts=False)
-    assert events or _says_something(undisturbed), "it says nothing, so nothing was checked"
-    assert _fold(operator, restarts=False)[0] == undisturbed, "the same images, the same results"
-    assert _fold(operator, restarts=True)[0] == undisturbed, "a restart must not change results"
-    assert _fold(operator, restarts=False, other="other")[0] == undisturbed, (
+    undisturbed, events = _fold(operator, images, restarts=False)
+    assert events or _says_something(undisturbed, images), "it says nothing, so nothing was checked"
+    assert _fold(operator, images, restarts=False)[0] == undisturbed, (
+        "the same images, the same results"
+    )
+    assert _fold(operator, images, restarts=True)[0] == undisturbed, (
+        "a restart must not change results"
+    )
+    assert _fold(operator, images, restarts=False, other="other")[0] == undisturbed, (
         "streams must not know of each other: what a fold remembers is in its states"
     )
     return events
 
 
-def _says_something(rows: Sequence[Any]) -> bool:
+def _says_something(rows: Sequence[Any], images: Sequence[ImageRecord]) -> bool:
     """Return whether images came out with more than they had."""
-    plain = [result_row(record) for record in walkers(_N_IMAGES)]
-    return [row for row, _ in rows[:_N_IMAGES]] != plain
+    plain = [result_row(record) for record in images]
+    return [row for row, _ in rows[: len(images)]] != plain
 
 
 def _fold(
-    operator: KeyedOperator, *, restarts: bool, other: str | None = None
+    operator: KeyedOperator,
+    images: Sequence[ImageRecord],
+    *,
+    restarts: bool = False,
+    other: str | None = None,
 ) -> tuple[list[Any], list[Event]]:
     """Return rows of results, of events and the states of a stream.
 
     Args:
         operator: what is checked.
+        images: of the stream.
         restarts: whether they come between all images.
         other: name of a second stream, whose images come between those of the first.
     """
@@ -77,13 +93,14 @@ def _fold(
     with context.resources:
         fold = sent(operator).open_fold(context)
         state, rows, events = fold.initial(), list[Any](), list[Event]()
-        beside, others = fold.initial(), list(walkers(_N_IMAGES, str(other)))
-        for i, record in enumerate(walkers(_N_IMAGES)):
+        beside = fold.initial()
+        for record in images:
             if restarts:
                 kept, fold = fold.encode(state), sent(operator).open_fold(context)
                 state = fold.decode(kept)
             if other is not None:
-                beside, _, _ = fold.step(beside, others[i])
+                origin = replace(record.origin, source_id=other)
+                beside, _, _ = fold.step(beside, replace(record, origin=origin))
             before = fold.encode(state)
             behind, outcome, news = fold.step(state, record)
             assert outcome.origin == record.origin, "an image comes out as itself"

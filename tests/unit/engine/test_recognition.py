@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sightflow.engine.recognition import open_reader, open_recogniser
-from sightflow.errors import PipelineError
+from sightflow.errors import ModelError, PipelineError, StepError
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Process, Read
 from sightflow.records import Claim, EncodedImage, ImageRecord, ModelUse, Outcome, Rejected
@@ -195,9 +195,24 @@ def test_a_step_must_return_one_outcome_for_each_record(returned: Any, message: 
         run(PICTURE, PICTURE, step=Returns(outcome=returned))
 
 
-def test_an_error_of_a_step_passes_through() -> None:
-    with pytest.raises(ZeroDivisionError, match="by the step"):
+def test_an_error_of_a_step_is_told_with_the_step_and_the_image() -> None:
+    message = r"(?s)^step 'note', image photos/a.jpg \(number 0\): ZeroDivisionError: by .*raise"
+    with pytest.raises(StepError, match=message) as error:
         run(PICTURE, step=Returns(outcome=ZeroDivisionError("by the step")))
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
+    with pytest.raises(StepError, match="or one of 1 behind it"):
+        run(PICTURE, PICTURE, step=Returns(outcome=ZeroDivisionError("by the step")))
+
+
+def test_an_error_that_says_what_to_do_stays_as_it_is() -> None:
+    with pytest.raises(ModelError, match=r"^take another$"):
+        run(PICTURE, step=Returns(outcome=ModelError("take another")))
+
+
+def test_a_step_must_return_a_list() -> None:
+    message = "step 'note' must return a list of outcomes; got NoneType"
+    with pytest.raises(PipelineError, match=message):
+        run(PICTURE, step=Returns(outcome=None))
 
 
 @pytest.mark.parametrize("copies", [0, 2])

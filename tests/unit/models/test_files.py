@@ -126,3 +126,7 @@ def test_a_model_of_the_zoo_runs_on_a_batch_of_two(name, shape, outputs):
     assert outputs.items() <= {output: array.shape for output, array in result.items()}.items()
     for array in result.values():
         assert np.allclose(array[0], array[1], atol=1e-5)
+
+
+def test_a_model_is_shown_by_what_it_is_found_by():
+    assert repr(zoo("nanodet")) == "ModelFile('nanodet')"

@@ -10,7 +10,7 @@ from tests.steps import Count
 from sightflow.protocols import Context, Fold, Place
 from sightflow.records import Event, ImageRecord, ModelUse, Outcome
 from sightflow.tasks.prepare import Prepare
-from sightflow.testing import check_keyed_operator, check_learning_operator
+from sightflow.testing import a_record, an_origin, check_keyed_operator, check_learning_operator
 
 
 def test_a_keyed_step_that_keeps_its_promises_passes() -> None:
@@ -190,3 +190,8 @@ def test_a_learning_step_that_keeps_its_promises_passes() -> None:
 def test_a_learning_step_that_breaks_a_promise_is_found(breaks: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_learning_operator(Tally(breaks))
+
+
+def test_a_keyed_operator_may_be_checked_with_images_of_ones_own() -> None:
+    images = [a_record(origin=an_origin(sequence=i, event_time_ms=i)) for i in range(5)]
+    assert [event.sequence for event in check_keyed_operator(Count(), images)][-1] == 5
