@@ -15,6 +15,7 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.network import Network
 from sightflow.metrics.drift import DriftDetector
 from sightflow.models import ModelFile, find_model
+from sightflow.options import words_of
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import LabelSource, Source, StreamSource
 from sightflow.settings import RunSettings
@@ -42,8 +43,10 @@ def read_pipeline(
         return _pipeline({name: _filled(value, values) for name, value in fields.items()})
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:  # a DecodeError too
         raise PipelineError(f"{path}: must be a mapping in YAML: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}: is no YAML: {error}") from error
     except SightflowError as error:
         raise PipelineError(f"{path}: {error}") from error
 
@@ -190,6 +193,9 @@ def _value(hint: Any, place: str, value: Any) -> Any:
         if not isinstance(value, list):
             raise PipelineError(f"{place}: must be a list; got {value!r}")
         return tuple(_nested(item, f"{place}[{i}]", entry) for i, entry in enumerate(value))
+    words = words_of(hint)
+    if words and value not in words:
+        raise PipelineError(f"{place}: is one of {', '.join(filter(None, words))}; got {value!r}")
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:

@@ -29,7 +29,13 @@ GROUPS = tuple(_SINGULAR)
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"sightflow.{group}")}
+    """Return the entry points of a group by name; of two with one name ours is the one."""
+    found = entry_points(group=f"sightflow.{group}")
+    return {point.name: point for point in sorted(found, key=_is_ours)}
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.value.startswith("sightflow.")
 
 
 def known_kinds(group: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sightflow.errors import PipelineError
 
-__all__ = ["check_choices", "check_count", "check_number", "check_share", "choices_of"]
+__all__ = ["check_choices", "check_count", "check_number", "check_share", "choices_of", "words_of"]
 
 _INF = float("inf")
 
@@ -68,7 +68,7 @@ def check_share(part: Any, *names: str) -> None:
 def check_choices(part: Any) -> None:
     """Raise `PipelineError` unless each option whose type is a `Literal` is one of its words."""
     for name, hint in _hints(type(part)).items():
-        words = _words(hint)
+        words = words_of(hint)
         if words and getattr(part, name) not in words:
             raise PipelineError(
                 f"{type(part).__name__}: `{name}` is one of {', '.join(filter(None, words))}; "
@@ -78,17 +78,17 @@ def check_choices(part: Any) -> None:
 
 def choices_of(kind: type, name: str) -> tuple[str, ...]:
     """Return the words that an option may be, by the `Literal` that is its type."""
-    return tuple(word for word in _words(_hints(kind)[name]) if word is not None)
+    return tuple(word for word in words_of(_hints(kind)[name]) if word is not None)
 
 
-def _words(hint: Any) -> tuple[Any, ...]:
+def words_of(hint: Any) -> tuple[Any, ...]:
     """Return the words of a `Literal`, and None where that is allowed."""
     if typing.get_origin(hint) is typing.Literal:
         return typing.get_args(hint)
     if typing.get_origin(hint) not in (typing.Union, UnionType):
         return ()
     parts = typing.get_args(hint)
-    words = tuple(word for part in parts for word in _words(part))
+    words = tuple(word for part in parts for word in words_of(part))
     return (*words, None) if words and type(None) in parts else words
 
 

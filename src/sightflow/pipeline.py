@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from sightflow.errors import PipelineError
+from sightflow.errors import PipelineError, SightflowError
 from sightflow.models import ModelFile
 from sightflow.protocols import (
     ImageSink,
@@ -158,7 +158,11 @@ class Pipeline:
                 sink for pixels would have to wait for a keyed step.
         """
         for step in self.all_steps:
-            step.operator.check()
+            try:
+                step.operator.check()
+            except SightflowError as error:
+                error.args = (f"step {step.name!r}: {error}",)
+                raise
         self._check_needs()
         self._check_trainers()
         for name, sink in self.image_sinks:

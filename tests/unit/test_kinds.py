@@ -1,12 +1,13 @@
 """Kinds are found by the name of an entry point or by an import path."""
 
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from sightflow.errors import PipelineError
-from sightflow.kinds import GROUPS, known_kinds, resolve_kind
+from sightflow.kinds import GROUPS, _entry_points, known_kinds, resolve_kind
 from sightflow.sources.directory import Directory
 
 
@@ -57,3 +58,13 @@ def test_a_module_that_cannot_be_loaded_is_named(
     with pytest.raises(PipelineError, match="cannot be imported: No module named 'no_such_lib"):
         resolve_kind("operators", "half_written_plugin:Step")
     assert "half_written_plugin" not in sys.modules
+
+
+def test_a_name_of_ours_stays_ours_whoever_takes_it(monkeypatch) -> None:
+    theirs = EntryPoint("Directory", "their_package:Directory", "sightflow.sources")
+    ours = EntryPoint("Directory", "sightflow.sources.directory:Directory", "sightflow.sources")
+    for points in ([ours, theirs], [theirs, ours]):
+        _entry_points.cache_clear()
+        monkeypatch.setattr("sightflow.kinds.entry_points", lambda group, p=points: p)
+        assert resolve_kind("sources", "Directory") is Directory
+    _entry_points.cache_clear()

@@ -223,3 +223,10 @@ def test_a_step_that_does_not_tell_what_it_gives_may_give_anything():
 
 def test_a_source_may_give_what_a_step_needs():
     Pipeline(MotDetections("det.txt")).apply("track", Track()).check()
+
+
+def test_what_a_step_refuses_is_told_with_its_name() -> None:
+    pipeline = a_pipeline().apply("second", Classify(top_k=0))
+    message = r"^step 'second': Classify: `top_k` is a whole number from 1; got 0$"
+    with pytest.raises(PipelineError, match=message):
+        pipeline.check()
