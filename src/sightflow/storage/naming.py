@@ -4,6 +4,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from sightflow.errors import SourceError
+
 __all__ = ["VIDEO_SUFFIXES", "as_paths", "name_under", "short_names", "stream_names"]
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv")
@@ -13,8 +15,19 @@ _LONGEST = 100
 
 
 def as_paths(paths: str | Iterable[str]) -> tuple[str, ...]:
-    """Return one path or many as a tuple."""
-    return (paths,) if isinstance(paths, str) else tuple(paths)
+    """Return one path or many as a tuple.
+
+    Raises:
+        SourceError: one is there twice; its images would have the same numbers.
+    """
+    listed = (paths,) if isinstance(paths, str) else tuple(paths)
+    seen: set[str] = set()
+    for path in listed:
+        plain = path if "://" in path else os.path.normpath(path)
+        if plain in seen:
+            raise SourceError(f"{path}: is named twice; name each path once")
+        seen.add(plain)
+    return listed
 
 
 def short_names(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sightflow.errors import SourceError
 from sightflow.storage.naming import as_paths, short_names
 
 
@@ -21,3 +22,11 @@ def test_one_path_or_many_are_a_tuple(paths: object) -> None:
 )
 def test_short_names_are_the_last_parts_and_differ(paths: list[str], names: list[str]) -> None:
     assert [name for _, name in short_names(paths)] == names
+
+
+@pytest.mark.parametrize(
+    "paths", [("a", "b", "a"), ("a", "a/"), ("a", "./a"), ("s3://a", "s3://a")]
+)
+def test_a_path_that_is_named_twice_is_refused(paths: tuple[str, ...]) -> None:
+    with pytest.raises(SourceError, match=f"{paths[-1]}: is named twice; name each path once"):
+        as_paths(paths)
