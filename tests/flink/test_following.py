@@ -28,8 +28,7 @@ def registry(tmp_path: Path) -> Registry:
 
 def test_a_version_takes_over_while_the_job_runs(registry: Registry, tmp_path: Path) -> None:
     n_images = 400
-    photos = save_colours(tmp_path / "photos", 55)
-    source = Directory(tuple([photos] * 8))
+    source = Directory(tuple(save_colours(tmp_path / f"photos-{i}", 55) for i in range(8)))
     pipeline = (
         Pipeline(source)
         .apply("slow", Slow(0.02))
