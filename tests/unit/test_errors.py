@@ -1,11 +1,11 @@
-"""Every exception has the one root and is also what Python programmers already catch."""
+"""Every exception has the one root and is also what its users already catch."""
 
 import pytest
 
 from sightflow import errors
-from sightflow.errors import CardError, DecodeError, SightflowError
+from sightflow.errors import CardError, DecodeError, JobError, SightflowError
 
-BUILTINS = {
+CAUGHT_AS = {
     "CardError": ValueError,
     "DecodeError": ValueError,
     "SetupError": RuntimeError,
@@ -19,21 +19,22 @@ BUILTINS = {
     "RegistryError": CardError,
     "ShapeError": ValueError,
     "SourceError": OSError,
+    "StepError": JobError,
 }
 
 
 def test_every_exception_is_listed_here() -> None:
-    assert set(errors.__all__) == {*BUILTINS, "SightflowError"}
+    assert set(errors.__all__) == {*CAUGHT_AS, "SightflowError"}
 
 
-@pytest.mark.parametrize("name", BUILTINS)
-def test_an_exception_is_one_of_ours_and_a_builtin(name: str) -> None:
+@pytest.mark.parametrize("name", CAUGHT_AS)
+def test_an_exception_is_one_of_ours_and_what_is_already_caught(name: str) -> None:
     kind = getattr(errors, name)
     assert issubclass(kind, SightflowError)
-    assert issubclass(kind, BUILTINS[name])
+    assert issubclass(kind, CAUGHT_AS[name])
 
 
-@pytest.mark.parametrize("name", set(BUILTINS) - {"DecodeError"})
+@pytest.mark.parametrize("name", set(CAUGHT_AS) - {"DecodeError"})
 def test_the_message_is_what_was_said(name: str) -> None:
     assert str(getattr(errors, name)("photos: not there")) == "photos: not there"
 
