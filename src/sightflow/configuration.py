@@ -17,7 +17,7 @@ from sightflow.metrics.drift import DriftDetector
 from sightflow.models import ModelFile, find_model
 from sightflow.options import words_of
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import LabelSource, Source, StreamSource
+from sightflow.protocols import LabelSource, Source, StreamSource, TableSource
 from sightflow.settings import RunSettings
 
 __all__ = ["read_pipeline", "to_yaml"]
@@ -206,6 +206,7 @@ _GROUPS: Mapping[Any, str] = {
     Source: "sources",
     StreamSource: "sources",
     LabelSource: "labels",
+    TableSource: "tables",
     Network: "networks",
     DriftDetector: "detectors",
 }
@@ -269,6 +270,7 @@ def _plain(value: Any) -> Any:
             "claims": "sources",
             "open_stream": "sources",
             "open_labels": "labels",
+            "open_updates": "tables",
             "preparation": "networks",
             "detector": "detectors",
         }

@@ -7,6 +7,7 @@ A bad configuration or a broken environment is an error. A bad image is data: it
 __all__ = [
     "CardError",
     "DecodeError",
+    "GalleryError",
     "JobError",
     "LedgerError",
     "MetricsError",
@@ -45,6 +46,10 @@ class ModelError(SightflowError, ValueError):
 
 class MetricsError(SightflowError, ValueError):
     """What was found cannot be held against a truth."""
+
+
+class GalleryError(SightflowError, ValueError):
+    """A gallery of faces cannot be read or made, or what is to be put into it does not fit."""
 
 
 class ShapeError(SightflowError, ValueError):

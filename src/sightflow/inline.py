@@ -20,6 +20,7 @@ from sightflow.engine.recognition import (
     recognise_frame,
 )
 from sightflow.engine.stateful import open_stateful
+from sightflow.engine.tables import TablesHere
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Stream, StreamSource
 from sightflow.records import Row
@@ -66,7 +67,15 @@ def run(
         run_id = f"{round(started * 1000)}-inline"
         inference = settings.inference(n_workers=1)
         shared = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sightflow-")))
-        context = Context("recognise", inference, resources=resources, run_id=run_id, shared=shared)
+        tables = TablesHere(pipeline.tables, Context("tables", resources=resources))
+        context = Context(
+            "recognise",
+            inference,
+            resources=resources,
+            tables=tables.of,
+            run_id=run_id,
+            shared=shared,
+        )
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
         context, n_images, work = _work(
@@ -74,7 +83,7 @@ def run(
         )
         delivery = Delivery(sinks, Progress())
         resources.callback(delivery.close)
-        for result in _results(pipeline, work, context):
+        for result in tables.told(_results(pipeline, work, context)):
             delivery.deliver(result)
             on_progress(delivery.place.ledger, n_images)
             if on_event is not None:

@@ -16,6 +16,7 @@ __all__ = ["GROUPS", "imported", "known_kinds", "resolve_kind"]
 _SINGULAR = {
     "sources": "source",
     "labels": "source of labels",
+    "tables": "table",
     "operators": "operator",
     "networks": "network",
     "detectors": "detector of drift",

@@ -1,7 +1,7 @@
 """A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -15,6 +15,7 @@ from sightflow.protocols import (
     ResultSink,
     Source,
     StreamSource,
+    TableSource,
     given_by,
 )
 
@@ -219,9 +220,18 @@ class Pipeline:
     @property
     def models(self) -> Iterator[ModelFile]:
         """Yield the models of the steps."""
-        operators = (step.operator for step in self.pixel_steps)
-        parts = (part for o in operators for part in getattr(o, "__dict__", {}).values())
+        parts = _parts_of(step.operator for step in self.pixel_steps)
         return (part for part in parts if isinstance(part, ModelFile))
+
+    @property
+    def tables(self) -> "tuple[TableSource, ...]":
+        """The tables that steps look things up in, each once."""
+        parts = _parts_of(step.operator for step in self.all_steps)
+        found: list[TableSource] = []
+        for part in parts:
+            if not isinstance(part, type) and isinstance(part, TableSource) and part not in found:
+                found.append(part)
+        return tuple(found)
 
     @property
     def image_sinks(self) -> Iterator[tuple[str, ImageSink]]:
@@ -276,8 +286,8 @@ class Pipeline:
             if missing:
                 raise PipelineError(
                     f"{place}: {type(part).__name__} needs {', '.join(missing)}, which no step "
-                    "before it gives; Detect gives detections, Track tracks, and Classify "
-                    "classification"
+                    "before it gives; Detect gives detections, Track tracks, Classify "
+                    "classification, DetectFaces faces, and EmbedFaces faces.embeddings"
                 )
             gives = given_by(part)
             if gives is None:
@@ -290,6 +300,11 @@ class Pipeline:
             raise PipelineError(
                 f"{kind} {name!r} needs a name of its own; in the pipeline are {sorted(taken)}"
             )
+
+
+def _parts_of(operators: Iterable[object]) -> Iterator[object]:
+    """Yield the values of the fields of operators."""
+    return (part for one in operators for part in getattr(one, "__dict__", {}).values())
 
 
 def _check_shape(place: str, part: object, shapes: Mapping[str, tuple[str, type]]) -> type:

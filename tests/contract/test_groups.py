@@ -8,6 +8,7 @@ from tests.contract import (
     test_operators,
     test_sinks,
     test_sources,
+    test_tables,
 )
 
 from sightflow.kinds import GROUPS, known_kinds, resolve_kind
@@ -20,13 +21,14 @@ CHECKED = {
     "networks": test_networks.EXAMPLES,
     "operators": test_operators.ALL,
     "sinks": test_sinks.EXAMPLES,
+    "tables": test_tables.EXAMPLES,
     "sources": {**test_sources.EXAMPLES, **test_sources.STREAM_EXAMPLES},
 }
 
 
 def test_every_group_has_a_contract() -> None:
     assert set(CHECKED) == set(GROUPS)
-    assert sum(map(len, CHECKED.values())) >= 38
+    assert sum(map(len, CHECKED.values())) >= 50
 
 
 @pytest.mark.parametrize("group", GROUPS)

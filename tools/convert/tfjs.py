@@ -1,4 +1,4 @@
-"""Reads TensorFlow.js graph models and turns them into ONNX.
+"""Reads TensorFlow.js graph models.
 
 Source: the layout of `model.json` that the TensorFlow.js converter writes for format `graph-model`,
 with weights in plain or quantized form.
@@ -8,8 +8,6 @@ import base64
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
@@ -17,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.convert.errors import ConvertError
-from tools.convert.onnx_graph import GraphBuilder
-from tools.convert.tfjs_ops import FOLDS, OPERATORS, Node, Operand, View, settled
+from tools.convert.tensorflow_graph import Graph
+from tools.convert.tensorflow_ops import Node
 
 STORED_DTYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -35,17 +33,7 @@ STORED_DTYPES: Mapping[str, str] = MappingProxyType(
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class TfjsGraph:
-    """A graph model as it was read: nodes by name, and the values of its constants by name."""
-
-    origin: str
-    """What to call the model in errors."""
-    nodes: Mapping[str, Node]
-    constants: Mapping[str, Array]
-
-
-def read_graph(model_json: bytes, shards: Mapping[str, bytes], origin: str) -> TfjsGraph:
+def read_graph(model_json: bytes, shards: Mapping[str, bytes], origin: str) -> Graph:
     """Read a graph model.
 
     Args:
@@ -70,99 +58,7 @@ def read_graph(model_json: bytes, shards: Mapping[str, bytes], origin: str) -> T
             f"{origin}: must be the `model.json` of a graph model with all its weight files; got "
             f"{type(error).__name__}: {error}; pass the files of one model"
         ) from error
-    return TfjsGraph(origin, nodes, constants)
-
-
-def write_graph(
-    source: TfjsGraph,
-    graph: GraphBuilder,
-    inputs: Mapping[str, str],
-    outputs: Mapping[str, str],
-) -> None:
-    """Add the nodes that lead from the inputs to the outputs of a graph model.
-
-    A batch of one that was traced into the model becomes a batch of any size.
-
-    Args:
-        source: The graph model.
-        graph: Where to add the nodes.
-        inputs: Names in the graph model to names in ONNX.
-        outputs: Names in the graph model to names in ONNX.
-
-    Raises:
-        ConvertError: The graph asks for an operation, or a variant of one, that is not supported.
-    """
-    values: dict[str, tuple[Operand, ...]] = {}
-    for name in _order(source, list(outputs)):
-        node = source.nodes[name]
-        operands = [values[source_name][port] for source_name, port in map(_parse, node.inputs)]
-        values[name] = _convert_node(source, graph, node, operands, inputs)
-    for name, output in outputs.items():
-        source_name, port = _parse(name)
-        value = values[source_name][port]
-        if not isinstance(value, View):
-            raise ConvertError(
-                f"{source.origin}: output `{name}` must depend on an input; got a constant; "
-                "name another output"
-            )
-        graph.named_node(output, "Identity", [settled(graph, value)])
-
-
-def _convert_node(
-    source: TfjsGraph,
-    graph: GraphBuilder,
-    node: Node,
-    operands: Sequence[Operand],
-    inputs: Mapping[str, str],
-) -> tuple[Operand, ...]:
-    """Return the outputs of one node: computed now where all operands are known, else added."""
-    where = f"{source.origin}: node `{node.name}` ({node.op})"
-    if node.op == "Const":
-        return (source.constants[node.name],)
-    if node.op == "Placeholder" and node.name in inputs:
-        return (View.plain(inputs[node.name], len(node.attributes["shape"])),)
-    arrays = [operand for operand in operands if not isinstance(operand, View)]
-    if node.op in FOLDS and len(arrays) == len(operands):
-        return (np.asarray(FOLDS[node.op](*arrays)),)
-    if node.op not in OPERATORS:
-        raise ConvertError(
-            f"{where} must be one of the operations {', '.join(sorted(OPERATORS))}; got {node.op}; "
-            "add it to tfjs_ops.py"
-        )
-    try:
-        return OPERATORS[node.op](graph, node, operands)
-    except ConvertError as error:
-        raise ConvertError(f"{where} {error}") from error
-
-
-def _order(source: TfjsGraph, outputs: Sequence[str]) -> Iterator[str]:
-    """Yield the names of the nodes that the outputs need, each after its inputs."""
-    dependencies: dict[str, list[str]] = {}
-    waiting = [_parse(name)[0] for name in reversed(outputs)]
-    while waiting:
-        name = waiting.pop()
-        if name in dependencies:
-            continue
-        if name not in source.nodes:
-            raise ConvertError(
-                f"{source.origin}: node `{name}` must exist; got {len(source.nodes)} other nodes; "
-                "name an output that the model has"
-            )
-        dependencies[name] = [_parse(reference)[0] for reference in source.nodes[name].inputs]
-        waiting += reversed(dependencies[name])
-    try:
-        yield from TopologicalSorter(dependencies).static_order()
-    except CycleError as error:
-        raise ConvertError(
-            f"{source.origin}: the graph must have no loop; got {error.args[1]}; "
-            "export the model without control flow"
-        ) from error
-
-
-def _parse(reference: str) -> tuple[str, int]:
-    """Split `name:2` into a node's name and the number of its output, which is 0 where absent."""
-    name, _, port = reference.partition(":")
-    return name, int(port or 0)
+    return Graph(origin, nodes, constants)
 
 
 def _node(raw: Mapping[str, Any]) -> Node:

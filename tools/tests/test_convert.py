@@ -1,6 +1,4 @@
-import base64
 import io
-import json
 import pickle
 import tarfile
 import zipfile
@@ -19,8 +17,10 @@ from tools.convert.compare import Difference, all_small, compare
 from tools.convert.errors import ConvertError
 from tools.convert.fetch import Package, download, read_members
 from tools.convert.onnx_graph import GraphBuilder, Port, serialize
-from tools.convert.tfjs import read_graph, write_graph
 from tools.convert.torch_pickle import LEGACY_MAGIC, LEGACY_PROTOCOL, read_state_dict
+from tools.tests.graphs import run
+
+ZOO = Path(__file__).resolve().parents[2] / "src" / "sightflow" / "models" / "zoo"
 
 # --- PyTorch files -----------------------------------------------------------------------------
 
@@ -108,212 +108,6 @@ def test_weights_of_another_network_are_refused_by_the_first_name_that_differs()
 
     with pytest.raises(ConvertError, match=r"`_blocks.0._bn1.bias` must have shape \(32,\)"):
         efficientnet_lite0.convert(files)
-
-
-# --- TensorFlow.js graphs ----------------------------------------------------------------------
-
-
-def node(name, op, *inputs, **attributes):
-    return {"name": name, "op": op, "input": list(inputs), "attr": attributes}
-
-
-def text(value):
-    return {"s": base64.b64encode(value.encode()).decode()}
-
-
-def integers(*values):
-    return {"list": {"i": [str(value) for value in values]}}
-
-
-def tiny_graph(nodes, constants, shape=(1, 1, 3, 3)):
-    """Return the `model.json` and the weights of a graph from `x` through the given nodes."""
-    arrays = {name: np.asarray(value) for name, value in constants.items()}
-    arrays = {
-        name: array.astype("<i4" if array.dtype.kind == "i" else "<f4")
-        for name, array in arrays.items()
-    }
-    sizes = {"shape": {"dim": [{"size": str(size)} for size in shape]}}
-    weights = [
-        {"name": name, "shape": array.shape, "dtype": array.dtype.name}
-        for name, array in arrays.items()
-    ]
-    model = {
-        "format": "graph-model",
-        "modelTopology": {
-            "node": [
-                {"name": "x", "op": "Placeholder", "attr": {"shape": sizes}},
-                *({"name": name, "op": "Const"} for name in arrays),
-                *nodes,
-            ]
-        },
-        "weightsManifest": [{"paths": ["tiny.bin"], "weights": weights}],
-    }
-    shards = {"tiny.bin": b"".join(array.tobytes() for array in arrays.values())}
-    return json.dumps(model).encode(), shards
-
-
-def converted(nodes, constants, output_shape, shape=(1, 1, 3, 3)):
-    """Convert a tiny graph whose output is called `y`."""
-    source = read_graph(*tiny_graph(nodes, constants, shape), "tiny.json")
-    graph = GraphBuilder()
-    write_graph(source, graph, inputs={"x": "input"}, outputs={"y:0": "output"})
-    ports = [Port("input", ("N", *shape[1:]))], [Port("output", ("N", *output_shape))]
-    return graph.model("tiny", *ports, properties={})
-
-
-def run(model, x):
-    session = onnxruntime.InferenceSession(serialize(model), providers=["CPUExecutionProvider"])
-    return session.run(None, {"input": np.asarray(x, np.float32)})[0]
-
-
-def operations(model):
-    return [node.op_type for node in model.graph.node]
-
-
-CONVOLUTION = [
-    node("nhwc", "Transpose", "x", "to_nhwc"),
-    node("padded", "Pad", "nhwc", "pads"),
-    node(
-        "conv",
-        "Conv2D",
-        "padded",
-        "kernel",
-        strides=integers(1, 1, 1, 1),
-        padding=text("VALID"),
-        data_format=text("NHWC"),
-    ),
-    node("biased", "Add", "conv", "bias"),
-    node("y", "Transpose", "biased", "to_nchw"),
-]
-CONVOLUTION_CONSTANTS = {
-    "to_nhwc": [0, 2, 3, 1],
-    "to_nchw": [0, 3, 1, 2],
-    "pads": [[0, 0], [1, 1], [1, 1], [0, 0]],
-    "kernel": np.ones((3, 3, 1, 1)),
-    "bias": [10.0],
-}
-
-
-def test_a_padded_convolution_counts_its_neighbours_and_becomes_one_node():
-    model = converted(CONVOLUTION, CONVOLUTION_CONSTANTS, (1, 3, 3))
-
-    y = run(model, np.ones((1, 1, 3, 3)))
-
-    assert y[0, 0].tolist() == [[14, 16, 14], [16, 19, 16], [14, 16, 14]]
-    assert operations(model) == ["Conv", "Identity"]
-
-
-def test_a_convolution_that_is_used_twice_keeps_its_sum_without_the_bias():
-    nodes = [*CONVOLUTION[:-1], node("both", "Add", "biased", "conv")]
-    nodes.append(node("y", "Transpose", "both", "to_nchw"))
-
-    y = run(converted(nodes, CONVOLUTION_CONSTANTS, (1, 3, 3)), np.ones((1, 1, 3, 3)))
-
-    assert y[0, 0].tolist() == [[18, 22, 18], [22, 28, 22], [18, 22, 18]]
-
-
-def test_a_batch_of_one_in_the_graph_becomes_any_batch():
-    nodes = [node("y", "Reshape", "x", "shape")]
-    model = converted(nodes, {"shape": [1, 9]}, (9,))
-
-    y = run(model, np.arange(18).reshape(2, 1, 3, 3))
-
-    assert y.tolist() == [list(range(9)), list(range(9, 18))]
-
-
-def test_parts_are_joined_and_cut_along_the_axis_that_the_graph_sees():
-    nodes = [
-        node("nhwc", "Transpose", "x", "to_nhwc"),
-        node("leaky", "LeakyRelu", "nhwc", alpha={"f": 0.5}),
-        node("joined", "ConcatV2", "nhwc", "leaky", "axis"),
-        node("parts", "SplitV", "joined", "sizes", "axis"),
-        node("y", "Transpose", "parts:1", "to_nchw"),
-    ]
-    constants = {"to_nhwc": [0, 2, 3, 1], "to_nchw": [0, 3, 1, 2], "axis": 3, "sizes": [1, 3]}
-    model = converted(nodes, constants, (3, 1, 1), shape=(1, 2, 1, 1))
-
-    y = run(model, [[[[4]], [[-6]]]])
-
-    assert y.reshape(-1).tolist() == [-6, 4, -3]
-
-
-def test_a_shape_that_the_graph_computes_from_constants_is_computed_now():
-    nodes = [
-        node("dense", "SparseToDense", "places", "n_axes", "value", "default"),
-        node("shape", "AddV2", "dense", "offset"),
-        node("y", "Reshape", "x", "shape"),
-    ]
-    constants = {"places": [[1]], "n_axes": [3], "value": [2], "default": 0, "offset": [1, 1, 3]}
-    model = converted(nodes, constants, (3, 3))
-
-    assert run(model, np.ones((1, 1, 3, 3))).shape == (1, 3, 3)
-
-
-def test_a_maximum_over_a_padded_image_sees_the_padding():
-    nodes = [
-        node("nhwc", "Transpose", "x", "to_nhwc"),
-        node("padded", "PadV2", "nhwc", "pads", "value"),
-        node(
-            "pooled",
-            "MaxPool",
-            "padded",
-            ksize=integers(1, 3, 3, 1),
-            strides=integers(1, 2, 2, 1),
-            padding=text("VALID"),
-        ),
-        node("y", "Transpose", "pooled", "to_nchw"),
-    ]
-    constants = {key: CONVOLUTION_CONSTANTS[key] for key in ("to_nhwc", "to_nchw", "pads")}
-    model = converted(nodes, {**constants, "value": -2.0}, (1, 2, 2))
-
-    y = run(model, [[[[-1, -3, -5], [-3, -3, -5], [-5, -5, -5]]]])
-
-    assert y[0, 0].tolist() == [[-1, -2], [-2, -2]]
-
-
-def test_an_image_is_enlarged_between_the_centres_of_its_pixels():
-    nodes = [
-        node("nhwc", "Transpose", "x", "to_nhwc"),
-        node("large", "ResizeBilinear", "nhwc", "size", half_pixel_centers={"b": True}),
-        node("y", "Transpose", "large", "to_nchw"),
-    ]
-    constants = {"to_nhwc": [0, 2, 3, 1], "to_nchw": [0, 3, 1, 2], "size": [1, 4]}
-    model = converted(nodes, constants, (1, 1, 4), shape=(1, 1, 1, 2))
-
-    assert run(model, [[[[0, 4]]]]).reshape(-1).tolist() == [0, 1, 3, 4]
-
-
-def test_an_unknown_operation_is_named_with_its_node():
-    with pytest.raises(ConvertError, match=r"tiny.json: node `y` \(Cumsum\).*add it to tfjs_ops"):
-        converted([node("y", "Cumsum", "x")], {}, (1, 3, 3))
-
-
-def test_a_kernel_that_the_model_computes_is_refused():
-    nodes = [node("y", "Conv2D", "x", "x", strides=integers(1, 1, 1, 1), padding=text("VALID"))]
-
-    with pytest.raises(ConvertError, match=r"node `y` \(Conv2D\) must have a constant kernel"):
-        converted(nodes, {}, (1, 3, 3))
-
-
-def test_weights_that_are_cut_off_are_refused():
-    model_json, shards = tiny_graph([], {"bias": [1.0, 2.0]})
-    shards = {path: data[:-1] for path, data in shards.items()}
-
-    with pytest.raises(ConvertError, match=r"`bias` must end at byte 8 of tiny.bin; got 7 bytes"):
-        read_graph(model_json, shards, "tiny.json")
-
-
-def test_quantized_weights_are_widened():
-    weight = {"name": "w", "shape": [2], "dtype": "float32"}
-    weight["quantization"] = {"dtype": "uint8", "scale": 0.5, "min": -1.0}
-    model = {
-        "modelTopology": {"node": []},
-        "weightsManifest": [{"paths": ["tiny.bin"], "weights": [weight]}],
-    }
-
-    source = read_graph(json.dumps(model).encode(), {"tiny.bin": bytes([0, 4])}, "tiny.json")
-
-    assert source.constants["w"].tolist() == [-1.0, 1.0]
 
 
 # --- ONNX files --------------------------------------------------------------------------------
@@ -443,6 +237,22 @@ def test_a_missing_client_is_named(tmp_path, monkeypatch):
 
     with pytest.raises(ConvertError, match=r"npm tiny-model 1.2.3: `npm` must be installed"):
         download(a_package(registry="npm"), tmp_path)
+
+
+@pytest.mark.parametrize("name", command_line.RECIPES)
+def test_a_shipped_model_names_the_package_of_its_recipe_and_takes_any_batch(name):
+    content = (ZOO / name / "model.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    package = command_line.RECIPES[name].package
+    properties = session.get_modelmeta().custom_metadata_map
+    (port,) = session.get_inputs()
+
+    arrays = session.run(None, {port.name: np.zeros((2, *port.shape[1:]), np.float32)})
+
+    assert properties["source"].rpartition(" ")[0] == str(package)
+    assert properties["licence"] == package.licence
+    for array, output in zip(arrays, session.get_outputs(), strict=True):
+        assert array.shape == (2, *output.shape[1:])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import click
 
 from sightflow.cli.doctor import doctor
 from sightflow.cli.evaluate import evaluate
+from sightflow.cli.faces import faces
 from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
 from sightflow.cli.track import track
@@ -58,6 +59,7 @@ for command in (
     detect,
     track,
     train,
+    faces,
     preprocess,
     run_file,
     models,

@@ -274,10 +274,10 @@ _RECOGNISED = struct.Struct("<qqq?qII")
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """What became of a chunk, as rows."""
+    """What became of a chunk, as rows; or news that belong to none."""
 
-    number: int
-    """Position of the chunk, from 0."""
+    number: int | None
+    """Position of the chunk, from 0; None: these are news, which are delivered as they come."""
     n_read: int
     rows: Sequence[dict[str, Any]] = ()
     rejected: Sequence[dict[str, Any]] = ()

@@ -69,9 +69,9 @@ class Delivery:
         at = place.positions or [None] * len(sinks)
         self._writers = [sink.open_results(p) for sink, p in zip(sinks, at, strict=True)]
 
-    def takes(self, number: int) -> bool:
-        """Return whether it is this chunk's turn."""
-        return not self._ordered or number == self.place.next_chunk
+    def takes(self, number: int | None) -> bool:
+        """Return whether it is this chunk's turn; it always is that of news."""
+        return not self._ordered or number is None or number == self.place.next_chunk
 
     def deliver(self, result: ChunkResult) -> Progress:
         """Write a chunk whose turn it is; return the new place, which holds what was written."""
@@ -80,6 +80,9 @@ class Delivery:
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
         for writer in self._writers:
             writer.append(result.rows, result.rejected, result.events)
+        if result.number is None:
+            self.place = replace(place, positions=self._positions())
+            return self.place
         if result.n_images is not None:
             self.place = replace(
                 place,

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from pyflink.util.java_utils import get_j_env_configuration
 
 from sightflow.engine.chunks import Recognised
 from sightflow.flink.deliver import Deliver
-from sightflow.flink.manifest import Manifest
 from sightflow.flink.read import TICK_S, ReadStream
 from sightflow.flink.recognise import RecogniseChunk, RecogniseFrame
 from sightflow.flink.remember import Remember, stream_of
 from sightflow.flink.runfiles import RunFiles
+from sightflow.flink.tables import KeepTable, TellTable, news_from
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Inference, StreamSource
 from sightflow.settings import RunSettings
@@ -57,27 +57,38 @@ class Job:
         workers was.
         """
         env = self._environment(snapshot)
-        description = self.pipeline, self.settings, self.inference
+        description = self.pipeline, self.settings, self.inference, self.files
         if isinstance(self.pipeline.source, StreamSource):
             frames = self._frames(env, ReadStream(self.pipeline.source, self.files, self.workers))
-            results = frames.map(RecogniseFrame(*description, self.files), _bytes())
+            results = frames.map(RecogniseFrame(*description), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)
-            results = chunks.map(
-                RecogniseChunk(*description, Manifest(self.files.claims)), _bytes()
-            )
+            results = chunks.map(RecogniseChunk(*description), _bytes())
         results.name("recognise").uid("recognise")
         if self.pipeline.has_state:
             key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
-            remember = Remember(*description, self.files, self.run_id, n_chunks)
+            remember = Remember(*description, self.run_id, n_chunks)
             results = _remember(results.key_by(key_of, Types.STRING()), remember)
             if self.pipeline.n_trainers > 1:
                 results.set_parallelism(self.pipeline.n_trainers)
+        for news in self._tables(env):
+            results = results.union(news)
         tells = self.tells_events
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.files, tells_events=tells)
         delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
         delivered.name("deliver").uid("deliver").set_parallelism(1)
         return env
+
+    def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
+        """Yield the news of each table; its rows are kept in one place and told to all workers."""
+        for number, source in enumerate(self.pipeline.tables):
+            name = f"table {number}"
+            ticks = _ticks(env, f"ticks of {name}")
+            kept = ticks.key_by(_one_key, Types.INT()).process(KeepTable(source), _bytes())
+            kept.name(name).uid(name).set_parallelism(1)
+            tell = TellTable(self.pipeline, source, self.files)
+            kept.broadcast().flat_map(tell, _bytes()).name(f"tell {name}").uid(f"tell {name}")
+            yield kept.rebalance().flat_map(news_from, _bytes()).name(f"news of {name}")
 
     def _trainer_key(self) -> Callable[[bytes], str]:
         """Return the keys of the trainers: names by which Flink gives each a place of its own.
@@ -103,7 +114,7 @@ class Job:
 
     def _frames(self, env: StreamExecutionEnvironment, read: ReadStream) -> DataStream:
         """Return the images of a stream, read in one place and dealt out to the workers."""
-        ticks = _from(env, _companion().TickSource(1 / TICK_S), "ticks").set_parallelism(1)
+        ticks = _ticks(env, "ticks")
         frames = ticks.key_by(_one_key, Types.INT()).process(read, _bytes())
         frames.name("read").uid("read").set_parallelism(1)
         return frames.rebalance()
@@ -158,6 +169,11 @@ def _from(env: StreamExecutionEnvironment, numbers: Any, name: str) -> DataStrea
     """Return the numbers of one of our sources."""
     never = WatermarkStrategy.no_watermarks()
     return env.from_source(Source(numbers), never, name, Types.LONG()).uid(name)
+
+
+def _ticks(env: StreamExecutionEnvironment, name: str) -> DataStream:
+    """Return the beat of a clock."""
+    return _from(env, _companion().TickSource(1 / TICK_S), name).set_parallelism(1)
 
 
 def _remember(by_stream: KeyedStream, function: Remember) -> DataStream:

@@ -19,6 +19,7 @@ from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.runfiles import RunFiles
+from sightflow.flink.tables import drop_tables, tables_of
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
 from sightflow.settings import RunSettings
@@ -33,11 +34,14 @@ _PRELOADED: list[Model] = []
 class _Worker(MapFunction):
     """What a recognition operator is before it knows where its images come from."""
 
-    def __init__(self, pipeline: Pipeline, settings: RunSettings, inference: Inference) -> None:
-        """Take the description; work begins in `open`."""
+    def __init__(
+        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, files: RunFiles
+    ) -> None:
+        """Take the description, and the files of the run; work begins in `open`."""
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
+        self._files = files
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps in this worker, one worker after the other.
@@ -46,7 +50,8 @@ class _Worker(MapFunction):
         """
         self._resources = ExitStack()
         self._metrics = FlinkMetrics(runtime_context)
-        context = Context("recognise", self._inference, self._metrics, self._resources)
+        tables = tables_of(self._pipeline, self._files)
+        context = Context("recognise", self._inference, self._metrics, self._resources, tables)
         try:
             with reporting(), _OPENING:
                 self._recognise = open_recogniser(self._pipeline, self._settings, context)
@@ -66,20 +71,14 @@ class _Worker(MapFunction):
     def close(self) -> None:
         """Release what the steps hold."""
         self._resources.close()
+        drop_tables(self._files)
 
 
 class RecogniseChunk(_Worker):
     """The fused recognition operator: the number of a chunk of claims to its encoded result."""
 
-    def __init__(
-        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, manifest: Manifest
-    ) -> None:
-        """Take the description, and where the claims are."""
-        super().__init__(pipeline, settings, inference)
-        self._manifest = manifest
-
     def _open_source(self, context: Context) -> None:
-        self._chunk_of = self._manifest.open(context.resources)
+        self._chunk_of = Manifest(self._files.claims).open(context.resources)
         self._redeem = open_reader(self._pipeline, context)
 
     def map(self, value: int) -> bytes:
@@ -91,13 +90,6 @@ class RecogniseChunk(_Worker):
 
 class RecogniseFrame(_Worker):
     """The fused recognition operator of a stream: one encoded frame to its encoded result."""
-
-    def __init__(
-        self, pipeline: Pipeline, settings: RunSettings, inference: Inference, files: RunFiles
-    ) -> None:
-        """Take the description, and the files of the run."""
-        super().__init__(pipeline, settings, inference)
-        self._files = files
 
     def _open_source(self, context: Context) -> None:
         self._credits = credits_of(self._files.folder)

@@ -1,6 +1,6 @@
 """Models: cards, files, back ends, the packaged zoo, and registries of versions."""
 
-from sightflow.models.card import Card, ModelInput, read_card, write_card
+from sightflow.models.card import Card, ModelInput, Threshold, read_card, write_card
 from sightflow.models.files import ModelFile, zoo, zoo_names
 from sightflow.models.finding import find_model
 from sightflow.models.registry import Registry
@@ -14,6 +14,7 @@ __all__ = [
     "ModelInput",
     "Pointer",
     "Registry",
+    "Threshold",
     "Version",
     "find_model",
     "read_card",

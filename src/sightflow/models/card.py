@@ -11,7 +11,7 @@ import msgspec
 from sightflow.errors import CardError
 from sightflow.ops.preprocess import Preprocess
 
-__all__ = ["Card", "ModelInput", "encode_card", "read_card", "write_card"]
+__all__ = ["Card", "ModelInput", "Threshold", "encode_card", "read_card", "write_card"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,20 @@ class ModelInput:
     """Makes an image into one item of the batch."""
     name: str | None = None
     """Name of the input in the file; None takes the only one."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From which similarity on two faces are said to be the same person's, as measured."""
+
+    similarity: float
+    """Cosine in [-1, 1]."""
+    false_accept_rate: float
+    """Share of pairs of different people that reach it."""
+    true_accept_rate: float
+    """Share of pairs of one person that reach it."""
+    data: str = "not stated"
+    """What it was measured on."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,24 @@ class Card:
     """For a classifier: weight of each class id for each scene; in the YAML also a file name."""
     measured: tuple[Mapping[str, str | float], ...] = ()
     """Accuracy as measured: `data`, `metric`, `value`."""
+    thresholds: tuple[Threshold, ...] = ()
+    """Of a model that describes faces, for some false accept rates."""
     notes: str = ""
+
+    def threshold_for(self, false_accept_rate: float) -> Threshold:
+        """Return the threshold for a false accept rate.
+
+        Raises:
+            CardError: there is none for it.
+        """
+        for threshold in self.thresholds:
+            if threshold.false_accept_rate == false_accept_rate:
+                return threshold
+        known = ", ".join(f"{one.false_accept_rate:g}" for one in self.thresholds) or "none"
+        raise CardError(
+            f"model {self.name!r}: its card has no threshold for the false accept rate "
+            f"{false_accept_rate:g}, but for {known}; `sightflow faces calibrate` measures them"
+        )
 
 
 def read_card(path: Path) -> Card:

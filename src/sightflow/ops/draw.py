@@ -2,19 +2,23 @@
 
 import colorsys
 import functools
+import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from sightflow.records import Classification, Detections
+from sightflow.records import Classification, Detections, Faces
 
 __all__ = [
     "Colour",
     "Pixels",
     "colour_of",
+    "colour_of_person",
     "draw_classification",
     "draw_detections",
+    "draw_faces",
     "enlarged",
     "font_of",
     "ink_on",
@@ -25,6 +29,7 @@ Colour = tuple[int, int, int]
 
 _READABLE_SIDE = 320
 _GOLDEN_ANGLE = 0.618034
+_NOBODY: Colour = (150, 150, 150)
 
 
 def enlarged(pixels: Pixels) -> tuple[Pixels, int]:
@@ -52,19 +57,56 @@ def draw_detections(
         scale: pixels of the picture for one of the original.
         min_score: objects that score less are left out, in [0, 1].
     """
+    shown = [i for i in range(len(detections)) if detections.scores[i] >= min_score]
+    texts = [f"{detections.labels[i]} {float(detections.scores[i]):.2f}" for i in shown]
+    colours = [colour_of(int(detections.class_ids[i])) for i in shown]
+    return _draw_boxes(pixels, detections.boxes_xyxy[shown] * scale, texts, colours)
+
+
+def draw_faces(
+    pixels: Pixels, faces: Faces, *, scale: float = 1.0, min_score: float = 0.0
+) -> Pixels:
+    """Return the picture with a box for each face, and who it is where a step has looked that up.
+
+    Args:
+        pixels: uint8 [H, W, 3] RGB.
+        faces: boxes in pixels of the original image.
+        scale: pixels of the picture for one of the original.
+        min_score: faces that score less are left out, in [0, 1].
+    """
+    shown = [i for i in range(len(faces)) if faces.scores[i] >= min_score]
+    texts = [_face_text(faces, i) for i in shown]
+    names = faces.person_ids or (None,) * len(faces)
+    colours = [colour_of_person(names[i]) for i in shown]
+    return _draw_boxes(pixels, faces.boxes_xyxy[shown] * scale, texts, colours)
+
+
+def colour_of_person(person_id: str | None) -> Colour:
+    """Return a colour for a person, the same in every picture; grey for nobody."""
+    return _NOBODY if person_id is None else colour_of(zlib.crc32(person_id.encode()) % 360)
+
+
+def _face_text(faces: Faces, row: int) -> str:
+    if faces.person_ids is None or faces.similarities is None:
+        return f"face {float(faces.scores[row]):.2f}"
+    name = faces.person_ids[row]
+    return "unknown" if name is None else f"{name} {float(faces.similarities[row]):.2f}"
+
+
+def _draw_boxes(
+    pixels: Pixels,
+    boxes_xyxy: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    colours: Sequence[Colour],
+) -> Pixels:
+    """Return the picture with boxes and texts; the first lie on top."""
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     width = max(2, round(max(image.size) / 400))
-    for i in reversed(range(len(detections))):
-        score = float(detections.scores[i])
-        if score >= min_score:
-            box = [float(v) * scale for v in detections.boxes_xyxy[i]]
-            colour = colour_of(int(detections.class_ids[i]))
-            corner = (max(box[0], box[2] - 1), max(box[1], box[3] - 1))
-            draw.rectangle((box[0], box[1], *corner), outline=colour, width=width)
-            _label(
-                draw, image.size, f"{detections.labels[i]} {score:.2f}", (box[0], box[1]), colour
-            )
+    for box, text, colour in reversed(list(zip(boxes_xyxy.tolist(), texts, colours, strict=True))):
+        corner = (max(box[0], box[2] - 1), max(box[1], box[3] - 1))
+        draw.rectangle((box[0], box[1], *corner), outline=colour, width=width)
+        _label(draw, image.size, text, (box[0], box[1]), colour)
     return np.asarray(image)
 
 

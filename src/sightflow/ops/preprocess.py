@@ -24,7 +24,8 @@ INTERPOLATIONS: dict[str, int] = {
     "bicubic": cv2.INTER_CUBIC,
     "area": cv2.INTER_AREA,
 }
-"""By OpenCV's formulas: none but `area` averages over more pixels when it shrinks."""
+"""By OpenCV's formulas: none but `area` averages over more pixels when it shrinks. Where a picture
+grows, OpenCV's `area` would repeat pixels: there it is `bilinear`."""
 
 _MAX_CROPS = 4
 """A picture is scaled to at most this many times the length of the crop."""
@@ -140,7 +141,8 @@ class Preprocess:
         The prepared image is uint8 [h, w, 3] in the order of `channels`, or, with `mean` or
         `std`, float32 [3, h, w] (or [h, w, 3], by `layout`).
         """
-        interpolation = INTERPOLATIONS[self.interpolation]
+        shrinking = INTERPOLATIONS[self.interpolation]
+        enlarging = cv2.INTER_LINEAR if shrinking == cv2.INTER_AREA else shrinking
         finish = self._finisher()
 
         def prepare(
@@ -152,7 +154,8 @@ class Preprocess:
             new = (max(1, round(width * scale_x)), max(1, round(height * scale_y)))
             scaled: npt.NDArray[Any] = pixels
             if new != (width, height):
-                scaled = cv2.resize(pixels, new, interpolation=interpolation)
+                grows = new[0] >= width and new[1] >= height
+                scaled = cv2.resize(pixels, new, interpolation=enlarging if grows else shrinking)
             framed, pad_x, pad_y = self._frame(scaled)
             scale_x, scale_y = new[0] / width, new[1] / height
             pad_x, pad_y = pad_x - cut_x * scale_x, pad_y - cut_y * scale_y

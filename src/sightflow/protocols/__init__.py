@@ -1,4 +1,4 @@
-"""The shapes that plug-ins have: sources, streams, labels, operators, sinks, models.
+"""The shapes that plug-ins have: sources, streams, labels, tables, operators, sinks, models.
 
 A plug-in is a frozen dataclass: it holds configuration, survives pickling, and does nothing. Work
 begins in its `open...`, in the worker, with a `Context`; what that returns does it. Files, threads
@@ -12,7 +12,9 @@ Some members are optional:
 member                of                             meaning, and what holds without it
 ===================== ============================== ==============================================
 `gives`               sources, operators             fields of `ImageRecord` that it fills, as a
-                                                     tuple of names; without it: it may fill any
+                                                     tuple of names, and columns of them that it
+                                                     adds, as in `faces.embeddings`; without it: it
+                                                     may fill any
 `needs`               operators                      fields that a part before it must fill; none
 `identity()`          all                            what must be the same for a run to go on from
                                                      its checkpoints, by name; all options
@@ -34,6 +36,7 @@ from sightflow.protocols.context import (
     Metrics,
     Place,
     Recall,
+    Tables,
     Trainer,
 )
 from sightflow.protocols.operators import Model, Operator, Process, given_by
@@ -56,6 +59,7 @@ from sightflow.protocols.stateful import (
     SourceFacts,
     TakesSourceFacts,
 )
+from sightflow.protocols.tables import Table, TableSource, TableStream
 
 __all__ = [
     "MAX_WAITING",
@@ -82,6 +86,10 @@ __all__ = [
     "SourceFacts",
     "Stream",
     "StreamSource",
+    "Table",
+    "TableSource",
+    "TableStream",
+    "Tables",
     "TakesSourceFacts",
     "Trainer",
     "given_by",

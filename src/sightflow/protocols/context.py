@@ -4,17 +4,30 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from sightflow.records import Outcome
 
-__all__ = ["Context", "Inference", "Metrics", "NoMetrics", "Place", "Recall", "Trainer"]
+__all__ = [
+    "Context",
+    "Inference",
+    "Metrics",
+    "NoMetrics",
+    "Place",
+    "Recall",
+    "Tables",
+    "Trainer",
+]
 
 Place: TypeAlias = tuple[int, int]
 """Where an image was listed: number of its chunk, and row in it."""
 
 Recall: TypeAlias = Callable[[Sequence[Place]], Sequence[Outcome]]
 """Reads images again and passes them through the stateless steps; one outcome for each place."""
+
+Tables: TypeAlias = Callable[[Any], Callable[[], Any]]
+"""For a `TableSource` of the pipeline: returns a function that returns its `Table`, and waits
+where it is not complete yet."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,12 @@ class Trainer:
     """Whether it gets the last chunk of the run; this one publishes."""
 
 
+def _empty_table(source: Any) -> Callable[[], Any]:
+    """Return what gives a table without rows, where no job keeps one."""
+    table = source.open_table()
+    return lambda: table
+
+
 @dataclass(frozen=True)
 class Context:
     """What an opened part knows of the job around it. The last five are for steps that learn."""
@@ -80,6 +99,8 @@ class Context:
     metrics: Metrics = field(default_factory=NoMetrics)
     resources: ExitStack = field(default_factory=ExitStack)
     """What `open` acquires is registered here; it is closed when the worker stops."""
+    tables: Tables = _empty_table
+    """Gives the tables that steps look things up in."""
     run_id: str = "run"
     """The same after each restart of a run, and another one for each run."""
     trainer: Trainer = Trainer()

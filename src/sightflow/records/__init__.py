@@ -3,6 +3,7 @@
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
 from sightflow.records.event import EVENT_KINDS, Event, Moment
+from sightflow.records.faces import Faces
 from sightflow.records.image import (
     REASONS,
     Claim,
@@ -26,6 +27,7 @@ from sightflow.records.schema import (
     result_row,
     to_json,
 )
+from sightflow.records.table import TableUpdate
 from sightflow.records.tracks import Tracks
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Detections",
     "EncodedImage",
     "Event",
+    "Faces",
     "ImageRecord",
     "Label",
     "Measures",
@@ -50,6 +53,7 @@ __all__ = [
     "Row",
     "Scene",
     "Skipped",
+    "TableUpdate",
     "Tracks",
     "event_row",
     "rejected_row",

@@ -6,7 +6,7 @@ last bit.
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -19,6 +19,10 @@ from sightflow.records.state import as_bytes, as_text
 __all__ = ["decode_outcomes", "encode_outcomes", "without_pixels"]
 
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
+
+
+_Column: TypeAlias = PackedArray | list[str | int | None]
+"""One column of what was found."""
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -34,7 +38,7 @@ class _Wire(msgspec.Struct, array_like=True):
     name: bytes
     size: tuple[int, int]
     models: list[tuple[str, str, str]]
-    found: dict[str, dict[str, PackedArray | list[str]]]
+    found: dict[str, dict[str, _Column]]
     rejected: tuple[str, str, bytes] | None
     label: bytes | None
     held_out: bool
@@ -119,19 +123,19 @@ def _from_wire(wire: _Wire) -> Outcome:
     return ImageRecord(origin, width, height, _NO_PIXELS, uses, **found)
 
 
-def _columns(found: Any) -> dict[str, PackedArray | list[str]]:
-    """Return the columns of what was found: arrays, and the labels."""
-    columns: dict[str, PackedArray | list[str]] = {}
+def _columns(found: Any) -> dict[str, _Column]:
+    """Return the columns of what was found that are filled: arrays, and plain values."""
+    columns: dict[str, _Column] = {}
     for name in found.__slots__:
         value = getattr(found, name)
         if isinstance(value, np.ndarray):
             columns[name] = PackedArray.of(value)
-        else:
+        elif value is not None:
             columns[name] = list(value)
     return columns
 
 
-def _arrays(columns: dict[str, PackedArray | list[str]]) -> dict[str, Any]:
+def _arrays(columns: dict[str, _Column]) -> dict[str, Any]:
     return {
         name: column.unpack() if isinstance(column, PackedArray) else tuple(column)
         for name, column in columns.items()

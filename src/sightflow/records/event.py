@@ -31,6 +31,9 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "mistaken": "At the end, of each of the worst mistakes",
         "differed": "Two classifiers do not say the same of an image",
         "compared": "How often they do",
+        "identified": "Whose face a track shows is known from now on, or known otherwise.",
+        "gallery": "Somebody was enrolled, or forgotten, while the run went on",
+        "refused": "A picture was not enrolled",
         "joined": "At the end, where labels came later",
     }
 )
@@ -76,6 +79,8 @@ class Event:
     """Numbers by name, such as `loss` and `accuracy`."""
     reason: str | None = None
     """Why it happened, in words."""
+    person_id: str | None = None
+    """Whose face it is."""
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):

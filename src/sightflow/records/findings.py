@@ -14,6 +14,7 @@ import pyarrow as pa
 from sightflow.records.arrays import plain_floats
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
+from sightflow.records.faces import Faces
 from sightflow.records.measures import Measures
 from sightflow.records.tracks import Tracks
 
@@ -25,7 +26,7 @@ class Finding:
     """The form of one field: parallel columns become a list of structs in results."""
 
     kind: type
-    """A frozen dataclass of parallel columns: arrays and tuples of texts."""
+    """A frozen dataclass of parallel columns: arrays and tuples of plain values."""
     columns: Mapping[str, tuple[str, pa.DataType]]
     """For each field of a struct, the column that it comes from, and its type."""
 
@@ -36,9 +37,10 @@ class Finding:
         return pa.list_(pa.struct(list(fields)))
 
     def rows(self, found: Any) -> list[dict[str, Any]]:
-        """Return findings as plain values."""
-        values = (_plain(getattr(found, column)) for column, _ in self.columns.values())
-        return [dict(zip(self.columns, row, strict=True)) for row in zip(*values, strict=True)]
+        """Return findings as plain values, without the columns that no step has filled."""
+        columns = {name: getattr(found, column) for name, (column, _) in self.columns.items()}
+        filled = {name: _plain(column) for name, column in columns.items() if column is not None}
+        return [dict(zip(filled, row, strict=True)) for row in zip(*filled.values(), strict=True)]
 
 
 def _plain(column: Any) -> Any:
@@ -47,13 +49,14 @@ def _plain(column: Any) -> Any:
         return column
     if column.dtype != np.float32:
         return column.tolist()
-    return plain_floats(column) if column.ndim == 1 else list(map(plain_floats, column))
+    return plain_floats(column) if column.ndim == 1 else list(map(_plain, column))
 
 
 _LABEL = {"label": ("labels", pa.string())}
 _SCORE = {"score": ("scores", pa.float32())}
 _CLASS = {**_LABEL, "class_id": ("class_ids", pa.int32()), **_SCORE}
-_OBJECT = {**_CLASS, "box_xyxy": ("boxes_xyxy", pa.list_(pa.float32()))}
+_BOX = {"box_xyxy": ("boxes_xyxy", pa.list_(pa.float32()))}
+_OBJECT = {**_CLASS, **_BOX}
 
 FINDINGS: Mapping[str, Finding] = {
     "classification": Finding(Classification, _CLASS),
@@ -68,6 +71,18 @@ FINDINGS: Mapping[str, Finding] = {
             "velocity_xy": ("velocities_xy", pa.list_(pa.float32())),
             "age_ms": ("ages_ms", pa.int64()),
             "n_hits": ("n_hits", pa.int32()),
+        },
+    ),
+    "faces": Finding(
+        Faces,
+        {
+            **_SCORE,
+            **_BOX,
+            "landmarks_xy": ("landmarks_xy", pa.list_(pa.list_(pa.float32()))),
+            "embedding": ("embeddings", pa.list_(pa.float32())),
+            "person_id": ("person_ids", pa.string()),
+            "similarity": ("similarities", pa.float32()),
+            "track_id": ("track_ids", pa.int64()),
         },
     ),
     "measures": Finding(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sightflow.errors import ShapeError
 from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
+from sightflow.records.faces import Faces
 from sightflow.records.measures import Measures
 from sightflow.records.tracks import Tracks
 
@@ -37,6 +38,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "unsupported": "A known format in a variant that cannot be shown",
         "late": "A step that remembers was beyond its time",
         "unknown_label": "Its label is none of the classes that a network learns",
+        "no_face": "No face was found where one was asked for.",
+        "several_faces": "It is not clear which face is meant",
         "bad_label": "A line of a file of labels cannot be read",
     }
 )
@@ -135,6 +138,8 @@ class ImageRecord:
     """Present once a step has looked for objects."""
     tracks: Tracks | None = None
     """Present once a step has followed the objects through the stream."""
+    faces: Faces | None = None
+    """Present once a step has looked for faces."""
     measures: Measures | None = None
     """Present once a step has measured something that has no field of its own."""
     prepared: npt.NDArray[Any] | None = None

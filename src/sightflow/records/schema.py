@@ -76,6 +76,7 @@ EVENT_SCHEMA = pa.schema(
         pa.field("predicted", pa.string()),
         pa.field("figures", pa.map_(pa.string(), pa.float64())),
         pa.field("reason", pa.string()),
+        pa.field("person_id", pa.string()),
     ]
 )
 """One row per event; its fields are those of `records.Event`."""
@@ -129,7 +130,7 @@ def event_row(event: Event) -> dict[str, Any]:
     """Return the event as one row of `EVENT_SCHEMA`, without the fields that it lacks."""
     values = ((name, getattr(event, name)) for name in EVENT_SCHEMA.names)
     row = {name: value for name, value in values if value is not None}
-    texts = ("source_id", "label", "predicted", "uri", "reason")
+    texts = ("source_id", "label", "person_id", "predicted", "uri", "reason")
     return row | {name: _text(row[name]) for name in texts if name in row}
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sightflow.ops.draw import Colour, Pixels, colour_of
+from sightflow.ops.blur import blur_boxes
+from sightflow.ops.draw import Colour, Pixels, colour_of, colour_of_person
 from sightflow.ops.overlay import Count, Mark, Outline, draw_overlay
 from sightflow.records import Row
 
@@ -37,18 +38,28 @@ class Annotator:
     """Draws what was recognised into the frames of one stream, which come in order of time."""
 
     def __init__(
-        self, outlines: Sequence[Outline], tally: Tally, *, min_score: float, trail_ms: int
+        self,
+        outlines: Sequence[Outline],
+        tally: Tally,
+        *,
+        min_score: float,
+        trail_ms: int,
+        blur_unknown: bool,
     ) -> None:
         """Start without trails."""
         self._outlines, self._tally = outlines, tally
         self._min_score, self._trails = min_score, _Trails(trail_ms)
+        self._blur_unknown = blur_unknown
 
     def draw(self, pixels: Pixels, row: Row) -> None:
         """Draw the objects and classes of a row, and the counts as they were then; in place."""
+        if self._blur_unknown:
+            unknown = [face["box_xyxy"] for face in row.get("faces", ()) if _name(face) is None]
+            blur_boxes(pixels, np.array(unknown, np.float32).reshape(-1, 4))
         found = _objects(row)
         shown = [item for item in found if item["score"] >= self._min_score]
         now = row["event_time_ms"]
-        trails = self._trails.step(now, [item for item in found if "track_id" in item])
+        trails = self._trails.step(now, [item for item in found if item.get("track_id")])
         draw_overlay(
             pixels,
             [_mark(item, trails) for item in shown],
@@ -59,19 +70,38 @@ class Annotator:
 
 def _objects(row: Row) -> list[dict[str, Any]]:
     """Return what is drawn as boxes, what lies on top first."""
-    if row.get("tracks") is None:
-        return row.get("detections") or []
-    return sorted(row["tracks"], key=lambda track: track["track_id"])
+    faces = list(row.get("faces") or ())
+    tracks_are_faces = any("track_id" in face for face in faces)
+    if tracks_are_faces or row.get("tracks") is None:
+        return [*faces, *(row.get("detections") or ())]
+    return [*faces, *sorted(row["tracks"], key=lambda track: track["track_id"])]
 
 
 def _mark(item: Row, trails: dict[int, tuple[tuple[float, float, float], ...]]) -> Mark:
     x1, y1, x2, y2 = item["box_xyxy"]
-    text = f"{item['label']} {item['score']:.2f}"
-    if "track_id" not in item:
-        return Mark((x1, y1, x2, y2), text, colour_of(item["class_id"]))
-    track_id = item["track_id"]
-    text = f"#{track_id} {text}"
-    return Mark((x1, y1, x2, y2), text, colour_of(track_id), trails.get(track_id, ()))
+    track_id = item.get("track_id")
+    text = _text(item) if track_id is None else f"#{track_id} {_text(item)}"
+    trail = () if track_id is None else trails.get(track_id, ())
+    return Mark((x1, y1, x2, y2), text, _colour(item), trail)
+
+
+def _text(item: Row) -> str:
+    if "label" in item:
+        return f"{item['label']} {item['score']:.2f}"
+    if "person_id" not in item:
+        return f"face {item['score']:.2f}"
+    return _name(item) or "unknown"
+
+
+def _colour(item: Row) -> Colour:
+    if "label" not in item:
+        return colour_of_person(_name(item))
+    return colour_of(item.get("track_id", item["class_id"]))
+
+
+def _name(face: Row) -> str | None:
+    name: str | None = face.get("person_id")
+    return name
 
 
 def _captions(row: Row) -> list[tuple[str, Colour]]:

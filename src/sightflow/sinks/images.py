@@ -12,10 +12,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from sightflow.errors import OutputExistsError, PipelineError
-from sightflow.ops.draw import draw_classification, draw_detections, enlarged
+from sightflow.ops.blur import blur_boxes
+from sightflow.ops.draw import draw_classification, draw_detections, draw_faces, enlarged
 from sightflow.options import check_choices, check_count, check_share
 from sightflow.protocols import Context
-from sightflow.records import ImageRecord
+from sightflow.records import Faces, ImageRecord
 from sightflow.storage.drafts import check_folder, replacing
 
 __all__ = ["AnnotatedImages", "ImageFolder"]
@@ -30,6 +31,8 @@ class AnnotatedImages:
     """What scores less is not drawn, in [0, 1]."""
     quality: int = 90
     """Of the JPEG, 1 to 100."""
+    blur_unknown: bool = False
+    """Blur the faces of everyone whom no step knows."""
     overwrite: bool = False
     """Write into a folder that is not empty."""
 
@@ -55,10 +58,15 @@ class AnnotatedImages:
 
         def write(record: ImageRecord) -> None:
             pixels, factor = enlarged(record.pixels)
+            if self.blur_unknown and record.faces is not None:
+                pixels = pixels.copy()
+                blur_boxes(pixels, _unknown(record.faces) * factor)
             if record.detections is not None:
                 pixels = draw_detections(
                     pixels, record.detections, scale=factor, min_score=self.min_score
                 )
+            if record.faces is not None:
+                pixels = draw_faces(pixels, record.faces, scale=factor, min_score=self.min_score)
             if record.classification is not None:
                 pixels = draw_classification(pixels, record.classification)
             path = Path(self.directory, _with_suffix(record.origin.name, ".jpg"))
@@ -111,6 +119,12 @@ class ImageFolder:
             _write(path, _encode(array, self.format, self.quality), record.origin.uri)
 
         return write
+
+
+def _unknown(faces: Faces) -> npt.NDArray[np.float32]:
+    """Return the boxes of the faces that are nobody's, float32 [N, 4]."""
+    names = faces.person_ids or (None,) * len(faces)
+    return faces.boxes_xyxy[[i for i, name in enumerate(names) if name is None]]
 
 
 def _with_suffix(name: str, suffix: str) -> str:

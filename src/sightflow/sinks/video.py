@@ -42,6 +42,8 @@ class AnnotatedVideo:
     """H.264's constant rate factor, 1 (best) to 51; 6 more make about half the file."""
     outlines: tuple[Outline, ...] = ()
     """Zones and lines to draw, each with what its events counted so far."""
+    blur_unknown: bool = False
+    """Blur the faces of everyone whom no step knows, in each frame in which they were found."""
     overwrite: bool = False
     """Replace the file, or write into a folder that is not empty."""
 
@@ -95,7 +97,11 @@ class AnnotatedVideo:
 
     def _annotator(self, timeline: Timeline) -> Annotator:
         return Annotator(
-            self.outlines, timeline.tally, min_score=self.min_score, trail_ms=self.trail_ms
+            self.outlines,
+            timeline.tally,
+            min_score=self.min_score,
+            trail_ms=self.trail_ms,
+            blur_unknown=self.blur_unknown,
         )
 
     @property

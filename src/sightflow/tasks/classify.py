@@ -57,7 +57,7 @@ class Classify(Following):
         weights = _scene_weights(card) if self.scenes else None
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-            batch = call(records)
+            batch = call([record.pixels for record in records])
             probabilities = probabilities_of(batch.outputs)  # [B, classes]
             if probabilities.shape[1:] != (len(card.labels),):
                 raise ModelError(

@@ -44,7 +44,7 @@ class Detect(Following):
         decode = make_head(self.model.card)
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-            batch = call(records)
+            batch = call([record.pixels for record in records])
             found = decode(batch.outputs, min_score=self.min_score)
             return [
                 replace(

@@ -46,7 +46,7 @@ class Features:
         call, output = open_model(self.model, context), self._output()
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-            batch = call(records)
+            batch = call([record.pixels for record in records])
             with naming(self.model.card):
                 rows = output_of(batch.outputs, output)
             if rows.ndim != 2 or rows.dtype != np.float32:

@@ -17,7 +17,7 @@ from sightflow.models import ModelFile
 from sightflow.models.finding import Address, parse_address
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord, Outcome
-from sightflow.tasks.model_step import try_out
+from sightflow.tasks.model_step import grey_record, try_out
 
 __all__ = ["Following", "follow", "name_of"]
 
@@ -48,7 +48,7 @@ class Following:
                 f"{type(self).__name__}: `follow` needs a published model, REGISTRY/NAME; got "
                 f"{self.model.reference}"
             )
-        try_out(self._open)
+        try_out(self._open, self._specimen())
 
     def scale_for(self, width: int, height: int) -> float:
         """Return the scale at which the model looks at the image."""
@@ -69,6 +69,10 @@ class Following:
     def _check(self) -> None:
         """Refuse options that cannot be, and a model that is not for this step."""
         raise NotImplementedError
+
+    def _specimen(self) -> ImageRecord:
+        """Return a picture that the step takes, to try it with."""
+        return grey_record()
 
     def _open(self, context: Context) -> Process:
         """Load the model that the step was made with."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +19,21 @@ from sightflow.records import ImageRecord, ModelUse, Origin
 __all__ = [
     "CLASSIFIER",
     "Batch",
+    "Pixels",
     "check_model",
     "grey_record",
+    "head_of",
     "labels_of",
     "make_head",
     "naming",
     "open_model",
     "output_of",
     "try_out",
+    "use_of",
 ]
 
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 CLASSIFIER = "efficientnet_lite0"
 """The model that ships which classifiers take when none is named."""
@@ -36,12 +41,12 @@ CLASSIFIER = "efficientnet_lite0"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The answer of a model for B images."""
+    """The answer of a model for B pictures."""
 
     outputs: Mapping[str, npt.NDArray[Any]]
     """Each [B, ...], by name."""
     placements: Sequence[Placement]
-    """Where the model's pixels came from, for each image."""
+    """Where the model's pixels came from, for each picture."""
     use: ModelUse
 
 
@@ -60,11 +65,16 @@ def check_model(model: ModelFile, *, task: str) -> None:
     model.check_file()
 
 
-def try_out(open_step: Callable[[Context], Process]) -> None:
-    """Raise what a step raises for a grey picture: a card that does not fit the outputs."""
+def try_out(open_step: Callable[[Context], Process], record: ImageRecord | None = None) -> None:
+    """Raise what a step raises for a grey picture: a card that does not fit the outputs.
+
+    Args:
+        open_step: returns the step.
+        record: a picture that the step takes; without it a grey one, in which nothing was found.
+    """
     with ExitStack() as resources:
         context = Context("check", Inference(device="cpu"), resources=resources)
-        open_step(context)([grey_record()])
+        open_step(context)([record or grey_record()])
 
 
 def grey_record() -> ImageRecord:
@@ -74,6 +84,21 @@ def grey_record() -> ImageRecord:
 
 
 def make_head(card: Card) -> Callable[..., Any]:
+    """Return the head that a card names; what it raises names the model.
+
+    Raises:
+        CardError: as `head_of` does.
+    """
+    head = head_of(card)
+
+    def read(outputs: Mapping[str, npt.NDArray[Any]], **how: Any) -> Any:
+        with naming(card):
+            return head(outputs, **how)
+
+    return read
+
+
+def head_of(card: Card) -> Any:
     """Return the head that a card names, with its options; it is called with the outputs.
 
     Raises:
@@ -84,15 +109,9 @@ def make_head(card: Card) -> Callable[..., Any]:
     if not isinstance(kind, str):
         raise CardError(f"model {card.name!r}: `head` needs a `kind`; got {dict(card.head)}")
     try:
-        head = resolve_kind("heads", kind)(**options)
-    except TypeError as error:
+        return resolve_kind("heads", kind)(**options)
+    except (TypeError, CardError) as error:
         raise CardError(f"model {card.name!r}: `head`: {error}") from error
-
-    def read(outputs: Mapping[str, npt.NDArray[Any]], **how: Any) -> Any:
-        with naming(card):
-            return head(outputs, **how)
-
-    return read
 
 
 @contextmanager
@@ -119,19 +138,19 @@ def labels_of(card: Card, class_ids: npt.NDArray[np.integer[Any]]) -> tuple[str,
     return tuple(card.labels[i] for i in class_ids)
 
 
-def open_model(model: ModelFile, context: Context) -> Callable[[Sequence[ImageRecord]], Batch]:
-    """Load a model and return a function that runs it on a batch of images."""
+def open_model(model: ModelFile, context: Context) -> Callable[[Sequence[Pixels]], Batch]:
+    """Load a model and return a function that runs it on pictures, each uint8 [H, W, 3] RGB."""
     run = model.load(context.inference)
     preprocess = model.card.input.preprocess
     prepare, shape = preprocess.compile(), preprocess.shape or ()
     dtype = np.float32 if preprocess.normalizes else np.uint8
-    use = ModelUse(context.step, model.card.name, model.version)
+    use = use_of(model, context)
     observe = context.metrics.observe
 
-    def call(records: Sequence[ImageRecord]) -> Batch:
+    def call(pictures: Sequence[Pixels]) -> Batch:
         started = time.perf_counter()
-        batch = np.empty((len(records), *shape), dtype)
-        placements = [prepare(r.pixels, out)[1] for r, out in zip(records, batch, strict=True)]
+        batch = np.empty((len(pictures), *shape), dtype)
+        placements = [prepare(p, out)[1] for p, out in zip(pictures, batch, strict=True)]
         prepared = time.perf_counter()
         outputs = run(batch)
         observe("preprocess_ms", (prepared - started) * 1e3)
@@ -139,6 +158,11 @@ def open_model(model: ModelFile, context: Context) -> Callable[[Sequence[ImageRe
         return Batch(outputs, placements, use)
 
     return call
+
+
+def use_of(model: ModelFile, context: Context) -> ModelUse:
+    """Return what results say of a model that a step uses."""
+    return ModelUse(context.step, model.card.name, model.version)
 
 
 def output_of(outputs: Mapping[str, npt.NDArray[Any]], name: str | None) -> npt.NDArray[Any]:

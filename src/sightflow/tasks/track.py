@@ -2,33 +2,45 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Literal
 
 import numpy as np
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices, check_count, check_number, check_share
 from sightflow.protocols import Context, Fold
-from sightflow.records import Detections, Event, ImageRecord, Tracks
+from sightflow.records import Detections, Event, Faces, ImageRecord, Tracks
 from sightflow.records.arrays import plain_floats
 from sightflow.tasks.tracker import Objects, Tracking, Update, update
 from sightflow.tasks.tracker_state import TrackedStream, decode_stream, encode_stream
 
 __all__ = ["Track"]
 
+FACE = "face"
+"""The label of a face that is followed."""
+
 
 @dataclass(frozen=True)
 class Track(Tracking):
     """Follow the objects that an earlier step detected; tell when one appears and leaves."""
 
+    of: Literal["detections", "faces"] = "detections"
+    """What is followed. Faces are told the `track_id` that they have."""
     labels: tuple[str, ...] = ()
-    """Only objects of these classes are followed; empty: all are."""
+    """Only objects of these classes are followed; empty: all are. A face has the label `face`."""
     max_out_of_order_ms: int = 0
     """How much later than a younger image of its stream an image may come, in ms; it is put in
     order."""
 
-    needs: ClassVar[tuple[str, ...]] = ("detections",)
-    gives: ClassVar[tuple[str, ...]] = ("tracks",)
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What is followed."""
+        return (self.of,)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Tracks, and of faces which one each has."""
+        return ("tracks", "faces", "faces.track_ids") if self.of == "faces" else ("tracks",)
 
     def check(self) -> None:
         """Refuse a method that is none, and numbers that cannot be."""
@@ -59,8 +71,10 @@ class Track(Tracking):
                 *_events("appeared", news.seen.take(news.appeared), state, context.step),
                 *_events("left", news.left, state, context.step),
             ]
-            tracks = _tracks(news, found, labels)
-            return state, replace(record, tracks=tracks), events
+            record = replace(record, tracks=_tracks(news, found, labels))
+            if self.of == "faces" and record.faces is not None:
+                record = replace(record, faces=_with_tracks(record.faces, news))
+            return state, record, events
 
         def end(state: TrackedStream) -> list[Event]:
             objects = state.tracker.objects
@@ -70,14 +84,30 @@ class Track(Tracking):
 
     def _wanted(self, record: ImageRecord, step: str) -> Detections:
         """Return the detections to follow."""
-        found = record.detections
+        found = record.detections if self.of == "detections" else _as_objects(record.faces)
         if found is None:
+            maker = "Detect" if self.of == "detections" else "DetectFaces"
             raise PipelineError(
-                f"step {step!r} follows what an earlier step detected; add one, such as Detect"
+                f"step {step!r} follows what an earlier step detected; add one, such as {maker}"
             )
         if not self.labels:
             return found
         return found.take(np.isin(found.labels, self.labels))
+
+
+def _as_objects(faces: Faces | None) -> Detections | None:
+    """Return faces as objects of one class."""
+    if faces is None:
+        return None
+    n = len(faces)
+    return Detections(faces.boxes_xyxy, faces.scores, np.zeros(n, np.int32), (FACE,) * n)
+
+
+def _with_tracks(faces: Faces, news: Update) -> Faces:
+    """Return faces with the tracks that they have."""
+    pairs = zip(news.detections.tolist(), news.seen.track_ids.tolist(), strict=True)
+    track_of = dict(pairs)
+    return replace(faces, track_ids=tuple(track_of.get(i) for i in range(len(faces))))
 
 
 def _tracks(news: Update, found: Detections, labels: Mapping[int, str]) -> Tracks:

@@ -15,6 +15,7 @@ from sightflow.testing.operators import check_operator
 from sightflow.testing.sinks import check_image_sink, check_result_sink
 from sightflow.testing.sources import check_labels, check_source, check_stream
 from sightflow.testing.stateful import check_keyed_operator, check_learning_operator
+from sightflow.testing.tables import check_table
 
 __all__ = [
     "a_claim",
@@ -33,6 +34,7 @@ __all__ = [
     "check_result_sink",
     "check_source",
     "check_stream",
+    "check_table",
     "draw_scene",
     "encode_image",
 ]

@@ -20,6 +20,7 @@ from sightflow.protocols import Inference, Model
 from sightflow.tasks.heads import Found
 from sightflow.tasks.model_step import make_head
 from sightflow.testing.builders import draw_scene
+from sightflow.testing.face_heads import check_embedding, check_face_detector, check_landmarks
 
 __all__ = ["check_backend", "check_head"]
 
@@ -116,10 +117,14 @@ def _check_card(card: Card, outputs: Outputs) -> None:
 
 def _read(head: Any, outputs: Outputs, card: Card) -> None:
     n_classes, labels = len(card.labels), card.labels
-    if card.task == "detect":
+    if card.task.startswith("detect"):
         assert len(head(outputs, min_score=0.0)) == len(next(iter(outputs.values())))
         return
-    shape = np.shape(head(outputs))[1:]
+    found = head(outputs)
+    if card.task != "classify":
+        _CHECKS[card.task](head, outputs, found, n_classes)
+        return
+    shape = np.shape(found)[1:]
     assert shape == (n_classes,), f"the head gives {shape} for an image; labels are {labels}"
 
 
@@ -159,7 +164,7 @@ def check_head(head: Any, outputs: Outputs, *, n_classes: int, task: str = "clas
         head: made with the options of a card.
         outputs: of a model for at least two images, which differ, by name; each [B, ...].
         n_classes: how many labels the card has.
-        task: `classify` or `detect`.
+        task: that of its card, such as `classify` and `detect`.
 
     Returns:
         What the head makes of the outputs.
@@ -167,12 +172,12 @@ def check_head(head: Any, outputs: Outputs, *, n_classes: int, task: str = "clas
     n_images = _n_images(outputs)
     assert n_images > 1, f"a check needs outputs for two images or more; got {n_images}"
     before = {name: output.copy() for name, output in outputs.items()}
-    check: Any = {"classify": _check_classifier, "detect": _check_detector}[task]
-    found = head(outputs) if task == "classify" else head(outputs, min_score=0.0)
+    finds = task.startswith("detect")
+    found = head(outputs, min_score=0.0) if finds else head(outputs)
     for name, output in outputs.items():
         same = np.array_equal(output, before[name])
         assert same, f"output {name!r} must not be changed in place"
-    check(head, outputs, found, n_classes)
+    _CHECKS[task](head, outputs, found, n_classes)
     return found
 
 
@@ -238,3 +243,13 @@ def _check_found(found: Found, n_classes: int) -> None:
 def _candidates(found: Found, min_score: float) -> list[tuple[Any, ...]]:
     columns = zip(found.boxes_xyxy.tolist(), found.scores, found.class_ids, strict=True)
     return [(*box, s, c) for box, s, c in columns if s >= np.float32(min_score)]
+
+
+_CHECKS: Mapping[str, Callable[..., None]] = {
+    "classify": _check_classifier,
+    "detect": _check_detector,
+    "detect_faces": check_face_detector,
+    "align_faces": check_landmarks,
+    "embed_faces": check_embedding,
+}
+"""By the task of the card."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from sightflow.records import Classification, Detections, ImageRecord, Tracks
+from sightflow.records import Classification, Detections, Faces, ImageRecord, Tracks
 from sightflow.testing.builders import a_record, an_origin
 
 __all__ = ["lessons", "walkers"]
@@ -58,4 +59,20 @@ def walkers(n_images: int, source_id: str = "photos") -> Iterator[ImageRecord]:
             height=480,
             detections=Detections(boxes, scores, classes, labels),
             tracks=Tracks(ids, boxes, scores, classes, labels, velocities, ages, hits),
+            faces=_faces_of(boxes, i),
         )
+
+
+def _faces_of(boxes: npt.NDArray[np.float32], number: int) -> Faces:
+    """Return the faces of two walkers: of `ann`, whom every third image does not know, and none."""
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = np.array([8, 10], np.float32)
+    eyes = middles[:, None] + np.array([[-4, -3], [4, -3]], np.float32)
+    return Faces(
+        np.concatenate([middles - half, middles + half], axis=1),
+        np.full(2, 0.9, np.float32),
+        eyes,
+        person_ids=(None if number % 3 == 0 else "ann", None),
+        similarities=np.array([0.7, 0.1], np.float32),
+        track_ids=(1, 2),
+    )

@@ -48,7 +48,7 @@ def check_keyed_operator(
     Args:
         operator: what is checked.
         records: of one stream, with what the operator needs; without them forty images of two
-            objects that walk towards each other, with detections and tracks.
+            objects that walk towards each other, with detections, tracks, and faces.
     """
     images = list(records) or list(walkers(_N_IMAGES))
     check_description(operator, _in_pipeline)

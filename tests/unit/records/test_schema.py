@@ -16,6 +16,7 @@ from sightflow.records import (
     Classification,
     Detections,
     Event,
+    Faces,
     Measures,
     ModelUse,
     Rejected,
@@ -50,6 +51,16 @@ TRACKS = Tracks(
     np.array([31], np.int32),
 )
 
+FACES = Faces(
+    np.array([[1.5, 2, 30, 20.1]], np.float32),
+    np.array([0.9], np.float32),
+    np.array([[[10, 8], [20, 8.5]]], np.float32),
+    np.array([[0.6, -0.8]], np.float32),
+    ("ann",),
+    np.array([0.75], np.float32),
+    (7,),
+)
+
 
 def a_full_record():
     return a_record(
@@ -60,6 +71,7 @@ def a_full_record():
         scene=SCENE,
         detections=DETECTIONS,
         tracks=TRACKS,
+        faces=FACES,
         measures=Measures(("sharpness",), np.array([0.5], np.float32)),
     )
 

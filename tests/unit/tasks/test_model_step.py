@@ -24,7 +24,7 @@ def test_a_model_that_is_not_what_its_card_says_is_refused(classifier):
 def test_a_batch_has_outputs_placements_and_the_use_of_the_model(classifier):
     call = open_model(classifier(), a_context("name it"))
 
-    batch = call([a_record(), a_record(np.zeros((8, 4, 3), np.uint8))])
+    batch = call([a_record().pixels, np.zeros((8, 4, 3), np.uint8)])
 
     assert batch.outputs["scores"] == pytest.approx(np.array([[128 / 255] * 3, [0] * 3]), abs=1e-6)
     assert [p.scale_x for p in batch.placements] == [4 / 32, 4 / 4]

@@ -115,40 +115,94 @@ def _pad(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[
     return (View(x.name, x.axes, pads),)
 
 
-def _add(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-    first, second = operands
-    view, other = (first, second) if isinstance(first, View) else (second, first)
-    view = _view(graph, view)
-    rank, other_rank = len(view.axes), _rank(other)
-    if other_rank > rank or (isinstance(other, View) and other_rank < rank):
-        raise ConvertError(
-            f"must add tensors of one rank, or a constant of lower rank; got ranks {rank} and "
-            f"{other_rank}; add the broadcast to tfjs_ops.py"
-        )
-    if isinstance(other, View):
-        addend = _stored(graph, other, view.stored_order)
-    else:
-        full = other.reshape((1,) * (rank - other_rank) + other.shape)
-        addend = graph.constant(full.transpose(view.stored_order), "bias")
-    return (View.ordered(graph.node("Add", [_padded(graph, view), addend]), view.axes),)
+def _elementwise(op: str) -> Operator:
+    """Return how an ONNX operation is written that works element by element, with broadcast."""
+
+    def write(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        ranks = [_rank(operand) for operand in operands]
+        views = [operand for operand in operands if isinstance(operand, View)]
+        if {len(view.axes) for view in views} != {max(ranks)}:
+            raise ConvertError(
+                "must join computed tensors of one rank with constants of no higher rank; "
+                f"got ranks {ranks}; add the broadcast to tensorflow_ops.py"
+            )
+        lead = views[0]
+        names = [_laid_out(graph, operand, lead.stored_order) for operand in operands]
+        return (View.ordered(graph.node(op, names), lead.axes),)
+
+    return write
+
+
+def _laid_out(graph: GraphBuilder, operand: Operand, order: Sequence[int]) -> str:
+    """Return a tensor whose axes are those of the operand, with ones before, in a given order."""
+    if isinstance(operand, View):
+        return _stored(graph, operand, order)
+    full = operand.reshape((1,) * (len(order) - operand.ndim) + operand.shape)
+    return graph.constant(full.transpose(order), "bias")
 
 
 def _conv_2d(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-    x, kernel = _view(graph, operands[0]), _known(operands[1], "kernel")
-    attributes = _window(node)
+    weight = _known(operands[1], "kernel").transpose(3, 2, 0, 1)
+    return (_convolution(graph, node, _view(graph, operands[0]), weight),)
+
+
+def _depthwise_conv_2d(
+    graph: GraphBuilder, node: Node, operands: Sequence[Operand]
+) -> tuple[Operand, ...]:
+    kernel = _known(operands[1], "kernel")
+    height, width, n_channels, _ = kernel.shape
+    weight = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, height, width)
+    x = _view(graph, operands[0])
+    return (_convolution(graph, node, x, weight, group=n_channels),)
+
+
+def _convolution(
+    graph: GraphBuilder, node: Node, x: View, weight: Array, **attributes: Attribute
+) -> View:
+    """Add a convolution whose weights are [output channels, channels per group, height, width]."""
+    attributes |= _window(node)
     if "auto_pad" not in attributes and not any(map(any, (x.pads[0], x.pads[3]))):
         (top, bottom), (left, right) = x.pads[1:3]
         attributes["pads"] = [top, left, bottom, right]
         x = View.ordered(x.name, x.axes)
-    weight = graph.constant(kernel.transpose(3, 2, 0, 1), "weight")
+    weight_name = graph.constant(weight, "weight")
     y = graph.node(
         "Conv",
-        [_stored(graph, x, NCHW_OF_NHWC), weight],
-        kernel_shape=kernel.shape[:2],
+        [_stored(graph, x, NCHW_OF_NHWC), weight_name],
+        kernel_shape=weight.shape[2:],
         dilations=node.attributes.get("dilations", [1, 1, 1, 1])[1:3],
         **attributes,
     )
-    return (View.ordered(y, NHWC_OF_NCHW),)
+    return View.ordered(y, NHWC_OF_NCHW)
+
+
+def _mat_mul(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+    transposed = [key for key in ("transpose_a", "transpose_b") if node.attributes.get(key)]
+    if transposed:
+        raise ConvertError(
+            f"must take both sides as they are; got {' and '.join(transposed)}; "
+            "add the variant to tensorflow_ops.py"
+        )
+    x = settled(graph, _view(graph, operands[0]))
+    weight = graph.constant(_known(operands[1], "right side"), "weight")
+    return (View.plain(graph.node("MatMul", [x, weight]), 2),)
+
+
+def _fused(first: Operator) -> Operator:
+    """Return how an operation is written that others were fused into; the bias comes third."""
+
+    def write(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        value = first(graph, node, operands[:2])
+        for op in node.attributes["fused_ops"]:
+            if op not in ("BiasAdd", "Relu"):
+                raise ConvertError(
+                    f"must be fused with BiasAdd or Relu; got {op}; add it to tensorflow_ops.py"
+                )
+            addend = operands[2:3] if op == "BiasAdd" else []
+            value = OPERATORS[op](graph, node, [*value, *addend])
+        return value
+
+    return write
 
 
 def _max_pool(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
@@ -165,7 +219,7 @@ def _window(node: Node) -> dict[str, Attribute]:
     if layout != "NHWC" or padding not in ("VALID", "SAME"):
         raise ConvertError(
             f"must have layout NHWC and padding VALID or SAME; got {layout} and {padding}; "
-            "add the variant to tfjs_ops.py"
+            "add the variant to tensorflow_ops.py"
         )
     window: dict[str, Attribute] = {"strides": node.attributes["strides"][1:3]}
     return window if padding == "VALID" else {**window, "auto_pad": "SAME_UPPER"}
@@ -191,6 +245,16 @@ def _resize_bilinear(
     return (View.ordered(y, NHWC_OF_NCHW),)
 
 
+def _unary(op: str) -> Operator:
+    """Return how an ONNX operation is written that works on each element of one tensor."""
+
+    def write(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        x = _view(graph, operands[0])
+        return (View.ordered(graph.node(op, [_padded(graph, x)]), x.axes),)
+
+    return write
+
+
 def _leaky_relu(
     graph: GraphBuilder, node: Node, operands: Sequence[Operand]
 ) -> tuple[Operand, ...]:
@@ -199,9 +263,20 @@ def _leaky_relu(
     return (View.ordered(graph.node("LeakyRelu", [_padded(graph, x)], alpha=alpha), x.axes),)
 
 
-def _sigmoid(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
-    x = _view(graph, operands[0])
-    return (View.ordered(graph.node("Sigmoid", [_padded(graph, x)]), x.axes),)
+def _reduce(op: str) -> Operator:
+    """Return how an ONNX operation is written that makes some axes one long."""
+
+    def write(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        x, axes = _view(graph, operands[0]), _integers(operands[1], "axes")
+        if not node.attributes.get("keep_dims"):
+            raise ConvertError(
+                "must have `keep_dims`; got none; add the variant to tensorflow_ops.py"
+            )
+        stored = np.array([x.axes[axis] for axis in axes], np.int64)
+        y = graph.node(op, [_padded(graph, x), graph.constant(stored, "axes")], keepdims=1)
+        return (View.ordered(y, x.axes),)
+
+    return write
 
 
 def _concat(graph: GraphBuilder, node: Node, operands: Sequence[Operand]) -> tuple[Operand, ...]:
@@ -272,20 +347,32 @@ FOLDS: Mapping[str, Callable[..., Array]] = MappingProxyType(
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
-        "Add": _add,
-        "AddV2": _add,
+        "Add": _elementwise("Add"),
+        "AddV2": _elementwise("Add"),
+        "BiasAdd": _elementwise("Add"),
         "ConcatV2": _concat,
         "Conv2D": _conv_2d,
+        "DepthwiseConv2dNative": _depthwise_conv_2d,
+        "Exp": _unary("Exp"),
         "Identity": _identity,
         "LeakyRelu": _leaky_relu,
+        "Max": _reduce("ReduceMax"),
         "MaxPool": _max_pool,
         "Pad": _pad,
         "PadV2": _pad,
+        "Prelu": _elementwise("PRelu"),
+        "RealDiv": _elementwise("Div"),
+        "Relu": _unary("Relu"),
         "Reshape": _reshape,
         "ResizeBilinear": _resize_bilinear,
-        "Sigmoid": _sigmoid,
+        "Sigmoid": _unary("Sigmoid"),
         "SplitV": _split,
+        "Sub": _elementwise("Sub"),
+        "Sum": _reduce("ReduceSum"),
         "Transpose": _transpose,
+        "_FusedConv2D": _fused(_conv_2d),
+        "_FusedDepthwiseConv2dNative": _fused(_depthwise_conv_2d),
+        "_FusedMatMul": _fused(_mat_mul),
     }
 )
 """What is written to the graph."""

@@ -1,0 +1,148 @@
+"""Tables on Flink: their rows are the state of one place, and all workers are told of them."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from pyflink.common import Types
+from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+
+from sightflow.engine.tables import SharedTable, TableState, Told, in_parts, news_of, updates
+from sightflow.flink.failures import reporting
+from sightflow.flink.metrics import FlinkMetrics
+from sightflow.flink.read import TICK_S
+from sightflow.flink.runfiles import RunFiles
+from sightflow.pipeline import Pipeline
+from sightflow.protocols import Context, Tables, TableSource, TableStream
+
+__all__ = ["KeepTable", "TellTable", "drop_tables", "news_from", "tables_of"]
+
+_LISTENING = 0.5
+"""Part of the time until the next tick in which updates are waited for."""
+_WAITED_MS = 2 * TICK_S * 1000
+_PART_BYTES = 256 << 10
+_TOLD, _NEWS = b"t", b"n"
+
+
+class KeepTable(KeyedProcessFunction):
+    """Reads the updates of a table at the beat of a clock, keeps its rows, and tells of them.
+
+    Rows are keyed state, so each checkpoint has all of them once. After a restart they are told
+    from there, in a new attempt; then it goes on behind them.
+    """
+
+    def __init__(self, source: TableSource) -> None:
+        """Take the description; work begins in `open`."""
+        self._source = source
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Declare the state."""
+        kept = Types.PICKLED_BYTE_ARRAY()
+        self._place = runtime_context.get_state(ValueStateDescriptor("table", kept))
+        self._rows = runtime_context.get_map_state(MapStateDescriptor("rows", Types.STRING(), kept))
+        self._metrics = FlinkMetrics(runtime_context)
+        self._resources = ExitStack()
+        self._streams: list[TableStream] = []
+        self._state = TableState()
+        self._attempt, self._n_told, self._is_complete = uuid.uuid4().hex, 0, False
+
+    def process_element(self, value: int, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
+        """Tell what comes until shortly before the next tick; one that waited is for nothing."""
+        if time.time() * 1000 - value > _WAITED_MS and self._is_complete:
+            return
+        with reporting():
+            if not self._streams:
+                yield from self._told_again()
+                self._streams.append(self._opened())
+            stream = self._streams[0]
+            for state, update in updates(stream, self._state, TICK_S * _LISTENING):
+                self._keep(update.rows)
+                self._state = state
+                self._place.update(state.encode())
+                yield self._tell(dict(update.rows))
+                news = news_of(update)
+                if news is not None:
+                    yield _NEWS + news.encode()
+            if not self._is_complete:
+                self._is_complete = True
+                yield self._tell({})
+
+    def close(self) -> None:
+        """Release what the stream holds."""
+        self._resources.close()
+
+    def _opened(self) -> TableStream:
+        context = Context("tables", metrics=self._metrics, resources=self._resources)
+        return self._source.open_updates(context, self._state.position)
+
+    def _told_again(self) -> Iterator[bytes]:
+        """Tell the rows of the checkpoint; keyed state can be read from the first record on."""
+        kept = self._place.value()
+        if kept is not None:
+            self._state = TableState.decode(kept)
+            for part in in_parts(dict(self._rows.items()), _PART_BYTES):
+                yield self._tell(part)
+
+    def _keep(self, rows: Mapping[str, bytes | None]) -> None:
+        for key, row in rows.items():
+            if row is None:
+                self._rows.remove(key)
+            else:
+                self._rows.put(key, row)
+
+    def _tell(self, rows: dict[str, bytes | None]) -> bytes:
+        number, self._n_told = self._n_told, self._n_told + 1
+        told = Told(self._attempt, number, self._state.version, rows, self._is_complete)
+        return _TOLD + told.encode()
+
+
+class TellTable(FlatMapFunction):
+    """Passes on to the workers of its process what all are told; it gives nothing itself."""
+
+    def __init__(self, pipeline: Pipeline, source: TableSource, files: RunFiles) -> None:
+        """Take the description."""
+        self._pipeline, self._source, self._files = pipeline, source, files
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Find the table."""
+        self._table = _shared(self._files.folder, self._pipeline, self._source)
+
+    def flat_map(self, value: bytes) -> Iterable[bytes]:
+        """Pass on what is told."""
+        with reporting():
+            if value[:1] == _TOLD:
+                self._table.tell(Told.decode(value[1:]))
+        return ()
+
+
+def news_from(value: bytes) -> Iterable[bytes]:
+    """Return what the output of the run is told, in what `KeepTable` gives."""
+    return (value[1:],) if value[:1] == _NEWS else ()
+
+
+_SHARED: dict[tuple[Path, int], SharedTable] = {}
+_MAKING = threading.Lock()
+
+
+def tables_of(pipeline: Pipeline, files: RunFiles) -> Tables:
+    """Return what gives the tables of a pipeline to the workers of this process."""
+    return lambda source: _shared(files.folder, pipeline, source).get
+
+
+def drop_tables(files: RunFiles) -> None:
+    """Forget the tables of a run: its workers end, and others begin with new ones."""
+    with _MAKING:
+        for key in [key for key in _SHARED if key[0] == files.folder]:
+            del _SHARED[key]
+
+
+def _shared(folder: Path, pipeline: Pipeline, source: TableSource) -> SharedTable:
+    key = folder, pipeline.tables.index(source)
+    with _MAKING:
+        if key not in _SHARED:
+            _SHARED[key] = SharedTable(source)
+        return _SHARED[key]

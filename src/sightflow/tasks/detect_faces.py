@@ -1,0 +1,209 @@
+"""Find faces in each image, small ones in large pictures too."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sightflow.models import ModelFile, zoo
+from sightflow.ops.boxes import clip_boxes, nms
+from sightflow.ops.preprocess import Placement
+from sightflow.options import check_count, check_share
+from sightflow.protocols import Context, Process
+from sightflow.records import Faces, ImageRecord
+from sightflow.tasks.face_heads import FoundFaces
+from sightflow.tasks.following import Following
+from sightflow.tasks.model_step import Pixels, check_model, make_head, open_model, use_of
+
+__all__ = ["DetectFaces"]
+
+_OVERLAP = 0.25
+"""Part of a tile that lies on the next one too: no smaller face is cut by both."""
+_LARGEST = 0.5
+"""Faces that fill more of a tile than this are found in the whole picture, or in none."""
+_CUT = 0.02
+"""A box so near to an edge inside the picture, in sides of the tile, shows a part of a face."""
+_STRICTER = 0.15
+"""By so much more a face must score that is found in a tile: each is a chance for a false one."""
+_CLOSE_UP = 0.35
+"""From this part of the picture's long side on, a face is looked at from farther away as well."""
+_CERTAIN = 0.85
+"""A picture without a face of this score is looked at from farther away as well."""
+_FARTHER = 0.5
+"""Then the picture fills so much of the model's input."""
+_INSIDE = 0.7
+"""A box of which so much is in a better one shows a part of that face."""
+_VIEWS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """What the model looks at: a part of a picture, or more than all of it."""
+
+    image: int
+    """Number of the image in the batch."""
+    pixels: Pixels
+    corner: tuple[float, float]
+    """Where its upper left corner lies in the picture, x and y in pixels."""
+    scale: float = 1.0
+    """Pixels of the view for one of the picture."""
+    is_tile: bool = False
+
+
+@dataclass(frozen=True)
+class DetectFaces(Following):
+    """Find faces in each image: boxes, scores, landmarks.
+
+    A picture in which no face is certain, or one fills much of it, is looked at once more from
+    farther away: detectors know faces with something around them.
+    """
+
+    model: ModelFile = field(default_factory=lambda: zoo("blazeface_back"))
+    min_score: float = 0.5
+    """Faces that score less are left out, in [0, 1]."""
+    max_iou: float = 0.3
+    """Of two faces that overlap more than this, the better one stays."""
+    max_faces: int = 100
+    """At most this many faces of an image are kept, the best ones; from 1."""
+    tile_px: int | None = 640
+    """A picture with a longer side is also looked at in tiles of this side, which overlap: so
+    faces from about a sixteenth of this are found. None: only as a whole."""
+
+    gives: ClassVar[tuple[str, ...]] = ("faces",)
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return the scale at which the model looks at a tile, or at the whole picture."""
+        side = max(width, height) if self.tile_px is None else self.tile_px
+        return min(1.0, max(self._size) / min(side, max(width, height)))
+
+    def _check(self) -> None:
+        """Refuse a model for another task and thresholds that cannot be."""
+        check_share(self, "min_score", "max_iou")
+        check_count(self, "max_faces", at_least=1)
+        check_count(self, "tile_px", at_least=64)
+        check_model(self.model, task="detect_faces")
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """(height, width) of the model's input."""
+        return self.model.card.input.preprocess.size or (1, 1)
+
+    def _open(self, context: Context) -> Process:
+        call, use = open_model(self.model, context), use_of(self.model, context)
+        decode = make_head(self.model.card)
+
+        def look(views: Sequence[_View]) -> Iterator[tuple[int, FoundFaces]]:
+            for start in range(0, len(views), _VIEWS_AT_ONCE):
+                some = views[start : start + _VIEWS_AT_ONCE]
+                batch = call([view.pixels for view in some])
+                faces = decode(batch.outputs, min_score=self.min_score)
+                for view, one, placement in zip(some, faces, batch.placements, strict=True):
+                    if view.is_tile:
+                        one = one.take(self._are_sure(one, placement, view.pixels))
+                    yield view.image, _in_picture(one, view, placement)
+
+        def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+            found: list[list[FoundFaces]] = [[] for _ in records]
+            views = [view for i, record in enumerate(records) for view in self._views(i, record)]
+            for i, faces in look(views):
+                found[i].append(faces)
+            again = [i for i, faces in enumerate(found) if _is_close_up(faces, records[i].pixels)]
+            for i, faces in look([_from_farther(i, records[i].pixels, self._size) for i in again]):
+                found[i].append(faces)
+            return [
+                replace(record, models=(*record.models, use), faces=self._merged(record, some))
+                for record, some in zip(records, found, strict=True)
+            ]
+
+        return process
+
+    def _views(self, image: int, record: ImageRecord) -> Iterator[_View]:
+        """Yield the whole picture, and its tiles if it is large."""
+        yield _View(image, record.pixels, (0, 0))
+        if self.tile_px is None or max(record.width, record.height) <= self.tile_px:
+            return
+        height, width = record.pixels.shape[:2]
+        side = max(1, round(self.tile_px * width / record.width))
+        for top in _starts(height, side):
+            for left in _starts(width, side):
+                part = record.pixels[top : top + side, left : left + side]
+                yield _View(image, part, (left, top), is_tile=True)
+
+    def _are_sure(
+        self, found: FoundFaces, placement: Placement, pixels: Pixels
+    ) -> npt.NDArray[np.bool_]:
+        """Return which faces of a tile count: not cut by its edges, not too large, scored well.
+
+        Those at an edge of the picture itself are found in the whole picture only.
+        """
+        boxes, (height, width) = placement.to_source(found.boxes_xyxy), pixels.shape[:2]
+        side = max(height, width)
+        edge = _CUT * side
+        inside = (boxes[:, :2] >= edge) & (boxes[:, 2:] <= np.array([width, height]) - edge)
+        small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) <= _LARGEST * side
+        good = found.scores >= min(self.min_score + _STRICTER, 1 - (1 - self.min_score) / 2)
+        return np.asarray(inside.all(axis=1) & small & good, np.bool_)
+
+    def _merged(self, record: ImageRecord, found: Sequence[FoundFaces]) -> Faces:
+        """Suppress duplicates and bring what all views show into pixels of the original."""
+        height, width = record.pixels.shape[:2]
+        reduced = np.array([record.width / width, record.height / height], np.float32)
+        boxes = np.concatenate([one.boxes_xyxy for one in found]) * np.tile(reduced, 2)
+        scores = np.concatenate([one.scores for one in found])
+        landmarks = np.concatenate([one.landmarks_xy for one in found]) * reduced
+        boxes = clip_boxes(boxes, width=record.width, height=record.height)
+        there = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        boxes, scores, landmarks = boxes[there], scores[there], landmarks[there]
+        kept = nms(boxes, scores, np.zeros(len(scores), np.int32), max_iou=self.max_iou)
+        kept = kept[~_are_parts(boxes[kept])][: self.max_faces]
+        return Faces(boxes[kept], scores[kept], landmarks[kept])
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Return where tiles begin that cover a length and overlap evenly."""
+    if length <= side:
+        return [0]
+    n_tiles = math.ceil((length - _OVERLAP * side) / ((1 - _OVERLAP) * side))
+    return [round(start) for start in np.linspace(0, length - side, n_tiles)]
+
+
+def _is_close_up(found: Sequence[FoundFaces], pixels: Pixels) -> bool:
+    """Return whether no face is certain, or one fills much of the picture."""
+    sides = [(one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]).max(initial=0) for one in found]
+    best = max(one.scores.max(initial=0) for one in found)
+    return bool(best < _CERTAIN or max(sides) >= _CLOSE_UP * max(pixels.shape[:2]))
+
+
+def _from_farther(image: int, pixels: Pixels, size: tuple[int, int]) -> _View:
+    """Return a picture with much black around it, in the size of the model's input."""
+    height, width = pixels.shape[:2]
+    scale = _FARTHER * min(size[0] / height, size[1] / width)
+    new = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas = np.zeros((*size, 3), np.uint8)
+    left, top = (size[1] - new[0]) // 2, (size[0] - new[1]) // 2
+    canvas[top : top + new[1], left : left + new[0]] = cv2.resize(pixels, new, interpolation=how)
+    return _View(image, canvas, (-left / scale, -top / scale), scale)
+
+
+def _in_picture(found: FoundFaces, view: _View, placement: Placement) -> FoundFaces:
+    """Return the faces of a view in pixels of the decoded picture."""
+    boxes = placement.to_source(found.boxes_xyxy)
+    doubled = np.tile(found.landmarks_xy.reshape(-1, 2), 2)  # `to_source` takes boxes
+    points = placement.to_source(doubled)[:, :2].reshape(found.landmarks_xy.shape)
+    corner, scale = np.array(view.corner, np.float32), np.float32(view.scale)
+    return FoundFaces(boxes / scale + np.tile(corner, 2), found.scores, points / scale + corner)
+
+
+def _are_parts(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Return which boxes, best first, lie in a better one for the most part."""
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=2)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    inside = common / np.maximum(areas[:, None], 1e-9) >= _INSIDE
+    return np.asarray(np.tril(inside, -1).any(axis=1), np.bool_)
