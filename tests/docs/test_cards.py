@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import yaml
-from tests.docs.conftest import save_constant_model
+from tests.docs.conftest import save_constant_model, save_constant_outputs
 from tests.docs.pages import ROOT, blocks, options, table
 
 from sightflow import (
@@ -18,7 +18,9 @@ from sightflow import (
     run,
 )
 from sightflow.kinds import known_kinds, resolve_kind
-from sightflow.models import Card, ModelInput
+from sightflow.models import Card, ModelInput, Threshold
+from sightflow.tasks.detect_faces import DetectFaces
+from sightflow.tasks.embed_faces import EmbedFaces
 
 PAGE = "docs/reference/cards.md"
 
@@ -28,14 +30,24 @@ def shown(heading):
 
 
 @pytest.fixture
-def result_of(place, save_modules):
+def save_card(place):
+    """Return a function that saves a card of the page beside its model."""
+
+    def save(name):
+        cards = [block.text for block in blocks("yaml", ROOT / PAGE)]
+        card = next(text for text in cards if yaml.safe_load(text)["name"] == name)
+        (place / f"{name}.yaml").write_text(card)
+
+    return save
+
+
+@pytest.fixture
+def result_of(place, save_modules, save_card):
     """Return a function that runs a card of the page with a model that always answers the same."""
 
     def result(name, answer, *, size, output="output"):
         save_modules(ROOT / PAGE)
-        cards = [block.text for block in blocks("yaml", ROOT / PAGE)]
-        card = next(text for text in cards if yaml.safe_load(text)["name"] == name)
-        (place / f"{name}.yaml").write_text(card)
+        save_card(name)
         save_constant_model(place / f"{name}.onnx", answer, size=size, output=output)
         model = find_model(f"{name}.onnx")
         step = {"detect": Detect, "classify": Classify}[model.card.task]
@@ -53,9 +65,9 @@ def result_of(place, save_modules):
 
 @pytest.mark.parametrize(
     ("heading", "kind"),
-    [("`input`", ModelInput), ("`input.preprocess`", Preprocess)],
+    [("`input`", ModelInput), ("`input.preprocess`", Preprocess), ("`thresholds`", Threshold)],
 )
-def test_the_tables_of_the_input_are_the_fields_of_the_code(heading, kind):
+def test_the_tables_of_the_parts_are_the_fields_of_the_code(heading, kind):
     assert shown(heading) == options(kind)
 
 
@@ -106,3 +118,48 @@ def test_the_card_with_a_head_of_ones_own_uses_it(result_of):
     line = result_of("weather", [0, float(np.log(3)), -50], size=(224, 224), output="scores")
     scores = {found["label"]: found["score"] for found in line["classification"]}
     assert scores == pytest.approx({"rain": 0.5, "snow": 0.75, "sun": 0})
+
+
+def one_face(parts, *, anchors):
+    """Return outputs of a detector for 640 x 640: one face, in column 10 of row 5 of stride 8."""
+    answers = {}
+    for name, values in parts.items():
+        for stride in (8, 16, 32):
+            rows = np.zeros((anchors * (640 // stride) ** 2, len(values)), np.float32)
+            if stride == 8:
+                rows[anchors * (5 * 80 + 10)] = values
+            answers[f"{name}_{stride}"] = rows.tolist()
+    return answers
+
+
+# the cell begins at (80, 40); the box is 64..128, 16..112, the left eye is at (88, 48)
+POINTS = [1, 1, 4, 1, 3, 3, 1, 5, 4, 5]
+YUNET = {"cls": [1], "obj": [0.81], "bbox": [2, 3, np.log(8), np.log(12)], "kps": POINTS}
+SCRFD = {"score": [0.9], "bbox": [2, 3, 6, 9], "kps": POINTS}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "anchors", "input_name"),
+    [("yunet", YUNET, 1, "input"), ("scrfd", SCRFD, 2, "images")],
+)
+def test_the_cards_about_faces_work_together(name, parts, anchors, input_name, place, save_card):
+    # 320 x 240 in 640 x 640, top left: twice as large
+    for card in (name, "faces512"):
+        save_card(card)
+    outputs = one_face(parts, anchors=anchors)
+    save_constant_outputs(place / f"{name}.onnx", outputs, size=(640, 640), name=input_name)
+    save_constant_model(place / "faces512.onnx", [3, 4], size=(112, 112))
+    described = find_model("faces512.onnx")
+    pipeline = (
+        Pipeline(Directory("photos/0000.jpg"))
+        .apply("detect", DetectFaces(find_model(f"{name}.onnx")))
+        .apply("embed", EmbedFaces(described))
+        .write("results", JsonLines("results.jsonl"))
+    )
+    run(pipeline, RunSettings(runner="inline"))
+    (face,) = yaml.safe_load((place / "results.jsonl").read_text())["faces"]
+    assert face["score"] == pytest.approx(0.9)
+    assert face["box_xyxy"] == pytest.approx([32, 8, 64, 56])
+    assert face["landmarks_xy"][0] == pytest.approx([44, 24])
+    assert face["embedding"] == pytest.approx([0.6, 0.8])
+    assert described.card.threshold_for(0.001).similarity == 0.38

@@ -21,8 +21,8 @@ from sightflow.models.listing import VERSION_COLUMNS
 from sightflow.storage.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
-SHARED = "Options of classify, detect, track and preprocess"
-RECOGNISE = ("classify", "detect", "track", "preprocess")
+SHARED = "Options of classify, detect, track, preprocess and faces identify"
+RECOGNISE = ("classify", "detect", "track", "preprocess", "faces identify")
 
 
 def all_commands(group=cli, prefix=""):

@@ -16,7 +16,7 @@ from sightflow.ops.augment import Augment
 from sightflow.ops.motion import Noise
 
 PAGE = "docs/reference/pipelines.md"
-GROUPS = ("sources", "labels", "operators", "networks", "detectors", "sinks")
+GROUPS = ("sources", "labels", "tables", "operators", "networks", "detectors", "sinks")
 KINDS = [(group, kind) for group in GROUPS for kind in known_kinds(group)]
 SOURCE = "source: {kind: Directory, paths: photos}\n"
 

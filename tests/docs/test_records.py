@@ -2,7 +2,9 @@
 
 import json
 import os
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tests.docs.pages import ROOT, table
@@ -26,6 +28,7 @@ from sightflow.records import (
     REASONS,
     REJECTED_SCHEMA,
     RESULT_SCHEMA,
+    Faces,
 )
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sources.labelled import Labelled
@@ -34,6 +37,25 @@ from sightflow.testing import draw_scene, encode_image
 
 PAGE = "docs/reference/records.md"
 INLINE = RunSettings(runner="inline")
+
+
+@dataclass(frozen=True)
+class OneFace:
+    """Reports a face of which everything is known: no steps of ours keep all of it."""
+
+    def check(self):
+        """Accept everything."""
+
+    def scale_for(self, width, height):
+        """Return almost 0."""
+        return 1e-9
+
+    def open(self, context):
+        """Return the function that reports it."""
+        box, one = np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32)
+        eyes, unit = np.array([[[2, 3], [7, 3]]], np.float32), np.array([[0, 1]], np.float32)
+        face = Faces(box, one, eyes, unit, ("ann",), one, (1,))
+        return lambda records: [replace(record, faces=face) for record in records]
 
 
 def flattened(field, prefix=""):
@@ -45,7 +67,7 @@ def flattened(field, prefix=""):
         for inner in kind.value_type:
             yield from flattened(inner, f"{name}[].")
     elif is_list:
-        yield [f"{name}[]", str(kind.value_type), "yes"]
+        yield from flattened(kind.value_field.with_name("[]"), name)
 
 
 def in_json(value, name=""):
@@ -110,6 +132,7 @@ def test_a_line_of_several_steps_has_every_field_of_the_table_and_no_other(place
         .apply("trial", Shadow(zoo("efficientnet_lite0")))
         .apply("detect", Detect(min_score=0.01))
         .apply("measure", Measured())
+        .apply("face", OneFace())
         .apply("track", Track(high_score=0.01, low_score=0.01, min_hits=1))
         .write("results", JsonLines("results.jsonl"))
     )

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from tests.faces import copy_people, identifying, orl_faces
 from tests.lessons import learned, lessons, taught
 from tests.networks import Thumbnails
 from tests.pictures import draw_video, fill_folder
@@ -22,10 +25,14 @@ from sightflow import (
     Video,
     run,
 )
+from sightflow.faces import FaceModels, enrol
 from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.train import Train
 from sightflow.sinks.events import JsonEvents
 from sightflow.sources.late import Late
+from sightflow.tasks.gallery import Gallery
+from sightflow.tasks.identify_tracks import IdentifyTracks
+from sightflow.tasks.track import Track
 
 RUNNERS = [
     pytest.param(RunSettings(runner="flink", workers=1), id="flink, 1 worker"),
@@ -248,3 +255,43 @@ def test_a_network_learns_the_same_from_a_stream_on_flink_as_inline(tmp_path):
         inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
         assert inline == flink
     assert inline.count(b'"kind":"trained"') == 11
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("settings", RUNNERS)
+def test_faces_are_those_of_the_inline_runner(settings, tmp_path):
+    """Two people stand side by side in frames, one after the other; one of them is known."""
+    people = copy_people(tmp_path / "people", {"ann": 1}, [1, 2, 3])
+    gallery = tmp_path / "gallery"
+    enrol(gallery, str(people), FaceModels(), RunSettings(runner="inline"))
+    street = tmp_path / "street"
+    street.mkdir()
+    for i, picture in enumerate([*orl_faces(1, range(4, 11)), *orl_faces(2, range(1, 11))]):
+        canvas = np.zeros((112, 400, 3), np.uint8)
+        left = 10 if i < 7 else 290
+        canvas[:, left : left + 92] = Image.open(picture).convert("RGB")
+        Image.fromarray(canvas).save(street / f"{i:02d}.png")
+    (street / "05b.png").write_bytes(b"\x89PNG broken")
+    table = Gallery(str(gallery))
+    pipeline = (
+        identifying(Directory(str(street), fps=10), gallery)
+        .apply("track", Track(of="faces"))
+        .apply("persons", IdentifyTracks(table))
+    )
+
+    for name, how in {"inline": RunSettings(runner="inline"), "flink": settings}.items():
+        described = pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        run(described.write("events", JsonEvents(str(tmp_path / f"{name}.events.jsonl"))), how)
+
+    for ending in ("jsonl", "rejected.jsonl", "events.jsonl"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+    rows = [json.loads(line) for line in (tmp_path / "inline.jsonl").read_text().splitlines()]
+    named = [[face["person_id"] for face in row["faces"] if face["track_id"]] for row in rows]
+    assert ["ann"] in named
+    assert "ann" not in [name for names in named[-5:] for name in names]
+    events = [
+        json.loads(line) for line in (tmp_path / "inline.events.jsonl").read_text().splitlines()
+    ]
+    identified = [event["person_id"] for event in events if event["kind"] == "identified"]
+    assert identified == ["ann"], "once for a track"

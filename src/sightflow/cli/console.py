@@ -211,17 +211,29 @@ def _for_people(row: Mapping[str, Any]) -> str:
         >>> car = {"track_id": 3, "label": "car", "score": 0.8, "box_xyxy": [1.2, 2.0, 30.4, 40.0]}
         >>> _for_people({"uri": "a.mp4", "sequence": 7, "detections": [], "tracks": [car]})
         'a.mp4 frame 7: #3 car 0.80 at [1, 2, 30, 40]\n'
+        >>> face = {"score": 0.9, "person_id": "ann", "similarity": 0.71}
+        >>> _for_people({"uri": "a.jpg", "sequence": 0, "faces": [face]})
+        'a.jpg: ann 0.71\n'
     """
     found = []
     kinds = ("classification", "tracks" if "tracks" in row else "detections", "scene")
-    for key in kinds:
+    for key in ("faces",) if "faces" in row else kinds:
         for item in row.get(key, ())[: 3 if key == "scene" else None]:
             box = item.get("box_xyxy")
             place = f" at {[round(v) for v in box]}" if box else ""
-            name = f"#{item['track_id']} " if key == "tracks" else ""
-            found.append(f"{name}{item['label']} {item['score']:.2f}{place}")
+            name = f"#{item['track_id']} " if item.get("track_id") else ""
+            found.append(f"{name}{_said(item)}{place}")
     frame = f" frame {row['sequence']}" if row["uri"].lower().endswith(VIDEO_SUFFIXES) else ""
     return f"{row['uri']}{frame}: {', '.join(found) or 'nothing found'}\n"
+
+
+def _said(item: Row) -> str:
+    """Return what was said of an object or a face."""
+    if "label" in item:
+        return f"{item['label']} {item['score']:.2f}"
+    if "similarity" not in item:
+        return f"face {item['score']:.2f}"
+    return f"{item.get('person_id') or 'unknown'} {item['similarity']:.2f}"
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -35,6 +35,8 @@ _IDENTIFY = "sightflow.tasks.identify:Identify"
 _DETECT = "sightflow.tasks.detect_faces:DetectFaces"
 _MODELS = "sightflow.faces.describing:FaceModels"
 _FAR = 1e-3
+_FEW = 16
+"""So many pictures are described sooner than Java has started."""
 
 _gallery_argument = click.argument("gallery", type=click.Path(file_okay=False, path_type=Path))
 _folder_argument = click.argument("directory", type=click.Path(exists=True, file_okay=False))
@@ -106,12 +108,11 @@ def compare_faces(files: tuple[str, ...], **options: Any) -> None:
     sightflow faces compare --pairs pairs.csv --root photos --out scores.csv
     """  # noqa: D301 - click wants a backspace before lines to leave as they are
     _check_compare(files, options)
-    models, settings = _prepared(options, n_pictures=2 if files else None)
-    threshold = _threshold(models, options)
     if files:
-        _compare_two(files, models, threshold, settings)
-        return
-    _compare_pairs(options, models, threshold, settings)
+        models, settings = _prepared(options, n_pictures=2)
+        _compare_two(files, models, _threshold(models, options), settings)
+    else:
+        _compare_pairs(options)
 
 
 def _check_compare(files: tuple[str, ...], options: Mapping[str, Any]) -> None:
@@ -144,18 +145,15 @@ def _compare_two(
     click.echo(msgspec.json.encode(told))
 
 
-def _compare_pairs(
-    options: Mapping[str, Any],
-    models: "FaceModels",
-    threshold: "Threshold",
-    settings: "RunSettings",
-) -> None:
+def _compare_pairs(options: dict[str, Any]) -> None:
     from sightflow.faces import compare, read_pairs, write_comparisons
     from sightflow.storage.drafts import check_files
 
     check_files([options["out"]], overwrite=options["overwrite"])
     rows, columns = read_pairs(options["pairs"])
     pairs = [(row["file_a"], row["file_b"]) for row in rows]
+    models, settings = _prepared(options, n_pictures=len({file for pair in pairs for file in pair}))
+    threshold = _threshold(models, options)
     with _watched("faces compare", options) as on_progress:
         found = compare(
             pairs, models, threshold, settings, root=options["root"], on_progress=on_progress

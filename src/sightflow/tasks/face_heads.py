@@ -47,6 +47,10 @@ class Landmarks:
     boxes_xyxy: Array
     """float32 [B, 4], where the face is, in the same units."""
 
+    def __len__(self) -> int:
+        """Return the number of crops."""
+        return len(self.points_xy)
+
 
 @dataclass(frozen=True)
 class BlazeFace:

@@ -25,7 +25,7 @@ class Identify:
 
     gallery: TableSource
     """Who is enrolled, such as a `Gallery`."""
-    min_similarity: float = 0.46
+    min_similarity: float = 0.48
     """Cosine with the most alike picture of the person, in [-1, 1]. What is right depends on the
     pictures and on how many are enrolled: `sightflow faces calibrate` measures it."""
     min_margin: float = 0.05

@@ -27,6 +27,8 @@ class Look:
     """Side of the face in pixels, times its score."""
     person_id: str | None
     similarity: float
+    time_ms: int = 0
+    """When it was taken."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class IdentifyTracks:
     """How many of its pictures vote, the largest and sharpest; from 1."""
     min_votes: int = 2
     """So many of them, and more than half, must say the same; from 1."""
+    memory_ms: int = 10_000
+    """How long a picture votes, in ms: a track that has gone over to somebody else is named anew."""
     max_age_ms: int = 2_000
     """How long a track that is not seen is remembered, in ms; as in `Track`."""
     max_out_of_order_ms: int = 0
@@ -86,7 +90,7 @@ class IdentifyTracks:
 
     def check(self) -> None:
         """Refuse numbers that cannot be."""
-        check_count(self, "n_best", "min_votes", at_least=1)
+        check_count(self, "n_best", "min_votes", "memory_ms", at_least=1)
         check_count(self, "max_age_ms", "max_out_of_order_ms")
         if self.min_votes > self.n_best:
             raise PipelineError(
@@ -105,7 +109,7 @@ class IdentifyTracks:
             faces, now_ms = _followed(record, context.step), record.origin.event_time_ms
             before = self._still_there(_without_forgotten(state, index_of()), now_ms)
             known = dict(before)
-            for track_id, look in _looks(faces):
+            for track_id, look in _looks(faces, now_ms):
                 known[track_id] = self._looked(known.get(track_id), look, now_ms)
             events = list(_news(before, known, faces, record, context.step))
             return FollowedFaces(known), replace(record, faces=_named(faces, known)), events
@@ -122,8 +126,9 @@ class IdentifyTracks:
 
     def _looked(self, before: Followed | None, look: Look, now_ms: int) -> Followed:
         """Return what is known of a face with one more picture of it."""
-        looks = [look] if before is None else [*before.looks, look]
-        best = sorted(looks, key=lambda one: -one.quality)[: self.n_best]
+        looks = [look] if before is None else [look, *before.looks]
+        recent = [one for one in looks if one.time_ms > now_ms - self.memory_ms]
+        best = sorted(recent, key=lambda one: -one.quality)[: self.n_best]
         return Followed(tuple(best), self._vote(best), now_ms)
 
     def _vote(self, looks: Sequence[Look]) -> str | None:
@@ -134,7 +139,7 @@ class IdentifyTracks:
         return best if n_votes >= self.min_votes and 2 * n_votes > len(looks) else None
 
 
-def _looks(faces: Faces) -> Iterator[tuple[int, Look]]:
+def _looks(faces: Faces, time_ms: int) -> Iterator[tuple[int, Look]]:
     """Yield what each face says that is followed, with its track."""
     sides = (faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]).max(axis=1)
     qualities = plain_floats(sides * faces.scores)
@@ -143,7 +148,7 @@ def _looks(faces: Faces) -> Iterator[tuple[int, Look]]:
         faces.track_ids or (), qualities, said, strict=True
     ):
         if track_id is not None:
-            yield track_id, Look(quality, person_id, similarity)
+            yield track_id, Look(quality, person_id, similarity, time_ms)
 
 
 def _similarities(faces: Faces) -> npt.NDArray[np.float32]:
