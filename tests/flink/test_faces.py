@@ -7,13 +7,15 @@ import threading
 import pytest
 from tests.faces import copy_people, identifying, orl_faces
 from tests.flink.kills import keeping, kill_java
-from tests.steps import Slow
+from tests.steps import FailOnce, Slow
 
-from sightflow import Directory, JsonEvents, JsonLines, RunSettings, run
+from sightflow import Directory, JsonEvents, JsonLines, Pipeline, RunSettings, run
 from sightflow.errors import JobError
 from sightflow.faces import FaceModels, enrol
 from sightflow.flink.runfiles import RunFiles
 from sightflow.storage.galleryfile import GalleryFile
+from sightflow.tasks.enrolments import Enrolments
+from sightflow.tasks.identify import Identify
 
 pytestmark = pytest.mark.flink
 
@@ -109,6 +111,45 @@ def test_who_is_enrolled_or_forgotten_counts_from_then_on(street, gallery, tmp_p
     assert [event["figures"]["n_enrolled"] for event in events] == [3, 0]
     assert [event["figures"]["n_forgotten"] for event in events] == [0, 3]
     assert not any(name in text for name in PERSON), "events outlive who is forgotten"
+
+
+def test_people_are_enrolled_by_a_stream_of_pictures(street, tmp_path):
+    """The gallery is nowhere but in the state of the job, and is there again after a failure."""
+    lines = tmp_path / "people" / "enrolments.jsonl"
+    copy_people(tmp_path / "people", PERSON, range(1, 4))
+    say(lines, *({"enrol": BERT, "picture": f"{BERT}/{i}.pgm"} for i in (1, 2, 3)))
+    say(lines, {"enrol": BERT, "picture": "nowhere.pgm"})
+    failing = FailOnce(f"040-{ANNA}.pgm", str(tmp_path / "flag"), 0.01)
+    pipeline = FaceModels().apply(Pipeline(Directory(str(street))), ("fail", failing))
+    pipeline = (
+        pipeline.apply("identify", Identify(Enrolments(str(lines)), min_similarity=0.5))
+        .write("results", JsonLines(str(tmp_path / "who.jsonl")))
+        .write("events", JsonEvents(str(tmp_path / "events.jsonl")))
+    )
+    plan = {30: {"enrol": CARL, "picture": f"{CARL}/1.pgm"}, 60: {"forget": BERT}}
+
+    def watch(ledger, n_images):
+        for at in [at for at in plan if ledger.read >= at]:
+            say(lines, plan.pop(at))
+
+    settings = RunSettings(workers=2, batch_size=4, checkpoint_interval_ms=200, restart_attempts=1)
+    run(pipeline, settings, on_progress=watch)
+
+    assert (tmp_path / "flag").exists()
+    found = said(tmp_path)
+    assert found[BERT][0][0] == BERT
+    assert found[BERT][-1] == (None, lines.stat().st_size)
+    assert found[CARL][0][0] is None
+    assert found[CARL][-1][0] == CARL
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event["kind"] for event in events] == ["refused", "gallery", "gallery"]
+    assert events[0]["uri"].endswith("people/nowhere.pgm")
+    assert events[0]["reason"].startswith("unreadable: ")
+
+
+def say(path, *lines):
+    with open(path, "a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 def checkpoint_bytes(state):

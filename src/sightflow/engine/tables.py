@@ -163,7 +163,7 @@ class TablesHere:
         """Read all that is there of each table."""
         self._sources = list(sources)
         self._tables = [source.open_table() for source in sources]
-        self._streams = [source.open_updates(context, None) for source in sources]
+        self._streams = [source.open_updates(context, None, {}) for source in sources]
         self._state = TableState()
         self._news = [news for number in range(len(sources)) for news in self._taken(number)]
 

@@ -84,7 +84,9 @@ class Job:
         for number, source in enumerate(self.pipeline.tables):
             name = f"table {number}"
             ticks = _ticks(env, f"ticks of {name}")
-            kept = ticks.key_by(_one_key, Types.INT()).process(KeepTable(source), _bytes())
+            kept = ticks.key_by(_one_key, Types.INT()).process(
+                KeepTable(source, self.inference), _bytes()
+            )
             kept.name(name).uid(name).set_parallelism(1)
             tell = TellTable(self.pipeline, source, self.files)
             kept.broadcast().flat_map(tell, _bytes()).name(f"tell {name}").uid(f"tell {name}")

@@ -17,7 +17,7 @@ from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.read import TICK_S
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Tables, TableSource, TableStream
+from sightflow.protocols import Context, Inference, Tables, TableSource, TableStream
 
 __all__ = ["KeepTable", "TellTable", "drop_tables", "news_from", "tables_of"]
 
@@ -35,9 +35,9 @@ class KeepTable(KeyedProcessFunction):
     from there, in a new attempt; then it goes on behind them.
     """
 
-    def __init__(self, source: TableSource) -> None:
+    def __init__(self, source: TableSource, inference: Inference) -> None:
         """Take the description; work begins in `open`."""
-        self._source = source
+        self._source, self._inference = source, inference
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
@@ -56,8 +56,10 @@ class KeepTable(KeyedProcessFunction):
             return
         with reporting():
             if not self._streams:
-                yield from self._told_again()
-                self._streams.append(self._opened())
+                rows = self._restored()
+                for part in in_parts(rows, _PART_BYTES):
+                    yield self._tell(part)
+                self._streams.append(self._opened(rows))
             stream = self._streams[0]
             for state, update in updates(stream, self._state, TICK_S * _LISTENING):
                 self._keep(update.rows)
@@ -75,17 +77,17 @@ class KeepTable(KeyedProcessFunction):
         """Release what the stream holds."""
         self._resources.close()
 
-    def _opened(self) -> TableStream:
-        context = Context("tables", metrics=self._metrics, resources=self._resources)
-        return self._source.open_updates(context, self._state.position)
+    def _opened(self, rows: Mapping[str, bytes]) -> TableStream:
+        context = Context("tables", self._inference, self._metrics, self._resources)
+        return self._source.open_updates(context, self._state.position, rows)
 
-    def _told_again(self) -> Iterator[bytes]:
-        """Tell the rows of the checkpoint; keyed state can be read from the first record on."""
+    def _restored(self) -> dict[str, bytes]:
+        """Return the rows of the checkpoint; keyed state can be read from the first record on."""
         kept = self._place.value()
-        if kept is not None:
-            self._state = TableState.decode(kept)
-            for part in in_parts(dict(self._rows.items()), _PART_BYTES):
-                yield self._tell(part)
+        if kept is None:
+            return {}
+        self._state = TableState.decode(kept)
+        return dict(self._rows.items())
 
     def _keep(self, rows: Mapping[str, bytes | None]) -> None:
         for key, row in rows.items():

@@ -1,5 +1,6 @@
 """Tables that steps look things up in while they change, such as a gallery of faces."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from sightflow.protocols.context import Context
@@ -47,8 +48,16 @@ class TableSource(Protocol):
     def check(self) -> None:
         """Raise an error if this cannot work; called while the job is built."""
 
-    def open_updates(self, context: Context, position: str | None) -> TableStream:
-        """Return the updates, from the first or from a position that the stream gave before."""
+    def open_updates(
+        self, context: Context, position: str | None, rows: Mapping[str, bytes]
+    ) -> TableStream:
+        """Return the updates, from the first or from a position that the stream gave before.
+
+        Args:
+            context: of the job.
+            position: None for the first; else it goes on behind it.
+            rows: those that the table has there, by key; none before the first.
+        """
 
     def open_table(self) -> Table:
         """Return an empty table for this process."""

@@ -1,7 +1,7 @@
 """A gallery as a table: those who are enrolled, while others are enrolled and forgotten."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from sightflow.records.state import StateCodec
 from sightflow.storage.galleryfile import Enrolled, Forgotten, GalleryFile, GalleryFollower
 from sightflow.tasks.face_index import FaceIndex
 
-__all__ = ["Gallery", "GalleryTable", "face_row"]
+__all__ = ["Gallery", "GalleryTable", "face_row", "person_of"]
 
 _LOOK_EVERY_S = 0.2
 _AT_ONCE = 500
@@ -39,6 +39,11 @@ _ROWS = StateCodec(_Row, "gallery", version=1)
 def face_row(person_id: str, embedding: npt.NDArray[np.float32], model: str) -> bytes:
     """Return a face as the row of a table; the model is its name and its version."""
     return _ROWS.encode(_Row(person_id, embedding.astype("<f4").tobytes(), model))
+
+
+def person_of(row: bytes) -> str:
+    """Return whose face a row is."""
+    return _ROWS.decode(row).person_id
 
 
 class GalleryTable(FaceIndex):
@@ -73,7 +78,9 @@ class Gallery:
         """Refuse a folder that is no gallery, or cannot be read with the key that is there."""
         GalleryFile(Path(self.path)).check()
 
-    def open_updates(self, context: Context, position: str | None) -> "GalleryUpdates":
+    def open_updates(
+        self, context: Context, position: str | None, rows: Mapping[str, bytes]
+    ) -> "GalleryUpdates":
         """Return the changes of the gallery, from the first or behind a number."""
         file = GalleryFile(Path(self.path))
         since = int(position or 0)

@@ -79,7 +79,7 @@ class IdentifyTracks:
     min_votes: int = 2
     """So many of them, and more than half, must say the same; from 1."""
     memory_ms: int = 10_000
-    """How long a picture votes, in ms: a track that has gone over to somebody else is named anew."""
+    """How long a picture votes, in ms: a track that goes over to somebody else is named anew."""
     max_age_ms: int = 2_000
     """How long a track that is not seen is remembered, in ms; as in `Track`."""
     max_out_of_order_ms: int = 0

@@ -63,7 +63,7 @@ def check_embedding(head: Any, outputs: Outputs, found: Array, _: int) -> None:
 
 def _check_column(name: str, array: Array, shape: tuple[int, ...]) -> None:
     got = f"`{name}` is float32 {list(shape)}; got {array.dtype} {list(array.shape)}"
-    assert (array.dtype, array.shape) == (np.float32, shape), got
+    assert (array.dtype, array.shape) == (np.dtype(np.float32), shape), got
 
 
 def _n_images(outputs: Outputs) -> int:

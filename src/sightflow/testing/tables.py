@@ -1,5 +1,7 @@
 """Checks of tables that steps look things up in."""
 
+from collections.abc import Mapping
+
 from sightflow.protocols import Table, TableSource
 from sightflow.records import TableUpdate
 from sightflow.testing.builders import a_context
@@ -22,23 +24,29 @@ def check_table(source: TableSource) -> list[TableUpdate]:
     """
     assert sent(source) == source, f"{source!r} must survive pickling"
     source.check()
-    positions, found = _read(source, None)
+    positions, found = _read(source, None, {})
     assert len(found) > 1, f"a check needs two updates or more; {source!r} gives {len(found)}"
     _check_updates(found)
+    rows: dict[str, bytes] = {}
     for position, i in zip(positions, range(1, len(found) + 1), strict=True):
-        behind = [_content(update) for update in _read(source, position)[1]]
+        for key, row in found[i - 1].rows.items():
+            rows.pop(key, None)
+            rows.update({} if row is None else {key: row})
+        behind = [_content(update) for update in _read(source, position, rows)[1]]
         expected = [_content(update) for update in found[i:]]
         assert behind == expected, f"from its position {position!r} it goes on behind update {i}"
     _check_table(source.open_table(), found)
     return found
 
 
-def _read(source: TableSource, position: str | None) -> tuple[list[str], list[TableUpdate]]:
+def _read(
+    source: TableSource, position: str | None, rows: Mapping[str, bytes]
+) -> tuple[list[str], list[TableUpdate]]:
     """Return all updates that are there, and the position behind each."""
     context = a_context("tables")
     positions, found = list[str](), list[TableUpdate]()
     with context.resources:
-        stream = sent(source).open_updates(context, position)
+        stream = sent(source).open_updates(context, position, rows)
         for _ in range(_PATIENCE):
             update = stream.poll(0.01)
             if update is not None:

@@ -90,7 +90,7 @@ def test_a_state_comes_back_from_bytes():
 def test_all_that_is_there_is_read_however_long_it_takes(tmp_path):
     path = tmp_path / "words"
     add_words(path, **{f"k{i}": "word" for i in range(50)})
-    stream = Words(str(path)).open_updates(a_context(), None)
+    stream = Words(str(path)).open_updates(a_context(), None, {})
 
     found = list(updates(stream, TableState(), 0.0))
 
