@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 import threading
 
 import pytest
@@ -175,6 +176,7 @@ def test_after_a_kill_the_gallery_is_the_one_before_it(street, gallery, tmp_path
     with pytest.raises(JobError, match="the Java process that ran the job is gone"):
         run(pipeline, RunSettings(workers=2, batch_size=4, **keeping(state)), on_progress=watch)
 
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700, "nobody else may read it"
     kept = checkpoint_bytes(state)
     files = b"".join(p.read_bytes() for p in gallery.rglob("*") if p.is_file())
     assert BERT.encode() in kept

@@ -109,7 +109,7 @@ def compare_faces(files: tuple[str, ...], **options: Any) -> None:
     """  # noqa: D301 - click wants a backspace before lines to leave as they are
     _check_compare(files, options)
     if files:
-        models, settings = _prepared(options, n_pictures=2)
+        models, settings = _prepared(options, 2)
         _compare_two(files, models, _threshold(models, options), settings)
     else:
         _compare_pairs(options)
@@ -152,7 +152,7 @@ def _compare_pairs(options: dict[str, Any]) -> None:
     check_files([options["out"]], overwrite=options["overwrite"])
     rows, columns = read_pairs(options["pairs"])
     pairs = [(row["file_a"], row["file_b"]) for row in rows]
-    models, settings = _prepared(options, n_pictures=len({file for pair in pairs for file in pair}))
+    models, settings = _prepared(options, len({file for pair in pairs for file in pair}))
     threshold = _threshold(models, options)
     with _watched("faces compare", options) as on_progress:
         found = compare(
@@ -182,7 +182,7 @@ def enrol_people(gallery: Path, directory: str, **options: Any) -> None:
 
     With SIGHTFLOW_GALLERY_KEY set, a new gallery is encrypted.
     """
-    models, settings = _prepared(options)
+    models, settings = _prepared(options, _count(directory))
     from sightflow.faces import enrol
 
     alike = [one.similarity for one in models.embedder.card.thresholds]
@@ -367,7 +367,7 @@ def calibrate_faces(directory: str, out: Path, **options: Any) -> None:
     from sightflow.storage.drafts import check_folder
 
     check_folder(out, overwrite=options["overwrite"])
-    models, settings = _prepared(options)
+    models, settings = _prepared(options, _count(directory))
     from sightflow.cli import console
     from sightflow.faces import calibrate, write_calibration
 
@@ -376,18 +376,21 @@ def calibrate_faces(directory: str, out: Path, **options: Any) -> None:
     chosen = [one for one in found.thresholds if one.false_accept_rate == options["far"]]
     files = write_calibration(found, out, chosen[0] if chosen else None)
     console.print_table(*found.table())
+    if not chosen:
+        print(
+            f"no threshold for --far {options['far']:g}: that takes more pairs of different "
+            "people; the page marks that of the equal error rate",
+            file=sys.stderr,
+        )
     if not options["quiet"]:
         for path in files.values():
             print(f"wrote {path}", file=sys.stderr)
 
 
-def _prepared(
-    options: dict[str, Any], *, n_pictures: int | None = None
-) -> "tuple[FaceModels, RunSettings]":
+def _prepared(options: dict[str, Any], n_pictures: int) -> "tuple[FaceModels, RunSettings]":
     """Return the models and the settings of a call; Java begins to start if it is needed."""
-    runner: Any = options["runner"] or (
-        "inline" if n_pictures and not options["workers"] else "flink"
-    )
+    few = n_pictures <= _FEW and not options["workers"]
+    runner: Any = options["runner"] or ("inline" if few else "flink")
     if runner == "flink":
         from sightflow.flink.gateway import start_in_background
 
@@ -396,6 +399,13 @@ def _prepared(
 
     settings = RunSettings(runner=runner, **given(options, "workers"))
     return _models(options), settings
+
+
+def _count(directory: str) -> int:
+    """Return how many files there are."""
+    from sightflow.sources.directory import Directory
+
+    return sum(1 for _ in Directory(directory).claims())
 
 
 def _models(options: Mapping[str, Any]) -> "FaceModels":

@@ -180,7 +180,7 @@ def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDire
 @contextmanager
 def _reserved(path: Path) -> Iterator[None]:
     """Reserve a folder for this run; it is new, empty, or of an earlier run."""
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)  # states may have personal data
     mark_path = RunFiles(path).lock
     if any(path.iterdir()) and not mark_path.exists():
         raise OutputExistsError(

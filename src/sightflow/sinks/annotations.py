@@ -49,17 +49,17 @@ class Annotator:
         """Start without trails."""
         self._outlines, self._tally = outlines, tally
         self._min_score, self._trails = min_score, _Trails(trail_ms)
-        self._blur_unknown = blur_unknown
+        self._blur_unknown, self._tracks_are_faces = blur_unknown, False
 
     def draw(self, pixels: Pixels, row: Row) -> None:
         """Draw the objects and classes of a row, and the counts as they were then; in place."""
         if self._blur_unknown:
-            unknown = [face["box_xyxy"] for face in row.get("faces", ()) if _name(face) is None]
+            unknown = [face["box_xyxy"] for face in row["faces"] if _name(face) is None]
             blur_boxes(pixels, np.array(unknown, np.float32).reshape(-1, 4))
-        found = _objects(row)
+        found = self._objects(row)
         shown = [item for item in found if item["score"] >= self._min_score]
         now = row["event_time_ms"]
-        trails = self._trails.step(now, [item for item in found if item.get("track_id")])
+        trails = self._trails.step(now, [item for item in found if _is_followed(item)])
         draw_overlay(
             pixels,
             [_mark(item, trails) for item in shown],
@@ -67,14 +67,18 @@ class Annotator:
             captions=_captions(row),
         )
 
+    def _objects(self, row: Row) -> list[dict[str, Any]]:
+        """Return what is drawn as boxes, what lies on top first: of what is followed its tracks."""
+        faces = list(row.get("faces") or ())
+        if faces:  # where there is none, it is as in the frame before
+            self._tracks_are_faces = "track_id" in faces[0]
+        if self._tracks_are_faces or row.get("tracks") is None:
+            return [*faces, *(row.get("detections") or ())]
+        return [*faces, *sorted(row["tracks"], key=lambda track: track["track_id"])]
 
-def _objects(row: Row) -> list[dict[str, Any]]:
-    """Return what is drawn as boxes, what lies on top first."""
-    faces = list(row.get("faces") or ())
-    tracks_are_faces = any("track_id" in face for face in faces)
-    if tracks_are_faces or row.get("tracks") is None:
-        return [*faces, *(row.get("detections") or ())]
-    return [*faces, *sorted(row["tracks"], key=lambda track: track["track_id"])]
+
+def _is_followed(item: Row) -> bool:
+    return item.get("track_id") is not None
 
 
 def _mark(item: Row, trails: dict[int, tuple[tuple[float, float, float], ...]]) -> Mark:

@@ -58,9 +58,9 @@ class AnnotatedImages:
 
         def write(record: ImageRecord) -> None:
             pixels, factor = enlarged(record.pixels)
-            if self.blur_unknown and record.faces is not None:
+            if self.blur_unknown:
                 pixels = pixels.copy()
-                blur_boxes(pixels, _unknown(record.faces) * factor)
+                blur_boxes(pixels, _unknown(record.faces, context.step) * factor)
             if record.detections is not None:
                 pixels = draw_detections(
                     pixels, record.detections, scale=factor, min_score=self.min_score
@@ -121,8 +121,13 @@ class ImageFolder:
         return write
 
 
-def _unknown(faces: Faces) -> npt.NDArray[np.float32]:
+def _unknown(faces: Faces | None, step: str) -> npt.NDArray[np.float32]:
     """Return the boxes of the faces that are nobody's, float32 [N, 4]."""
+    if faces is None:
+        raise PipelineError(
+            f"step {step!r}: `blur_unknown` blurs the faces that an earlier step has found; add "
+            "one, such as DetectFaces"
+        )
     names = faces.person_ids or (None,) * len(faces)
     return faces.boxes_xyxy[[i for i, name in enumerate(names) if name is None]]
 

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from sightflow.options import check_choices
 from sightflow.records import Row
@@ -16,6 +16,8 @@ from sightflow.storage.drafts import replacing
 
 __all__ = ["Csv"]
 
+_Field: TypeAlias = Literal["faces", "tracks", "detections", "classification", "measures", "scene"]
+_FIELDS: tuple[str, ...] = get_args(_Field)
 _IMAGE = ("uri", "source_id", "sequence", "event_time_ms")
 
 
@@ -23,11 +25,13 @@ _IMAGE = ("uri", "source_id", "sequence", "event_time_ms")
 class Csv(ResultFiles):
     """A line for each finding of one kind, with a heading; images without any have no line.
 
+    What no step has filled is an empty cell. Landmarks and embeddings of faces are left out.
+
     Beside `NAME.csv` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Lines wait as JSON until
     the run is complete.
     """
 
-    of: Literal["tracks", "detections", "classification", "measures", "scene"] | None = None
+    of: _Field | None = None
     """The field of a result; None: the first of these that the results have."""
 
     ending: ClassVar[str] = "csv"
@@ -55,9 +59,10 @@ class Csv(ResultFiles):
         lines.unlink()
 
 
-_FIELDS = ("tracks", "detections", "classification", "measures", "scene")
 _PARTS = {"box_xyxy": ("x1", "y1", "x2", "y2"), "velocity_xy": ("velocity_x", "velocity_y")}
 """Values that are lists have a column for each number."""
+_LEFT_OUT = ("landmarks_xy", "embedding")
+"""Lists whose length the model decides: JSON lines and Parquet have them."""
 
 
 def _field_of(parts: Iterable[Sequence[Row]]) -> str:
@@ -66,13 +71,22 @@ def _field_of(parts: Iterable[Sequence[Row]]) -> str:
     return next((name for name in _FIELDS if name in found), _FIELDS[0])
 
 
+def _values(of: str) -> list[str]:
+    """Return the names of the values of a finding that have columns."""
+    return [name for name in FINDINGS[of].columns if name not in _LEFT_OUT]
+
+
 def _columns(of: str) -> Iterator[str]:
     """Yield the names of the columns behind those of the image."""
-    for name in FINDINGS[of].columns:
+    for name in _values(of):
         yield from _PARTS.get(name, (name,))
 
 
 def _lines_of(row: Row, of: str) -> Iterator[list[Any]]:
+    names = _values(of)
     for found in row.get(of, ()):
-        values = (value if isinstance(value, list) else [value] for value in found.values())
-        yield [*(row[name] for name in _IMAGE), *(part for value in values for part in value)]
+        cells = [row[name] for name in _IMAGE]
+        for name in names:
+            value = found.get(name)
+            cells += value if isinstance(value, list) else [value]
+        yield cells

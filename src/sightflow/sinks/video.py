@@ -77,7 +77,7 @@ class AnnotatedVideo:
 
     def open_results(self, position: tuple[int, ...] | None) -> "_Writer":
         """Return a writer of staged lines."""
-        return _Writer(self.path, position, is_file=self._is_file)
+        return _Writer(self.path, position, is_file=self._is_file, needs_faces=self.blur_unknown)
 
     def commit(self, summary: Summary) -> None:
         """Draw the videos, all of them before the first appears; this reads all frames again."""
@@ -118,8 +118,10 @@ class AnnotatedVideo:
 class _Writer:
     """Stages rows and events, and refuses at once what cannot become a video later."""
 
-    def __init__(self, path: str, position: tuple[int, ...] | None, *, is_file: bool) -> None:
-        self._path, self._is_file = path, is_file
+    def __init__(
+        self, path: str, position: tuple[int, ...] | None, *, is_file: bool, needs_faces: bool
+    ) -> None:
+        self._path, self._is_file, self._needs_faces = path, is_file, needs_faces
         self._lines = StagedLines(Path(path), position[0] if position else 0)
         row = first_row(staged(Path(path)))
         self._source_ids = set() if row is None else {row["source_id"]}
@@ -130,6 +132,7 @@ class _Writer:
     ) -> None:
         for row in rows:
             self._check_stream(row["source_id"])
+            self._check_faces(row)
             if row["uri"] != self._last_uri:
                 self._check_uri(row["uri"])
                 self._last_uri = row["uri"]
@@ -149,6 +152,13 @@ class _Writer:
                     f"{source_id}; give a folder as `path`, such as {self._path[:-4]!r}"
                 )
             self._source_ids.add(source_id)
+
+    def _check_faces(self, row: Row) -> None:
+        if self._needs_faces and "faces" not in row:
+            raise OutputError(
+                f"{self._path}: `blur_unknown` blurs faces that a step has found, and "
+                f"{row['uri']} has none; add a step such as DetectFaces"
+            )
 
     def _check_uri(self, uri: str) -> None:
         if not can_be_opened(uri):

@@ -63,7 +63,7 @@ class DetectFaces(Following):
     """
 
     model: ModelFile = field(default_factory=lambda: zoo("blazeface_back"))
-    min_score: float = 0.65
+    min_score: float = 0.5
     """Faces that score less are left out, in [0, 1]."""
     max_iou: float = 0.3
     """Of two faces that overlap more than this, the better one stays."""

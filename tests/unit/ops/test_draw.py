@@ -5,12 +5,14 @@ import pytest
 
 from sightflow.ops.draw import (
     colour_of,
+    colour_of_person,
     draw_classification,
     draw_detections,
+    draw_faces,
     enlarged,
     ink_on,
 )
-from sightflow.records import Classification, Detections
+from sightflow.records import Classification, Detections, Faces
 
 GREY = (90, 90, 90)
 WHITE = (255, 255, 255)
@@ -138,6 +140,88 @@ def test_a_label_that_is_wider_than_the_picture_shows_its_beginning():
     narrow = draw_detections(a_canvas(30, 60), found((10, 40, 20, 50), labels=("elephant",)))
 
     assert tuple(narrow[30, 0]) == colour_of(0)
+
+
+NOBODY = (150, 150, 150)
+
+
+def people(*boxes, names=None, scores=None):
+    n = len(boxes)
+    return Faces(
+        np.array(boxes, np.float32).reshape(n, 4),
+        np.array(scores or [0.9] * n, np.float32),
+        np.zeros((n, 5, 2), np.float32),
+        person_ids=names,
+        similarities=None if names is None else np.full(n, 0.75, np.float32),
+    )
+
+
+def test_a_face_that_nobody_looked_up_has_a_grey_box():
+    drawn = draw_faces(a_canvas(), people((300, 200, 420, 300)))
+
+    assert where(drawn, NOBODY) == (300, 174, 420, 300)
+    assert tuple(drawn[250, 350]) == GREY
+
+
+def test_faces_are_drawn_in_the_colours_of_their_people_and_grey_where_they_are_unknown():
+    boxes = (40, 100, 140, 200), (240, 100, 340, 200), (440, 100, 540, 200)
+
+    drawn = draw_faces(a_canvas(), people(*boxes, names=("Ada", None, "Bob")))
+
+    assert tuple(drawn[150, 40]) == colour_of_person("Ada")
+    assert tuple(drawn[150, 240]) == NOBODY
+    assert tuple(drawn[150, 440]) == colour_of_person("Bob")
+
+
+def test_a_person_has_the_same_colour_everywhere():
+    assert colour_of_person("Ada") == colour_of_person("".join(["A", "da"]))
+    assert colour_of_person(None) == NOBODY
+    assert len({colour_of_person(f"person {i}") for i in range(20)}) > 15
+
+
+def plate_width(faces):
+    """Return how wide what is written of the one face is, at the upper left of its thin box."""
+    x1, _, x2, _ = where(
+        draw_faces(a_canvas(), faces), colour_of_person((faces.person_ids or [None])[0])
+    )
+    return x2 - x1
+
+
+def test_it_is_written_who_it_is_how_alike_or_that_it_is_unknown():
+    """A longer name makes a longer plate; what is written of the others is `face` and `unknown`."""
+    box = (100, 200, 103, 260)
+
+    ada = plate_width(people(box, names=("Ada",)))
+    adalbert = plate_width(people(box, names=("Adalbert the Second",)))
+    unknown, face = plate_width(people(box, names=(None,))), plate_width(people(box))
+
+    assert ada < unknown < adalbert
+    assert face == plate_width(people(box, scores=[0.8]))
+
+
+def test_faces_below_min_score_are_left_out_and_the_others_keep_their_names():
+    boxes = (40, 100, 140, 200), (240, 100, 340, 200)
+    two = people(*boxes, names=("Ada", "Bob"), scores=[0.4, 0.9])
+
+    drawn = draw_faces(a_canvas(), two, min_score=0.5)
+
+    assert where(drawn, colour_of_person("Ada")) is None
+    assert tuple(drawn[150, 240]) == colour_of_person("Bob")
+
+
+def test_boxes_of_faces_are_scaled_to_a_reduced_picture():
+    drawn = draw_faces(a_canvas(), people((200, 400, 360, 520)), scale=0.5)
+
+    assert tuple(drawn[259, 179]) == NOBODY
+    assert tuple(drawn[260, 179]) == GREY
+
+
+def test_no_faces_leave_the_picture_as_it_is():
+    canvas = a_canvas()
+
+    assert (draw_faces(canvas, people()) == GREY).all()
+    draw_faces(canvas, people((100, 100, 200, 200)))
+    assert (canvas == GREY).all()
 
 
 def test_classes_stand_in_the_lower_left_corner_best_on_top():

@@ -11,7 +11,8 @@ from PIL import Image
 
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.protocols import ImageSink
-from sightflow.records import Classification, Detections, ImageRecord
+from sightflow.ops.draw import colour_of_person
+from sightflow.records import Classification, Detections, Faces, ImageRecord
 from sightflow.sinks.images import AnnotatedImages, ImageFolder
 from sightflow.testing import a_context, a_record, an_origin, draw_scene, encode_image
 
@@ -223,6 +224,113 @@ def test_a_record_is_not_changed_by_writing_it(tmp_path: Path, kind: Any) -> Non
     record = replace(named("a.jpg", pixels=pixels), detections=one_box())
     write(kind(str(tmp_path)), record)
     assert (pixels == 128).all()
+
+
+KNOWN, UNKNOWN = (40, 60, 100, 120), (240, 60, 300, 120)
+
+
+def two_faces(names: tuple[str | None, ...] | None, *, score: float = 0.9) -> Faces:
+    return Faces(
+        np.array([KNOWN, UNKNOWN], np.float32),
+        np.full(2, score, np.float32),
+        np.zeros((2, 5, 2), np.float32),
+        person_ids=names,
+        similarities=None if names is None else np.full(2, 0.75, np.float32),
+    )
+
+
+def checks(width: int = 400, height: int = 300) -> npt.NDArray[np.uint8]:
+    """Return a chessboard of 4 x 4 pixels: what is blurred is grey."""
+    rows, columns = np.mgrid[:height, :width] // 4
+    return np.where((rows + columns) % 2, 255, 0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+
+
+def is_blurred(picture: npt.NDArray[np.uint8], box: tuple[int, ...], factor: int = 1) -> bool:
+    """Return whether nothing of the chessboard is left inside a box, a little from its lines."""
+    x1, y1, x2, y2 = (side * factor for side in box)
+    inside = picture[y1 + 8 : y2 - 8, x1 + 8 : x2 - 8].astype(int)
+    assert inside.size
+    contrast = inside.max() - inside.min()
+    assert contrast < 90 or contrast > 200, "it is blurred or not"
+    return bool(contrast < 90)
+
+
+def shown(folder: Path, record: ImageRecord, **options: Any) -> npt.NDArray[np.uint8]:
+    sink = AnnotatedImages(str(folder), quality=95, **options)
+    write(sink, replace(record, origin=an_origin(name="a.jpg")))
+    return pixels_of(folder / "a.jpg")
+
+
+def test_a_face_is_drawn_in_the_colour_of_its_person(tmp_path: Path) -> None:
+    picture = shown(tmp_path, a_record(grey(), faces=two_faces(("Ada", None))))
+
+    edges = [picture[80:110, x : x + 2].reshape(-1, 3).mean(axis=0) for x in (40, 240)]
+    assert np.abs(edges[0] - colour_of_person("Ada")).max() < 60
+    assert np.abs(edges[1] - colour_of_person(None)).max() < 20
+
+
+def test_faces_of_the_unknown_are_blurred_and_those_of_the_known_are_not(tmp_path: Path) -> None:
+    picture = shown(tmp_path, a_record(checks(), faces=two_faces(("Ada", None))), blur_unknown=True)
+
+    assert not is_blurred(picture, KNOWN)
+    assert is_blurred(picture, UNKNOWN)
+    assert not is_blurred(picture, (100, 200, 200, 280))
+
+
+def test_where_nobody_looks_faces_up_all_are_blurred(tmp_path: Path) -> None:
+    picture = shown(tmp_path, a_record(checks(), faces=two_faces(None)), blur_unknown=True)
+
+    assert is_blurred(picture, KNOWN)
+    assert is_blurred(picture, UNKNOWN)
+
+
+def test_faces_that_score_too_little_to_be_drawn_are_blurred_all_the_same(tmp_path: Path) -> None:
+    record = a_record(checks(), faces=two_faces((None, None), score=0.3))
+
+    picture = shown(tmp_path, record, blur_unknown=True, min_score=0.5)
+
+    assert is_blurred(picture, KNOWN)
+    assert is_blurred(picture, UNKNOWN)
+
+
+def test_faces_in_a_picture_that_is_enlarged_are_blurred_where_they_are(tmp_path: Path) -> None:
+    """160 x 120 becomes 320 x 240."""
+    small = (20, 30, 60, 70)
+    faces = replace(two_faces((None, None)), boxes_xyxy=np.array([small] * 2, np.float32))
+
+    picture = shown(tmp_path, a_record(checks(160, 120), faces=faces), blur_unknown=True)
+
+    assert picture.shape == (240, 320, 3)
+    assert is_blurred(picture, small, factor=2)
+    assert not is_blurred(picture, (100, 30, 140, 70), factor=2)
+
+
+def test_without_being_asked_to_nothing_is_blurred(tmp_path: Path) -> None:
+    picture = shown(tmp_path, a_record(checks(), faces=two_faces((None, None))))
+
+    assert not is_blurred(picture, KNOWN)
+    assert not is_blurred(picture, UNKNOWN)
+
+
+def test_the_pixels_of_the_record_are_not_blurred(tmp_path: Path) -> None:
+    record = a_record(checks(), faces=two_faces((None, None)))
+
+    shown(tmp_path, record, blur_unknown=True)
+
+    assert np.array_equal(record.pixels, checks())
+
+
+def test_a_picture_without_faces_is_written_and_one_where_nobody_looked_is_refused(
+    tmp_path: Path,
+) -> None:
+    """It would show everyone."""
+    nobody = a_record(checks(), faces=two_faces(None).take([]))
+    assert not is_blurred(shown(tmp_path, nobody, blur_unknown=True), KNOWN)
+
+    message = "step 'pictures': `blur_unknown` blurs the faces .* such as DetectFaces"
+    with pytest.raises(PipelineError, match=message):
+        shown(tmp_path / "other", a_record(checks()), blur_unknown=True)
+    assert files(tmp_path) == ["a.jpg"]
 
 
 @pytest.mark.parametrize("kind", [AnnotatedImages, ImageFolder])

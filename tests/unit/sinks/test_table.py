@@ -2,12 +2,21 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sightflow.errors import PipelineError
-from sightflow.records import Classification, Detections, ImageRecord, Measures, result_row
+from sightflow.records import (
+    Classification,
+    Detections,
+    Faces,
+    ImageRecord,
+    Measures,
+    Tracks,
+    result_row,
+)
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks.table import Csv
 from sightflow.testing import a_record, an_origin
@@ -45,9 +54,86 @@ def test_a_box_has_four_columns(tmp_path: Path) -> None:
     assert line[4:] == ["cat", "0", "1.0", "1.0", "2.0", "3.5", "4.0"]
 
 
+FACE = ["score", "x1", "y1", "x2", "y2", "person_id", "similarity", "track_id"]
+
+
+def two_faces(**columns: Any) -> Faces:
+    boxes = np.array([[1, 2, 3.5, 4], [5, 6, 7, 8]], np.float32)
+    scores = np.array([0.9, 0.75], np.float32)
+    return Faces(boxes, scores, np.zeros((2, 5, 2), np.float32), **columns)
+
+
+def test_a_face_has_a_line_without_landmarks_and_embedding(tmp_path: Path) -> None:
+    found = two_faces(
+        embeddings=np.eye(2, 3, dtype=np.float32),
+        person_ids=("Ada", "Bob, the other"),
+        similarities=np.array([0.75, 0.5], np.float32),
+        track_ids=(3, 4),
+    )
+    heading, *lines = written(Csv(str(tmp_path / "t.csv")), a_record(faces=found))
+    assert heading[4:] == FACE
+    assert [line[4:] for line in lines] == [
+        ["0.9", "1.0", "2.0", "3.5", "4.0", "Ada", "0.75", "3"],
+        ["0.75", "5.0", "6.0", "7.0", "8.0", "Bob, the other", "0.5", "4"],
+    ]
+
+
+def test_what_no_step_has_filled_and_who_is_unknown_is_an_empty_cell(tmp_path: Path) -> None:
+    """Of the first image nobody has looked up who it is; the second shows one who is unknown."""
+    similarities = np.array([0.25, 0.5], np.float32)
+    known = two_faces(person_ids=(None, "Ada"), similarities=similarities, track_ids=(None, 7))
+    images = a_record(faces=two_faces()), a_record(faces=known)
+    heading, *lines = written(Csv(str(tmp_path / "t.csv"), of="faces"), *images)
+    assert heading[4:] == FACE
+    assert [line[9:] for line in lines] == [
+        ["", "", ""],
+        ["", "", ""],
+        ["", "0.25", ""],
+        ["Ada", "0.5", "7"],
+    ]
+
+
+def test_faces_come_before_the_tracks_that_they_have(tmp_path: Path) -> None:
+    found = two_faces(track_ids=(3, None))
+    tracks = Tracks(
+        np.array([3], np.int64),
+        found.boxes_xyxy[:1],
+        found.scores[:1],
+        np.zeros(1, np.int32),
+        ("face",),
+        np.array([[1.5, -2]], np.float32),
+        np.array([40], np.int64),
+        np.array([2], np.int32),
+    )
+    record = a_record(faces=found, tracks=tracks)
+    heading, *lines = written(Csv(str(tmp_path / "faces.csv")), record)
+    assert (heading[4:], len(lines)) == (FACE, 2)
+    heading, line = written(Csv(str(tmp_path / "tracks.csv"), of="tracks"), record)
+    assert dict(zip(heading[4:], line[4:], strict=True)) == {
+        "track_id": "3",
+        "label": "face",
+        "class_id": "0",
+        "score": "0.9",
+        "x1": "1.0",
+        "y1": "2.0",
+        "x2": "3.5",
+        "y2": "4.0",
+        "velocity_x": "1.5",
+        "velocity_y": "-2.0",
+        "age_ms": "40",
+        "n_hits": "2",
+    }
+
+
+def test_images_without_faces_have_no_line(tmp_path: Path) -> None:
+    nobody = a_record(faces=two_faces().take([]))
+    (heading,) = written(Csv(str(tmp_path / "t.csv")), nobody, a_record())
+    assert heading[4:] == FACE
+
+
 def test_a_field_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"Csv: `of` is one of tracks, .*; got 'faces'"):
-        Csv(str(tmp_path / "t.csv"), of="faces").check()  # type: ignore[arg-type]
+    with pytest.raises(PipelineError, match=r"Csv: `of` is one of faces, tracks, .*; got 'poses'"):
+        Csv(str(tmp_path / "t.csv"), of="poses").check()  # type: ignore[arg-type]
 
 
 def test_without_results_there_is_a_heading(tmp_path: Path) -> None:

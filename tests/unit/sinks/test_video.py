@@ -13,7 +13,7 @@ import pytest
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
 from sightflow.ops.decode import decode
-from sightflow.ops.draw import colour_of
+from sightflow.ops.draw import colour_of, colour_of_person
 from sightflow.ops.overlay import Outline
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
@@ -333,6 +333,121 @@ def test_detections_and_classes_are_drawn_where_nothing_is_followed(tmp_path, cl
     assert is_plain(second[:200])
     assert not is_plain(second[200:, :100])
     assert is_plain(third)
+
+
+def a_face(
+    person_id: str | None = None, box: Sequence[float] = BOX, **changes: Any
+) -> dict[str, Any]:
+    face = {"score": 0.9, "box_xyxy": list(box), "landmarks_xy": []}
+    return {**face, "person_id": person_id, "similarity": 0.5, **changes}
+
+
+def colour_at(pixels: Pixels, box: Sequence[int] = BOX) -> Any:
+    """Return the colour of the left edge of a box."""
+    x, y = box[0], (box[1] + box[3]) // 2
+    return pixels[y - 10 : y + 10, x : x + 2].reshape(-1, 3).mean(axis=0)
+
+
+def test_a_face_has_the_colour_of_its_person(tmp_path, clip):
+    faces = [[a_face("Ada")], [a_face()], [{"score": 0.9, "box_xyxy": list(BOX)}]]
+    rows = [a_row(clip, n, faces=found) for n, found in enumerate(faces)]
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    ada, unknown, found = frames(tmp_path / "out.mp4")
+    assert np.abs(colour_at(ada) - colour_of_person("Ada")).max() < 60
+    for pixels in (unknown, found):
+        assert np.abs(colour_at(pixels) - colour_of_person(None)).max() < 20
+
+
+def test_a_face_that_is_followed_is_drawn_once_and_with_its_trail(tmp_path, clip):
+    """Its track lies beside it here, to be told apart; what is not followed has no trail."""
+    boxes = [(20 + 8 * n, 40, 60 + 8 * n, 100) for n in range(8)]
+    rows = [
+        a_row(
+            clip,
+            n,
+            faces=[a_face("Ada", box, track_id=3), a_face(None, BOX, track_id=None)],
+            tracks=[a_track(3, (200, 20, 280, 80))],
+        )
+        for n, box in enumerate(boxes)
+    ]
+
+    write(AnnotatedVideo(str(tmp_path / "trail.mp4"), trail_ms=400), rows)
+    write(AnnotatedVideo(str(tmp_path / "none.mp4"), trail_ms=0), rows)
+
+    with_trail, without = (frames(tmp_path / name)[-1] for name in ("trail.mp4", "none.mp4"))
+    assert np.abs(colour_at(without, boxes[-1]) - colour_of_person("Ada")).max() < 60
+    assert is_plain(without[82:95, 200:290])
+    assert not is_marked(without, (200, 20, 280, 80), track_id=3)
+    assert differs(with_trail, without, (slice(98, 104), slice(40, 90)))
+    assert not differs(with_trail, without, (slice(170, 240), slice(0, 320)))
+
+
+def test_detections_stay_where_faces_are_followed_also_in_frames_without_a_face(tmp_path, clip):
+    car = [{"label": "car", "class_id": 1, "score": 0.9, "box_xyxy": list(BOX)}]
+    face = a_face("Ada", (20, 40, 60, 100), track_id=3)
+    rows = [
+        a_row(clip, 0, detections=car, faces=[face], tracks=[a_track(3, (20, 40, 60, 100))]),
+        a_row(clip, 1, detections=car, faces=[], tracks=[]),
+    ]
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    assert [is_marked(pixels) for pixels in frames(tmp_path / "out.mp4")] == [True, True]
+
+
+def test_faces_are_drawn_beside_the_objects_that_are_followed(tmp_path, clip):
+    car = [{"label": "car", "class_id": 1, "score": 0.9, "box_xyxy": [20, 150, 60, 200]}]
+    face = (20, 40, 60, 100)
+    rows = [a_row(clip, 0, detections=car, faces=[a_face("Ada", face)], tracks=[a_track(5)])]
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    (pixels,) = frames(tmp_path / "out.mp4")
+    assert is_marked(pixels, track_id=5)
+    assert np.abs(colour_at(pixels, face) - colour_of_person("Ada")).max() < 60
+    assert is_plain(pixels[150:200, 10:70])
+
+
+def test_faces_of_the_unknown_are_blurred_in_the_frames_in_which_they_were_found(tmp_path):
+    """A chessboard of 8 x 8 pixels; the left face is known, the right one is not."""
+    left, right = (30, 60, 110, 140), (200, 60, 280, 140)
+    rows, columns = np.mgrid[:240, :320] // 8
+    board = np.where((rows + columns) % 2, 255, 0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    found: list[list[dict[str, Any]]] = [
+        [a_face("Ada", left), a_face(None, right)],
+        [a_face("Ada", left)],
+        [a_face(None, left, score=0.2), {"score": 0.9, "box_xyxy": list(right)}],
+        [],
+    ]
+    images = []
+    for n, faces in enumerate(found):
+        (tmp_path / f"{n}.png").write_bytes(encode_image(board, "PNG"))
+        images.append(a_row(tmp_path / f"{n}.png", n, source_id="photos", faces=faces))
+
+    sink = AnnotatedVideo(str(tmp_path / "out.mp4"), blur_unknown=True, min_score=0.5, quality=10)
+    write(sink, images)
+
+    shown = frames(tmp_path / "out.mp4")
+    blurred = [
+        tuple(np.ptp(pixels[85:130, x + 20 : x + 60].astype(int)) < 100 for x in (30, 200))
+        for pixels in shown
+    ]
+    assert blurred == [(False, True), (False, False), (True, True), (False, False)]
+
+
+def test_where_nobody_has_looked_for_faces_blurring_is_refused_as_soon_as_it_comes(tmp_path, clip):
+    """It would show everyone."""
+    writer = AnnotatedVideo(str(tmp_path / "out.mp4"), blur_unknown=True).open_results(None)
+    writer.append([a_row(clip, 0, faces=[])], [])
+
+    message = (
+        r"out\.mp4: `blur_unknown` blurs faces .*clip\.mp4 has none; add a step such as Detect"
+    )
+    with pytest.raises(OutputError, match=message):
+        writer.append([a_row(clip, 1)], [])
+    writer.close()
 
 
 def test_a_size_that_is_odd_becomes_even(tmp_path):
