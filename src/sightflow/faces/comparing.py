@@ -54,10 +54,12 @@ def compare(
         models: that find and describe the faces.
         threshold: from which similarity on two faces are the same person's.
         settings: of the run.
-        root: folder that the paths are in; empty: they are as they are.
+        root: folder that the files are in, at their path or, where the name is there once, in
+            any folder below; empty: paths are as they are.
         on_progress: told the ledger so far and how many pictures there are, now and then.
     """
-    paths = {file: os.path.join(root, file) if root else file for pair in pairs for file in pair}
+    names = {file for pair in pairs for file in pair}
+    paths = _below(root, names) if root else {file: file for file in names}
     there = sorted({path for path in paths.values() if "://" in path or os.path.isfile(path)})
     faces: list[DescribedFace] = []
     rejected: list[Row] = []
@@ -68,6 +70,19 @@ def compare(
     reason_of = _reasons(there, face_of, rejected)
     named = {file: (face_of.get(path), reason_of.get(path)) for file, path in paths.items()}
     return [_compared(pair, named, threshold.similarity) for pair in pairs]
+
+
+def _below(root: str, names: Iterable[str]) -> dict[str, str]:
+    """Return where files lie in a folder, by their names."""
+    paths = {name: os.path.join(root, name) for name in names}
+    lost = {name for name, path in paths.items() if not os.path.isfile(path)}
+    if not lost or "://" in root:
+        return paths
+    places: dict[str, list[str]] = {}
+    for folder, _, files in os.walk(root):
+        for file in lost.intersection(files):
+            places.setdefault(file, []).append(os.path.join(folder, file))
+    return paths | {name: found[0] for name, found in places.items() if len(found) == 1}
 
 
 def _reasons(

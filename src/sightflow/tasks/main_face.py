@@ -15,21 +15,21 @@ __all__ = ["MainFace"]
 
 _FAR_FROM_MIDDLE = 0.5
 """A face in a corner counts as if it were smaller by this part."""
-_SEVERAL = 0.5
-"""Others of at least this part of its side make it unclear whose picture it is."""
+_SEVERAL = 0.7
+"""Others that count at least so much make it unclear whose picture it is."""
 
 
 @dataclass(frozen=True)
 class MainFace:
-    """Keep the face that a picture is about: the largest, and of such the nearest to the middle.
+    """Keep the face that a picture is about: a large one, near to the middle.
 
-    A picture without a face is rejected as `no_face`. How many faces there were is in `measures`,
-    as `n_faces`.
+    A face counts by its side, and at the edge of the picture by half of that. A picture without a
+    face is rejected as `no_face`. How many faces there were is in `measures`, as `n_faces`.
     """
 
     several: Literal["take", "reject"] = "take"
-    """What happens where another face is at least half as large: the main one is taken, or the
-    picture is rejected as `several_faces`."""
+    """What happens where another face counts at least 0.7 times as much: the main one is taken, or
+    the picture is rejected as `several_faces`."""
 
     needs: ClassVar[tuple[str, ...]] = ("faces",)
     gives: ClassVar[tuple[str, ...]] = ("faces", "measures")
@@ -54,11 +54,11 @@ class MainFace:
                 )
             if not len(faces):
                 return Rejected(record.origin, context.step, "no_face", "no face was found")
-            sides, prominence = _sides(faces), _prominence(faces, record)
+            prominence = _prominence(faces, record)
             main = int(prominence.argmax())
-            n_large = int((sides >= _SEVERAL * sides[main]).sum())
-            if self.several == "reject" and n_large > 1:
-                message = f"{n_large} faces are large enough to be the one that is meant"
+            n_main = int((prominence >= _SEVERAL * prominence[main]).sum())
+            if self.several == "reject" and n_main > 1:
+                message = f"{n_main} faces may each be the one that is meant"
                 return Rejected(record.origin, context.step, "several_faces", message)
             counted = Measures(("n_faces",), np.array([len(faces)], np.float32))
             measures = counted.and_of(record.measures)
@@ -67,15 +67,10 @@ class MainFace:
         return lambda records: [chosen(record) for record in records]
 
 
-def _sides(faces: Faces) -> npt.NDArray[np.float32]:
-    """Return the longer side of each face, float32 [N] in pixels."""
-    sides = faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]
-    return np.asarray(sides.max(axis=1), np.float32)
-
-
 def _prominence(faces: Faces, record: ImageRecord) -> npt.NDArray[np.float64]:
     """Return how much a picture is about each face, float64 [N]: side, less where it is aside."""
+    sides = (faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]).max(axis=1)
     centres = (faces.boxes_xyxy[:, :2] + faces.boxes_xyxy[:, 2:]) / 2
     middle = np.array([record.width, record.height]) / 2
     away = np.abs(centres / middle - 1).max(axis=1)
-    return np.asarray(_sides(faces) * (1 - _FAR_FROM_MIDDLE * away), np.float64)
+    return np.asarray(sides * (1 - _FAR_FROM_MIDDLE * away), np.float64)

@@ -268,3 +268,20 @@ def test_one_picture_a_person_cannot_be_calibrated_on(tmp_path: Path) -> None:
     people = copy_people(tmp_path / "people", PEOPLE, [1])
     with pytest.raises(SourceError, match="needs two people or more, a folder for each, of whom"):
         call("calibrate", people, "--out", tmp_path / "out", "--runner", "inline", "--quiet")
+
+
+def test_files_of_pairs_are_found_in_folders_below_by_a_name_that_is_there_once(
+    tmp_path: Path,
+) -> None:
+    people = copy_people(tmp_path / "people", {"ann": 1}, [1, 2])
+    (people / "bob").mkdir()
+    (people / "bob" / "3.pgm").write_bytes(a_face(2, 3).read_bytes())
+    (people / "bob" / "2.pgm").write_bytes(a_face(2, 2).read_bytes())
+    (tmp_path / "pairs.csv").write_text("file_a,file_b\n1.pgm,3.pgm\n1.pgm,2.pgm\n")
+    words = "--pairs", tmp_path / "pairs.csv", "--root", people, "--out", tmp_path / "scores.csv"
+
+    call("compare", *words, "--quiet")
+
+    with open(tmp_path / "scores.csv", newline="") as file:
+        found = [row["status"] for row in csv.DictReader(file)]
+    assert found == ["ok", "unreadable:file_b"], "there are two of the name 2.pgm"

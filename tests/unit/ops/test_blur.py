@@ -7,6 +7,7 @@ import pytest
 from tests.portraits import ASTRONAUT_BOX, ASTRONAUT_XY, astronaut
 
 from sightflow.ops.blur import blur_boxes
+from sightflow.ops.boxes import box_iou
 from sightflow.records import Faces
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.embed_faces import EmbedFaces
@@ -117,7 +118,7 @@ def test_neither_detector_nor_network_knows_a_blurred_face():
         [a_record(pixels, faces=told), a_record(hidden, faces=told)]
     )
 
-    assert len(seen.faces) == 0
+    assert box_iou(seen.faces.boxes_xyxy, ASTRONAUT_BOX).max(initial=0) < 0.2
     assert before.faces.embeddings[0] @ after.faces.embeddings[0] < 0.3
 
 

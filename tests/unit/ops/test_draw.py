@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from sightflow.ops.draw import (
     colour_of,
@@ -10,6 +11,7 @@ from sightflow.ops.draw import (
     draw_detections,
     draw_faces,
     enlarged,
+    font_of,
     ink_on,
 )
 from sightflow.records import Classification, Detections, Faces
@@ -173,30 +175,38 @@ def test_faces_are_drawn_in_the_colours_of_their_people_and_grey_where_they_are_
     assert tuple(drawn[150, 440]) == colour_of_person("Bob")
 
 
-def test_a_person_has_the_same_colour_everywhere():
-    assert colour_of_person("Ada") == colour_of_person("".join(["A", "da"]))
+def test_a_person_has_the_same_colour_in_every_process():
+    """The CRC-32 of "Ada" is 3_040_723_336, which leaves 256 of 360."""
+    assert colour_of_person("Ada") == colour_of(256)
     assert colour_of_person(None) == NOBODY
     assert len({colour_of_person(f"person {i}") for i in range(20)}) > 15
 
 
-def plate_width(faces):
-    """Return how wide what is written of the one face is, at the upper left of its thin box."""
-    x1, _, x2, _ = where(
-        draw_faces(a_canvas(), faces), colour_of_person((faces.person_ids or [None])[0])
-    )
-    return x2 - x1
+@pytest.mark.parametrize(
+    ("faces", "label", "score"),
+    [
+        (people((100, 200, 103, 260), names=("Ada",)), "Ada", 0.75),
+        (people((100, 200, 103, 260), scores=[0.8]), "face", 0.8),
+    ],
+)
+def test_it_is_written_who_it_is_and_how_alike_or_that_it_is_a_face(faces, label, score):
+    """What is written of an object with this label and score is the same text."""
+    thin = found((100, 200, 103, 260), labels=(label,), scores=[score])
+
+    colour = colour_of_person(faces.person_ids[0] if faces.person_ids else None)
+    plate = where(draw_faces(a_canvas(), faces), colour)
+
+    assert plate == where(draw_detections(a_canvas(), thin), colour_of(0))
 
 
-def test_it_is_written_who_it_is_how_alike_or_that_it_is_unknown():
-    """A longer name makes a longer plate; what is written of the others is `face` and `unknown`."""
-    box = (100, 200, 103, 260)
+def test_of_the_unknown_no_likeness_is_written():
+    """The plate is as wide as the word and 6 pixels."""
+    thin = (100, 200, 103, 260)
 
-    ada = plate_width(people(box, names=("Ada",)))
-    adalbert = plate_width(people(box, names=("Adalbert the Second",)))
-    unknown, face = plate_width(people(box, names=(None,))), plate_width(people(box))
+    x1, _, x2, _ = where(draw_faces(a_canvas(), people(thin, names=(None,))), NOBODY)
 
-    assert ada < unknown < adalbert
-    assert face == plate_width(people(box, scores=[0.8]))
+    word = ImageDraw.Draw(Image.new("RGB", (9, 9))).textlength("unknown", font_of(20))
+    assert x2 - x1 == pytest.approx(word + 6, abs=1.5)
 
 
 def test_faces_below_min_score_are_left_out_and_the_others_keep_their_names():

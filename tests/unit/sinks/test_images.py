@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from sightflow.errors import OutputExistsError, PipelineError
-from sightflow.protocols import ImageSink
 from sightflow.ops.draw import colour_of_person
+from sightflow.protocols import ImageSink
 from sightflow.records import Classification, Detections, Faces, ImageRecord
 from sightflow.sinks.images import AnnotatedImages, ImageFolder
 from sightflow.testing import a_context, a_record, an_origin, draw_scene, encode_image
