@@ -24,17 +24,20 @@ __all__ = ["DetectFaces"]
 _OVERLAP = 0.25
 """Part of a tile that lies on the next one too: no smaller face is cut by both."""
 _LARGEST = 0.5
-"""Faces that fill more of a tile than this are found in the whole picture, or in none."""
+"""Faces that fill more of a tile than this are found in a larger one, or in the whole picture."""
 _CUT = 0.02
 """A box so near to an edge inside the picture, in sides of the tile, shows a part of a face."""
 _STRICTER = 0.15
-"""By so much more a face must score that is found in a tile: each is a chance for a false one."""
+"""By so much more a face must score that is not found in the whole picture: each look is a chance
+for a false one."""
 _CLOSE_UP = 0.35
 """From this part of the picture's long side on, a face is looked at from farther away as well."""
 _CERTAIN = 0.85
 """A picture without a face of this score is looked at from farther away as well."""
 _FARTHER = 0.5
 """Then the picture fills so much of the model's input."""
+_NEAR = 0.2
+"""What is smaller in the picture is not found from farther away, but mistaken for a face."""
 _INSIDE = 0.7
 """A box of which so much is in a better one shows a part of that face."""
 _VIEWS_AT_ONCE = 32
@@ -51,7 +54,6 @@ class _View:
     """Where its upper left corner lies in the picture, x and y in pixels."""
     scale: float = 1.0
     """Pixels of the view for one of the picture."""
-    is_tile: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class DetectFaces(Following):
     max_faces: int = 100
     """At most this many faces of an image are kept, the best ones; from 1."""
     tile_px: int | None = 640
-    """A picture with a longer side is also looked at in tiles of this side, which overlap: so
-    faces from about a sixteenth of this are found. None: only as a whole."""
+    """A picture with a longer side is also looked at in tiles of this side, and of twice this and so
+    on, which overlap: so faces from about a sixteenth of it are found. None: only as a whole."""
 
     gives: ClassVar[tuple[str, ...]] = ("faces",)
 
@@ -102,18 +104,19 @@ class DetectFaces(Following):
                 batch = call([view.pixels for view in some])
                 faces = decode(batch.outputs, min_score=self.min_score)
                 for view, one, placement in zip(some, faces, batch.placements, strict=True):
-                    if view.is_tile:
-                        one = one.take(self._are_sure(one, placement, view.pixels))
                     yield view.image, _in_picture(one, view, placement)
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-            found: list[list[FoundFaces]] = [[] for _ in records]
-            views = [view for i, record in enumerate(records) for view in self._views(i, record)]
+            pictures = [record.pixels for record in records]
+            wholes = [_View(i, picture, (0, 0)) for i, picture in enumerate(pictures)]
+            found = [[faces] for _, faces in look(wholes)]
+            tiles = [tile for i, record in enumerate(records) for tile in self._tiles(i, record)]
+            for tile, (i, faces) in zip(tiles, look(tiles), strict=True):
+                found[i].append(self._sure(faces, _are_whole(faces, tile)))
+            again = [i for i, faces in enumerate(found) if _is_close_up(faces, pictures[i])]
+            views = [_from_farther(i, pictures[i], self._size) for i in again]
             for i, faces in look(views):
-                found[i].append(faces)
-            again = [i for i, faces in enumerate(found) if _is_close_up(faces, records[i].pixels)]
-            for i, faces in look([_from_farther(i, records[i].pixels, self._size) for i in again]):
-                found[i].append(faces)
+                found[i].append(self._sure(faces, _are_near(faces, pictures[i])))
             return [
                 replace(record, models=(*record.models, use), faces=self._merged(record, some))
                 for record, some in zip(records, found, strict=True)
@@ -121,32 +124,22 @@ class DetectFaces(Following):
 
         return process
 
-    def _views(self, image: int, record: ImageRecord) -> Iterator[_View]:
-        """Yield the whole picture, and its tiles if it is large."""
-        yield _View(image, record.pixels, (0, 0))
-        if self.tile_px is None or max(record.width, record.height) <= self.tile_px:
-            return
+    def _tiles(self, image: int, record: ImageRecord) -> Iterator[_View]:
+        """Yield the tiles of a large picture: small ones, and larger ones for larger faces."""
         height, width = record.pixels.shape[:2]
-        side = max(1, round(self.tile_px * width / record.width))
-        for top in _starts(height, side):
-            for left in _starts(width, side):
-                part = record.pixels[top : top + side, left : left + side]
-                yield _View(image, part, (left, top), is_tile=True)
+        side_px = max(record.width, record.height) if self.tile_px is None else self.tile_px
+        while side_px < max(record.width, record.height):
+            side = max(1, round(side_px * width / record.width))
+            for top in _starts(height, side):
+                for left in _starts(width, side):
+                    part = record.pixels[top : top + side, left : left + side]
+                    yield _View(image, part, (left, top))
+            side_px *= 2
 
-    def _are_sure(
-        self, found: FoundFaces, placement: Placement, pixels: Pixels
-    ) -> npt.NDArray[np.bool_]:
-        """Return which faces of a tile count: not cut by its edges, not too large, scored well.
-
-        Those at an edge of the picture itself are found in the whole picture only.
-        """
-        boxes, (height, width) = placement.to_source(found.boxes_xyxy), pixels.shape[:2]
-        side = max(height, width)
-        edge = _CUT * side
-        inside = (boxes[:, :2] >= edge) & (boxes[:, 2:] <= np.array([width, height]) - edge)
-        small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) <= _LARGEST * side
-        good = found.scores >= min(self.min_score + _STRICTER, 1 - (1 - self.min_score) / 2)
-        return np.asarray(inside.all(axis=1) & small & good, np.bool_)
+    def _sure(self, found: FoundFaces, rows: npt.NDArray[np.bool_]) -> FoundFaces:
+        """Return those faces of these rows that score well enough for a second look."""
+        least = min(self.min_score + _STRICTER, 1 - (1 - self.min_score) / 2)
+        return found.take(rows & (found.scores >= least))
 
     def _merged(self, record: ImageRecord, found: Sequence[FoundFaces]) -> Faces:
         """Suppress duplicates and bring what all views show into pixels of the original."""
@@ -173,9 +166,9 @@ def _starts(length: int, side: int) -> list[int]:
 
 def _is_close_up(found: Sequence[FoundFaces], pixels: Pixels) -> bool:
     """Return whether no face is certain, or one fills much of the picture."""
-    sides = [(one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]).max(initial=0) for one in found]
+    largest = max(_sides(one).max(initial=0) for one in found)
     best = max(one.scores.max(initial=0) for one in found)
-    return bool(best < _CERTAIN or max(sides) >= _CLOSE_UP * max(pixels.shape[:2]))
+    return bool(best < _CERTAIN or largest >= _CLOSE_UP * max(pixels.shape[:2]))
 
 
 def _from_farther(image: int, pixels: Pixels, size: tuple[int, int]) -> _View:
@@ -197,6 +190,30 @@ def _in_picture(found: FoundFaces, view: _View, placement: Placement) -> FoundFa
     points = placement.to_source(doubled)[:, :2].reshape(found.landmarks_xy.shape)
     corner, scale = np.array(view.corner, np.float32), np.float32(view.scale)
     return FoundFaces(boxes / scale + np.tile(corner, 2), found.scores, points / scale + corner)
+
+
+def _are_whole(found: FoundFaces, tile: _View) -> npt.NDArray[np.bool_]:
+    """Return which faces are not cut by the edges of a tile, and not too large for it.
+
+    Those at an edge of the picture itself are found in the whole picture only.
+    """
+    height, width = tile.pixels.shape[:2]
+    side = max(height, width)
+    edge, corner = _CUT * side, np.array(tile.corner)
+    boxes = found.boxes_xyxy - np.tile(corner, 2)
+    inside = (boxes[:, :2] >= edge) & (boxes[:, 2:] <= np.array([width, height]) - edge)
+    return np.asarray(inside.all(axis=1) & (_sides(found) <= _LARGEST * side), np.bool_)
+
+
+def _are_near(found: FoundFaces, pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Return which faces are large in the picture."""
+    return np.asarray(_sides(found) >= _NEAR * max(pixels.shape[:2]), np.bool_)
+
+
+def _sides(found: FoundFaces) -> npt.NDArray[np.float32]:
+    """Return the longer side of each box, float32 [N]."""
+    sides = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
+    return np.asarray(sides.max(axis=1, initial=0), np.float32)
 
 
 def _are_parts(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -41,16 +41,18 @@ class Followed:
     """Whose it is said to be."""
     seen_ms: int = 0
     """When it was last seen."""
+    told_id: str | None = None
+    """Whose it was said to be last, which is not told again."""
 
     def without_those(self, is_gone: Callable[[str], bool]) -> "Followed":
         """Return the same without what points to people who are no longer enrolled."""
-        if self.person_id is not None and is_gone(self.person_id):
-            return replace(self, person_id=None).without_those(is_gone)
-        looks = tuple(
-            replace(look, person_id=None) if look.person_id and is_gone(look.person_id) else look
-            for look in self.looks
-        )
-        return replace(self, looks=looks)
+
+        def kept(person_id: str | None) -> str | None:
+            return None if person_id is None or is_gone(person_id) else person_id
+
+        looks = tuple(replace(look, person_id=kept(look.person_id)) for look in self.looks)
+        person_id, told_id = kept(self.person_id), kept(self.told_id)
+        return replace(self, looks=looks, person_id=person_id, told_id=told_id)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class IdentifyTracks:
         looks = [look] if before is None else [look, *before.looks]
         recent = [one for one in looks if one.time_ms > now_ms - self.memory_ms]
         best = sorted(recent, key=lambda one: -one.quality)[: self.n_best]
-        return Followed(tuple(best), self._vote(best), now_ms)
+        person_id, told_id = self._vote(best), None if before is None else before.told_id
+        return Followed(tuple(best), person_id, now_ms, person_id or told_id)
 
     def _vote(self, looks: Sequence[Look]) -> str | None:
         """Return the person that most pictures say, if enough do."""
@@ -156,7 +159,7 @@ def _similarities(faces: Faces) -> npt.NDArray[np.float32]:
 
 
 def _names(followed: Followed) -> AbstractSet[str]:
-    named = {look.person_id for look in followed.looks} | {followed.person_id}
+    named = {look.person_id for look in followed.looks} | {followed.person_id, followed.told_id}
     return {name for name in named if name is not None}
 
 
@@ -199,7 +202,7 @@ def _news(
         person_id = known[track_id].person_id if track_id is not None else None
         if track_id is None or person_id is None:
             continue
-        if track_id in before and before[track_id].person_id == person_id:
+        if track_id in before and before[track_id].told_id == person_id:
             continue
         x1, y1, x2, y2 = plain_floats(faces.boxes_xyxy[i])
         votes = [one for one in known[track_id].looks if one.person_id == person_id]
