@@ -67,7 +67,7 @@ def run(
         run_id = f"{round(started * 1000)}-inline"
         inference = settings.inference(n_workers=1)
         shared = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="sightflow-")))
-        tables = TablesHere(pipeline.tables, Context("tables", resources=resources))
+        tables = TablesHere(pipeline.tables, Context("tables", inference, resources=resources))
         context = Context(
             "recognise",
             inference,

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 from tests.flink.kills import in_the_middle, keeping, kill_java
@@ -49,6 +50,25 @@ def test_no_image_is_looked_at_before_the_table_is_complete(photos, workers, tmp
 
     assert set(known(tmp_path)) == {(words.stat().st_size, 1_999)}
     assert (tmp_path / "events.jsonl").read_text() == "", "what was there at first is no news"
+
+
+def test_workers_without_work_take_nothing_from_those_with_some(tmp_path):
+    """They end at once, again and again before others have begun."""
+    words = tmp_path / "words"
+    add_words(words, a="x")
+    photos = fill_folder(tmp_path / "one", 1)
+    for i in range(5):
+        out = tmp_path / str(i)
+        out.mkdir()
+        run(a_pipeline(photos, words, out), RunSettings(workers=4))
+        assert [n for _, n in known(out)] == [1]
+
+
+def test_a_table_that_fails_ends_the_job_soon_although_workers_wait_for_it(photos, tmp_path):
+    started = time.monotonic()
+    with pytest.raises(JobError, match="nowhere"):
+        run(a_pipeline(photos, tmp_path / "nowhere", tmp_path), RunSettings(restart_attempts=0))
+    assert time.monotonic() - started < 60
 
 
 def when_read(n_images, act):

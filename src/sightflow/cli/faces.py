@@ -8,67 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightflow.cli.fields import FieldOption, given
+from sightflow.cli.fields import given
+from sightflow.cli.identify import (
+    chosen_models,
+    face_model_options,
+    far_option,
+    identify_faces,
+)
 from sightflow.cli.running import (
     add_options,
-    events_file,
-    get_ready,
     overwrite_option,
     quiet_option,
-    reading_options,
-    run_options,
-    run_to_out,
     runner_option,
-    source_of,
     workers_option,
 )
 
 if TYPE_CHECKING:
     from sightflow.faces import FaceModels
     from sightflow.models import Threshold
-    from sightflow.pipeline import Pipeline
     from sightflow.settings import RunSettings
 
 __all__ = ["faces"]
 
-_IDENTIFY = "sightflow.tasks.identify:Identify"
-_DETECT = "sightflow.tasks.detect_faces:DetectFaces"
-_MODELS = "sightflow.faces.describing:FaceModels"
-_FAR = 1e-3
 _FEW = 16
 """So many pictures are described sooner than Java has started."""
 
 _gallery_argument = click.argument("gallery", type=click.Path(file_okay=False, path_type=Path))
 _folder_argument = click.argument("directory", type=click.Path(exists=True, file_okay=False))
 _json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-_far_option = click.option(
-    "--far",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=_FAR,
-    show_default=True,
-    help="False accept rate for which the embedder's card has a threshold.",
-)
-
-
-def _model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for the models."""
-    words = {
-        "detector": "Finds the faces.",
-        "aligner": "Places landmarks on them; `none` takes those of the detector.",
-        "embedder": "Describes them.",
-    }
-    options = [
-        click.option(
-            f"--{name}",
-            cls=FieldOption,
-            field=f"{_MODELS}.{name}",
-            shown=lambda model: model.reference,
-            metavar="MODEL",
-            help=text,
-        )
-        for name, text in words.items()
-    ]
-    return add_options(options)(command)
 
 
 def _describing_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -78,7 +45,7 @@ def _describing_options(command: Callable[..., None]) -> Callable[..., None]:
         workers_option("one a core"),
         quiet_option,
     ]
-    return add_options(options)(_model_options(command))
+    return add_options(options)(face_model_options(command))
 
 
 @click.group()
@@ -90,13 +57,16 @@ def faces() -> None:
     """
 
 
+faces.add_command(identify_faces)
+
+
 @faces.command("compare")
 @click.argument("files", nargs=-1, metavar="[A B]")
 @click.option("--pairs", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="CSV with the columns file_a and file_b, instead of A and B.")  # fmt: skip
 @click.option("--root", default="", metavar="DIR", help="Folder that the files of --pairs are in.")
 @click.option("--out", type=click.Path(path_type=Path), help="With --pairs: CSV for the scores.")
-@_far_option
+@far_option
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Similarity, instead of --far.")
 @_describing_options
 @overwrite_option
@@ -124,6 +94,11 @@ def _check_compare(files: tuple[str, ...], options: Mapping[str, Any]) -> None:
         raise click.UsageError("--pairs and --out go together")
     if options["root"] and not options["pairs"]:
         raise click.UsageError("--root goes with --pairs")
+    if options["out"] and options["out"].suffix != ".csv":
+        raise click.UsageError(f"--out {options['out']}: the ending must be .csv")
+    for file in files:
+        if "://" not in file and not Path(file).is_file():
+            raise click.UsageError(f"{file}: no such file")
 
 
 def _compare_two(
@@ -183,6 +158,7 @@ def enrol_people(gallery: Path, directory: str, **options: Any) -> None:
     With SIGHTFLOW_GALLERY_KEY set, a new gallery is encrypted.
     """
     models, settings = _prepared(options, _count(directory))
+    from sightflow.errors import SourceError
     from sightflow.faces import enrol
 
     alike = [one.similarity for one in models.embedder.card.thresholds]
@@ -205,10 +181,12 @@ def enrol_people(gallery: Path, directory: str, **options: Any) -> None:
             f"{one.uri}: looks like {one.other_id} ({one.similarity:.2f}); is it {one.person_id}?",
             file=sys.stderr,
         )
+    if not found.n_faces:
+        raise SourceError(f"{directory}: has no picture that can be enrolled")
     if not options["quiet"]:
         print(
-            f"{gallery}: version {found.version}; {found.n_faces} faces of {found.n_people} people "
-            f"from {directory}, {len(found.rejected)} pictures rejected",
+            f"{gallery}: {found.n_new} new faces; {found.n_faces} of {found.n_people} people are "
+            f"in {directory}, {len(found.rejected)} pictures rejected",
             file=sys.stderr,
         )
 
@@ -253,99 +231,6 @@ def encrypt_gallery(gallery: Path) -> None:
     print(f"{gallery}: is encrypted", file=sys.stderr)
 
 
-@faces.command("identify")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--gallery",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Who is enrolled; who is enrolled or forgotten meanwhile counts from then on.",
-)
-@click.option("--out", type=click.Path(), help="File for the results, .jsonl, .parquet or .csv.")
-@click.option("--events", type=click.Path(), help="File for what happens, .jsonl.")
-@click.option(
-    "--min-similarity",
-    type=click.FloatRange(-1, 1),
-    help="A face is somebody's from this similarity on, instead of --far.",
-)
-@_far_option
-@click.option(
-    "--min-margin", cls=FieldOption, field=f"{_IDENTIFY}.min_margin", type=click.FloatRange(0, 2)
-)
-@click.option("--track", is_flag=True, help="Follow faces, and name each track once by its best.")
-@click.option("--annotate", type=click.Path(), help="Folder for pictures, or .mp4 with --track.")
-@click.option("--blur", is_flag=True, help="With --annotate: blur everyone who is not enrolled.")
-@click.option(
-    "--min-score", cls=FieldOption, field=f"{_DETECT}.min_score", type=click.FloatRange(0, 1)
-)
-@_model_options
-@reading_options()
-@run_options
-def identify_faces(**options: Any) -> None:
-    """Find faces in pictures and videos, and say whose they are.
-
-    Who is not enrolled stays unknown: `person_id` is null.
-    """
-    _check_identify(options)
-    get_ready(options)
-    models = _models(options)
-    pipeline = _identifying(source_of(options), models, options)
-    run_to_out(pipeline, options)
-
-
-def _check_identify(options: Mapping[str, Any]) -> None:
-    if options["blur"] and not options["annotate"]:
-        raise click.UsageError("--blur goes with --annotate")
-    if (options["annotate"] or "").endswith(".mp4") and not options["track"]:
-        raise click.UsageError("--annotate NAME.mp4 goes with --track; without it name a folder")
-
-
-def _identifying(source: Any, models: "FaceModels", options: Mapping[str, Any]) -> "Pipeline":
-    """Return the steps and sinks of `identify`."""
-    from sightflow.errors import GalleryError
-    from sightflow.pipeline import Pipeline
-    from sightflow.storage.galleryfile import GalleryFile
-    from sightflow.tasks.gallery import Gallery
-    from sightflow.tasks.identify import Identify
-    from sightflow.tasks.identify_tracks import IdentifyTracks
-    from sightflow.tasks.track import Track
-
-    folder = options["gallery"]
-    facts, embedder = GalleryFile(folder).facts(), models.embedder
-    if (facts.model, facts.model_version) != (embedder.card.name, embedder.version):
-        raise GalleryError(
-            f"{folder}: has embeddings of {facts}; --embedder is {embedder.card.name} "
-            f"{embedder.version}; take the model that the gallery was made with"
-        )
-    gallery, similarity = Gallery(str(folder)), options["min_similarity"]
-    if similarity is None:
-        similarity = embedder.card.threshold_for(options["far"]).similarity
-    identify = Identify(gallery, min_similarity=similarity, **given(options, "min_margin"))
-    pipeline = models.apply(
-        Pipeline(source, name="sightflow faces identify"), **given(options, "min_score")
-    ).apply("identify", identify)
-    if options["track"]:
-        pipeline = pipeline.apply("track", Track(of="faces"))
-        pipeline = pipeline.apply("persons", IdentifyTracks(gallery))
-    return _with_sinks(pipeline, options)
-
-
-def _with_sinks(pipeline: "Pipeline", options: Mapping[str, Any]) -> "Pipeline":
-    from sightflow.sinks.events import JsonEvents
-    from sightflow.sinks.images import AnnotatedImages
-    from sightflow.sinks.video import AnnotatedVideo
-
-    overwrite = options["overwrite"]
-    if options["events"]:
-        path = events_file(options["events"])
-        pipeline = pipeline.write("events", JsonEvents(path, overwrite=overwrite))
-    if options["annotate"]:
-        kind: Any = AnnotatedVideo if options["track"] else AnnotatedImages
-        sink = kind(options["annotate"], blur_unknown=options["blur"], overwrite=overwrite)
-        pipeline = pipeline.write("pictures", sink)
-    return pipeline
-
-
 @faces.command("calibrate")
 @_folder_argument
 @click.option(
@@ -355,7 +240,7 @@ def _with_sinks(pipeline: "Pipeline", options: Mapping[str, Any]) -> "Pipeline":
     metavar="DIR",
     help="Folder for a page, the figures, and the model with its thresholds on its card.",
 )
-@_far_option
+@far_option
 @_describing_options
 @overwrite_option
 def calibrate_faces(directory: str, out: Path, **options: Any) -> None:
@@ -379,7 +264,14 @@ def calibrate_faces(directory: str, out: Path, **options: Any) -> None:
     if not chosen:
         print(
             f"no threshold for --far {options['far']:g}: that takes more pairs of different "
-            "people; the page marks that of the equal error rate",
+            "people; the page marks that of the equal error rate, and a call with this model needs "
+            "another --far, or a similarity of its own",
+            file=sys.stderr,
+        )
+    for one in found.broken_promises:
+        print(
+            f"a threshold for {one.asked_far:g} that was chosen on half of the people accepts "
+            f"{one.far:.2g} of the others: take more people, or a smaller --far",
             file=sys.stderr,
         )
     if not options["quiet"]:
@@ -398,7 +290,7 @@ def _prepared(options: dict[str, Any], n_pictures: int) -> "tuple[FaceModels, Ru
     from sightflow.settings import RunSettings
 
     settings = RunSettings(runner=runner, **given(options, "workers"))
-    return _models(options), settings
+    return chosen_models(options), settings
 
 
 def _count(directory: str) -> int:
@@ -408,21 +300,12 @@ def _count(directory: str) -> int:
     return sum(1 for _ in Directory(directory).claims())
 
 
-def _models(options: Mapping[str, Any]) -> "FaceModels":
-    """Return the models of a call."""
-    from sightflow.faces import FaceModels
-    from sightflow.models import find_model
-
-    models: dict[str, Any] = given(options, "detector", "aligner", "embedder")
-    for name, model in models.items():
-        models[name] = None if (name, model) == ("aligner", "none") else find_model(model)
-    return FaceModels(**models)
-
-
 def _threshold(models: "FaceModels", options: Mapping[str, Any]) -> "Threshold":
     """Return the threshold of a call: a number, or that of the card for a false accept rate."""
     from sightflow.models import Threshold
+    from sightflow.tasks.model_step import check_model
 
+    check_model(models.embedder, task="embed_faces")
     if options["threshold"] is None:
         return models.embedder.card.threshold_for(options["far"])
     return Threshold(options["threshold"], float("nan"), float("nan"))

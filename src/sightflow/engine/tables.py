@@ -16,8 +16,9 @@ from sightflow.records.state import StateCodec
 __all__ = ["SharedTable", "TableState", "Told", "TablesHere", "in_parts", "news_of", "updates"]
 
 _LOOK_EVERY_S = 0.02
+_SHORT_S = 0.1
 _PATIENCE_S = 600.0
-"""A table that is not complete by then never will be."""
+"""A table of which nothing was told for so long never will be complete."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,25 @@ _STATES = StateCodec(TableState, "table", version=1)
 
 
 def updates(
-    stream: TableStream, state: TableState, for_s: float
+    stream: TableStream, state: TableState, wait_s: float, at_most_s: float
 ) -> Iterator[tuple[TableState, TableUpdate]]:
-    """Yield the updates that come in so many seconds, each with the state behind it.
+    """Yield the updates that come, each with the state behind it.
 
-    What was there from the start is read to its end, however long that takes.
+    Args:
+        stream: of the updates.
+        state: behind the last one.
+        wait_s: how long it is waited for one.
+        at_most_s: after so long it ends even if more is there: a checkpoint may be waiting.
     """
-    ends = time.monotonic() + for_s
+    begun = time.monotonic()
     while True:
-        left_s = max(0.0, ends - time.monotonic())
-        update = stream.poll(min(left_s, _LOOK_EVERY_S))
+        passed_s = time.monotonic() - begun
+        update = stream.poll(min(max(0.0, wait_s - passed_s), _LOOK_EVERY_S))
         if update is not None:
             state = replace(state, version=update.version, position=stream.position())
             yield state, update
-        elif left_s == 0.0 and stream.is_caught_up():
+        passed_s = time.monotonic() - begun
+        if passed_s >= at_most_s or (update is None and passed_s >= wait_s):
             return
 
 
@@ -117,28 +123,40 @@ class SharedTable:
             if (told.attempt, told.number) != (self._attempt, self._next):
                 return
             self._next += 1
-            if told.rows:
-                self._table.update(TableUpdate(told.version, told.rows))
+            self._table.update(TableUpdate(told.version, told.rows))
+            self._told_at = time.monotonic()
             if told.is_complete:
                 self._is_complete = True
                 self._changed.notify_all()
+
+    def give_up(self) -> None:
+        """Let nobody wait any more: the job ends, or is tried again."""
+        with self._changed:
+            self._is_given_up = True
+            self._changed.notify_all()
 
     def get(self) -> Table:
         """Return the table, once it is complete.
 
         Raises:
-            JobError: it takes too long.
+            JobError: the job ends before, or nothing more is told of it.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._is_complete, _PATIENCE_S):
-                raise JobError(
-                    f"{self._source!r}: not all of it was read within {_PATIENCE_S:.0f} s; see "
-                    "whether its storage answers"
-                )
+            while not self._is_complete:
+                if self._is_given_up:
+                    raise JobError(f"{self._source!r}: the job ended before all of it was read")
+                left_s = self._told_at + _PATIENCE_S - time.monotonic()
+                if left_s <= 0:
+                    raise JobError(
+                        f"{self._source!r}: nothing of it was read for {_PATIENCE_S:.0f} s; see "
+                        "whether its storage answers"
+                    )
+                self._changed.wait(left_s)
             return self._table
 
     def _begin(self, attempt: str) -> None:
         self._attempt, self._next, self._is_complete = attempt, 0, False
+        self._told_at, self._is_given_up = time.monotonic(), False
         self._table = self._source.open_table()
 
 
@@ -165,7 +183,10 @@ class TablesHere:
         self._tables = [source.open_table() for source in sources]
         self._streams = [source.open_updates(context, None, {}) for source in sources]
         self._state = TableState()
-        self._news = [news for number in range(len(sources)) for news in self._taken(number)]
+        self._news = list[ChunkResult]()
+        for number, stream in enumerate(self._streams):
+            while not stream.is_caught_up():
+                self._news += self._taken(number, wait_s=_LOOK_EVERY_S)
 
     def of(self, source: TableSource) -> Callable[[], Table]:
         """Return what gives the table of a source."""
@@ -180,9 +201,9 @@ class TablesHere:
             for number in range(len(self._streams)):
                 yield from self._taken(number)
 
-    def _taken(self, number: int) -> Iterator[ChunkResult]:
-        """Take in the updates that are there now; yield the news of them."""
-        for _, update in updates(self._streams[number], self._state, 0.0):
+    def _taken(self, number: int, wait_s: float = 0.0) -> Iterator[ChunkResult]:
+        """Take in updates for a short time; yield the news of them."""
+        for _, update in updates(self._streams[number], self._state, wait_s, _SHORT_S):
             self._tables[number].update(update)
             news = news_of(update)
             if news is not None:

@@ -1,5 +1,6 @@
 """Measure how well faces are told apart on somebody's own pictures, and choose a threshold."""
 
+import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,11 @@ from sightflow.faces.describing import (
     by_reason,
     describe,
 )
+from sightflow.faces.enrolling import person_of
 from sightflow.metrics.verification import Verification, VerificationFigures
 from sightflow.models import ModelFile, Threshold, write_card
 from sightflow.settings import RunSettings
 from sightflow.sources.directory import Directory
-from sightflow.sources.labelled import Labelled
 from sightflow.storage.drafts import replacing
 
 __all__ = ["FARS", "Calibration", "calibrate", "write_calibration"]
@@ -34,6 +35,8 @@ FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 _MAX_PAIRS = 50_000_000
 _ROWS_AT_ONCE = 1_024
 _SEED = 0
+_BROKEN = 3
+"""So many times the false accept rate that was asked for is worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,19 @@ class Calibration:
         """The thresholds for `FARS` that so many pairs can tell."""
         points = ((far, self.figures.at(far)) for far in FARS)
         return tuple(
-            Threshold(round(point.threshold, 4), far, round(point.tar, 4), self.data)
-            for far, point in points
-            if point is not None
+            self._rounded_up(far, point.threshold) for far, point in points if point is not None
         )
+
+    def _rounded_up(self, far: float, threshold: float) -> Threshold:
+        """Return a threshold of few digits that still keeps its promise."""
+        similarity = math.ceil(threshold * 1e4) / 1e4
+        tar = self.figures.at_threshold(similarity).tar
+        return Threshold(similarity, far, round(tar, 4), self.data)
+
+    @property
+    def broken_promises(self) -> tuple[HeldOut, ...]:
+        """Thresholds that accept far more of other people than of those they were chosen on."""
+        return tuple(one for one in self.held_out if one.far > _BROKEN * one.asked_far)
 
     @property
     def data(self) -> str:
@@ -127,10 +139,11 @@ def calibrate(
     Raises:
         SourceError: there are not two people, or nobody has two pictures.
     """
-    faces, rejected = describe(
-        Labelled(Directory(directory)), models, settings, on_progress=on_progress
-    )
-    people = [str(face.label) for face in faces]
+    faces, rejected = describe(Directory(directory), models, settings, on_progress=on_progress)
+    owners = [person_of(face, directory) for face in faces]
+    n_nobody = owners.count(None)
+    faces = [face for face, owner in zip(faces, owners, strict=True) if owner is not None]
+    people = [owner for owner in owners if owner is not None]
     n_people = len(set(people))
     if n_people < 2 or n_people == len(people):
         raise SourceError(
@@ -146,7 +159,7 @@ def calibrate(
         _held_out(embeddings, people),
         n_people,
         len(faces),
-        by_reason(rejected),
+        by_reason(rejected) | ({"no_person": n_nobody} if n_nobody else {}),
     )
 
 
@@ -172,6 +185,10 @@ def write_calibration(
     folder.mkdir(parents=True, exist_ok=True)
     marked = found.figures.eer_threshold if threshold is None else threshold.similarity
     facts = {"pictures": found.directory, "model": f"{found.model.card.name} {found.model.version}"}
+    for one in found.held_out:
+        facts[f"chosen for {one.asked_far:g} on half of the people"] = (
+            f"on the others {one.far:.2g} falsely accepted, {100 * one.tar:.1f} % accepted"
+        )
     report = CalibrationReport(
         "Faces: how well they are told apart",
         found.figures,

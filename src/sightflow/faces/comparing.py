@@ -105,7 +105,9 @@ def _compared(
         elif face.n_faces > 1:
             words.append(f"several_faces:{column}")
     a, b = (named[file][0] for file in pair)
-    score = None if a is None or b is None else float(a.embedding @ b.embedding)
+    score = None
+    if a is not None and b is not None:
+        score = max(-1.0, min(1.0, float(a.embedding @ b.embedding)))
     same = None if score is None else score >= threshold
     return Comparison(*pair, score, same, ";".join(words) or _OK)
 

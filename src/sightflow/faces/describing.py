@@ -1,7 +1,7 @@
 """Many pictures of one person each become embeddings: the pipeline that all commands share."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -116,7 +116,7 @@ def describe(
         return [DescribedFace.of(row) for row in read_rows(path)], rejected
 
 
-def by_reason(rejected: Sequence[Row]) -> Mapping[str, int]:
+def by_reason(rejected: Sequence[Row]) -> dict[str, int]:
     """Return how many pictures were rejected for each reason."""
     reasons = [row["reason"] for row in rejected]
     return {reason: reasons.count(reason) for reason in sorted(set(reasons))}

@@ -3,23 +3,25 @@
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
+from sightflow.errors import GalleryError
 from sightflow.faces.describing import DescribedFace, FaceModels, OnProgress, describe
+from sightflow.models import ModelFile
 from sightflow.ops.decode import decode
 from sightflow.records import Row
 from sightflow.settings import RunSettings
 from sightflow.sources.directory import Directory
-from sightflow.sources.labelled import Labelled
 from sightflow.storage.files import Reader
 from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
+from sightflow.storage.gallerylog import as_person_id
 from sightflow.tasks.face_index import FaceIndex
 
-__all__ = ["Enrolment", "Likeness", "enrol"]
+__all__ = ["Enrolment", "Likeness", "enrol", "person_of"]
 
 _THUMBNAIL_PX, _THUMBNAIL_QUALITY, _AROUND = 112, 85, 0.25
 
@@ -40,8 +42,10 @@ class Enrolment:
 
     version: int
     """Of the gallery."""
+    n_new: int
+    """Faces that were not there."""
     n_faces: int
-    """Enrolled, or there already."""
+    """Of the folder, those included that were there."""
     n_people: int
     rejected: tuple[Row, ...]
     """Pictures that were not enrolled: `uri`, `reason`, `message`."""
@@ -77,41 +81,64 @@ def enrol(
     Raises:
         GalleryError: the gallery is one of another model, or cannot be written.
     """
-    file = GalleryFile(gallery)
+    file, before = GalleryFile(gallery), 0
     if file.exists():
         file.check()
-    source = Labelled(Directory(directory))
-    faces, rejected = describe(source, models, settings, several=several, on_progress=on_progress)
+        _check_same_model(file, models.embedder)
+        before = file.version()
     if person_id is not None:
-        faces = [replace(face, label=person_id) for face in faces]
-    named = [face for face in faces if person_id is not None or _has_folder(face, directory)]
-    nobody = [_nobody(face) for face in faces if face not in named]
-    new = [_new(face, thumbnails=thumbnails) for face in named]
-    embedder = models.embedder
+        person_id = as_person_id(person_id)
+    faces, rejected = describe(
+        Directory(directory), models, settings, several=several, on_progress=on_progress
+    )
+    people = [person_id or person_of(face, directory) for face in faces]
+    named = [(face, person) for face, person in zip(faces, people, strict=True) if person]
+    nobody = [_nobody(face) for face, person in zip(faces, people, strict=True) if not person]
+    new = [_new(face, person, thumbnails=thumbnails) for face, person in named]
+    rejects = (*rejected, *nobody)
     if not new:
-        version = file.version() if file.exists() else 0
-        return Enrolment(version, 0, 0, (*rejected, *nobody), ())
+        return Enrolment(before, 0, 0, 0, rejects, ())
+    embedder = models.embedder
     facts = GalleryFacts(embedder.card.name, embedder.version, new[0].embedding.size)
     version = file.enrol(new, facts)
     n_people = len({face.person_id for face in new})
-    rejects = (*rejected, *nobody)
-    return Enrolment(version, len(new), n_people, rejects, _alike(file, new, alike))
+    likenesses = _alike(file, new, alike)
+    return Enrolment(version, version - before, len(new), n_people, rejects, likenesses)
 
 
-def _has_folder(face: DescribedFace, directory: str) -> bool:
-    """Return whether a picture lies in a folder of a person, and not beside these."""
-    folder = os.path.dirname(face.uri.rpartition("::")[0] or face.uri)
-    return bool(face.label) and os.path.abspath(folder) != os.path.abspath(directory)
+def _check_same_model(file: GalleryFile, embedder: ModelFile) -> None:
+    """Raise `GalleryError` early where embeddings could not be compared."""
+    facts = file.facts()
+    if (facts.model, facts.model_version) != (embedder.card.name, embedder.version):
+        raise GalleryError(
+            f"{file.folder}: has embeddings of {facts}; the embedder is {embedder.card.name} "
+            f"{embedder.version}; take that model, or enrol into a new gallery"
+        )
+
+
+def person_of(face: DescribedFace, directory: str) -> str | None:
+    """Return whose picture it is: the name of the first folder below a directory."""
+    below = os.path.relpath(os.path.abspath(face.uri), os.path.abspath(directory))
+    parts = below.split(os.sep)
+    if len(parts) < 2 or parts[0] == os.pardir:
+        return None
+    try:
+        return as_person_id(parts[0])
+    except GalleryError:
+        return None
 
 
 def _nobody(face: DescribedFace) -> Row:
-    message = "it is in no folder of a person; put it into one, or say whose picture it is"
+    message = (
+        "it is in no folder with the name of a person; put it into one, or say whose picture it is"
+    )
     return {"uri": face.uri, "step": "enrol", "reason": "no_person", "message": message}
 
 
-def _new(face: DescribedFace, *, thumbnails: bool) -> NewFace:
+def _new(face: DescribedFace, person_id: str, *, thumbnails: bool) -> NewFace:
+    """Return a face that is to be enrolled; its picture is known by where it is, however named."""
     thumbnail = _thumbnail(face) if thumbnails else None
-    return NewFace(str(face.label), face.embedding, face.uri, thumbnail)
+    return NewFace(person_id, face.embedding, os.path.abspath(face.uri), thumbnail)
 
 
 def _thumbnail(face: DescribedFace) -> bytes:

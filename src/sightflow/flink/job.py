@@ -90,7 +90,8 @@ class Job:
             kept.name(name).uid(name).set_parallelism(1)
             tell = TellTable(self.pipeline, source, self.files)
             kept.broadcast().flat_map(tell, _bytes()).name(f"tell {name}").uid(f"tell {name}")
-            yield kept.rebalance().flat_map(news_from, _bytes()).name(f"news of {name}")
+            news = kept.flat_map(news_from, _bytes()).name(f"news of {name}")
+            yield news.uid(f"news of {name}").set_parallelism(1).rebalance()
 
     def _trainer_key(self) -> Callable[[bytes], str]:
         """Return the keys of the trainers: names by which Flink gives each a place of its own.

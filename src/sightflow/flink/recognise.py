@@ -19,7 +19,7 @@ from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.runfiles import RunFiles
-from sightflow.flink.tables import drop_tables, tables_of
+from sightflow.flink.tables import hold_tables
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Model
 from sightflow.settings import RunSettings
@@ -50,7 +50,7 @@ class _Worker(MapFunction):
         """
         self._resources = ExitStack()
         self._metrics = FlinkMetrics(runtime_context)
-        tables = tables_of(self._pipeline, self._files)
+        tables = hold_tables(self._pipeline, self._files, self._resources)
         context = Context("recognise", self._inference, self._metrics, self._resources, tables)
         try:
             with reporting(), _OPENING:
@@ -71,7 +71,6 @@ class _Worker(MapFunction):
     def close(self) -> None:
         """Release what the steps hold."""
         self._resources.close()
-        drop_tables(self._files)
 
 
 class RecogniseChunk(_Worker):

@@ -16,7 +16,7 @@ from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.runfiles import RunFiles
-from sightflow.flink.tables import drop_tables, tables_of
+from sightflow.flink.tables import hold_tables
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference
 from sightflow.settings import RunSettings
@@ -77,7 +77,7 @@ class Remember(KeyedProcessFunction):
             self._inference,
             FlinkMetrics(runtime_context),
             self._resources,
-            tables_of(self._pipeline, self._files),
+            hold_tables(self._pipeline, self._files, self._resources),
             self._run_id,
             shared=self._files.folder,
         )
@@ -128,7 +128,6 @@ class Remember(KeyedProcessFunction):
     def close(self) -> None:
         """Release what the steps hold."""
         self._resources.close()
-        drop_tables(self._files)
 
     def _memory(self, key: str, source_id: str) -> Any:
         """Return the memory of the stream, from the checkpoint at its first chunk."""

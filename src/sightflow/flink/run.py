@@ -71,7 +71,7 @@ def run(
     inference = settings.inference(workers)
     java = start(pipeline, inference)
     with run_directory(pipeline, settings.state_dir) as directory:
-        pipeline.check(without_sinks=directory.committed)
+        pipeline.check(without_sinks=directory.sinks_that_are_there)
         if settings.device not in ("auto", "cpu"):
             for model in pipeline.models:
                 model.load(inference)  # raises where the device is not there

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -65,6 +66,13 @@ class RunDirectory:
     def committed(self) -> tuple[str, ...]:
         """Sinks whose output has appeared in an earlier run."""
         return self._read().committed if self.can_go_on else ()
+
+    @property
+    def sinks_that_are_there(self) -> tuple[str, ...]:
+        """Sinks whose output an earlier run made: what appeared, and folders it filled so far."""
+        if not self.can_go_on:
+            return ()
+        return (*self.committed, *(name for name, _ in self.pipeline.image_sinks))
 
     @property
     def work(self) -> Work:
@@ -180,7 +188,7 @@ def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDire
 @contextmanager
 def _reserved(path: Path) -> Iterator[None]:
     """Reserve a folder for this run; it is new, empty, or of an earlier run."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)  # states may have personal data
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark_path = RunFiles(path).lock
     if any(path.iterdir()) and not mark_path.exists():
         raise OutputExistsError(
@@ -189,4 +197,6 @@ def _reserved(path: Path) -> Iterator[None]:
     with open(mark_path, "ab") as mark:
         if not lock(mark):
             raise OutputExistsError(f"{path}: another run uses it; choose another folder")
+        if path.stat().st_uid == os.getuid():
+            path.chmod(0o700)  # states may have personal data
         yield

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyflink.common import Types
@@ -19,10 +20,12 @@ from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Tables, TableSource, TableStream
 
-__all__ = ["KeepTable", "TellTable", "drop_tables", "news_from", "tables_of"]
+__all__ = ["KeepTable", "TellTable", "hold_tables", "news_from"]
 
 _LISTENING = 0.5
 """Part of the time until the next tick in which updates are waited for."""
+_AT_MOST_S = 0.2
+"""Then a checkpoint has its turn, however much has changed."""
 _WAITED_MS = 2 * TICK_S * 1000
 _PART_BYTES = 256 << 10
 _TOLD, _NEWS = b"t", b"n"
@@ -61,7 +64,8 @@ class KeepTable(KeyedProcessFunction):
                     yield self._tell(part)
                 self._streams.append(self._opened(rows))
             stream = self._streams[0]
-            for state, update in updates(stream, self._state, TICK_S * _LISTENING):
+            wait_s = TICK_S * _LISTENING
+            for state, update in updates(stream, self._state, wait_s, _AT_MOST_S):
                 self._keep(update.rows)
                 self._state = state
                 self._place.update(state.encode())
@@ -69,7 +73,7 @@ class KeepTable(KeyedProcessFunction):
                 news = news_of(update)
                 if news is not None:
                     yield _NEWS + news.encode()
-            if not self._is_complete:
+            if not self._is_complete and stream.is_caught_up():
                 self._is_complete = True
                 yield self._tell({})
 
@@ -111,7 +115,9 @@ class TellTable(FlatMapFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Find the table."""
-        self._table = _shared(self._files.folder, self._pipeline, self._source)
+        self._resources = ExitStack()
+        hold_tables(self._pipeline, self._files, self._resources)
+        self._table = _SHARED[_key(self._pipeline, self._files, self._source)].table
 
     def flat_map(self, value: bytes) -> Iterable[bytes]:
         """Pass on what is told."""
@@ -120,31 +126,49 @@ class TellTable(FlatMapFunction):
                 self._table.tell(Told.decode(value[1:]))
         return ()
 
+    def close(self) -> None:
+        """Let those go who wait for what is not told any more: they hear of no other end."""
+        self._table.give_up()
+        self._resources.close()
+
 
 def news_from(value: bytes) -> Iterable[bytes]:
     """Return what the output of the run is told, in what `KeepTable` gives."""
     return (value[1:],) if value[:1] == _NEWS else ()
 
 
-_SHARED: dict[tuple[Path, int], SharedTable] = {}
-_MAKING = threading.Lock()
+@dataclass
+class _Held:
+    """A table of this process, and how many hold it."""
+
+    table: SharedTable
+    n_holders: int = 0
 
 
-def tables_of(pipeline: Pipeline, files: RunFiles) -> Tables:
-    """Return what gives the tables of a pipeline to the workers of this process."""
-    return lambda source: _shared(files.folder, pipeline, source).get
+_SHARED: dict[tuple[Path, int], _Held] = {}
+_HOLDING = threading.Lock()
 
 
-def drop_tables(files: RunFiles) -> None:
-    """Forget the tables of a run: its workers end, and others begin with new ones."""
-    with _MAKING:
-        for key in [key for key in _SHARED if key[0] == files.folder]:
+def hold_tables(pipeline: Pipeline, files: RunFiles, resources: ExitStack) -> Tables:
+    """Return what gives the tables of a pipeline to a worker of this process.
+
+    They are shared by all who hold them. When the last one is closed they are gone, so that what
+    opens after a restart begins with new ones.
+    """
+    for source in pipeline.tables:
+        key = _key(pipeline, files, source)
+        with _HOLDING:
+            _SHARED.setdefault(key, _Held(SharedTable(source))).n_holders += 1
+        resources.callback(_give_back, key)
+    return lambda source: _SHARED[_key(pipeline, files, source)].table.get
+
+
+def _give_back(key: tuple[Path, int]) -> None:
+    with _HOLDING:
+        _SHARED[key].n_holders -= 1
+        if not _SHARED[key].n_holders:
             del _SHARED[key]
 
 
-def _shared(folder: Path, pipeline: Pipeline, source: TableSource) -> SharedTable:
-    key = folder, pipeline.tables.index(source)
-    with _MAKING:
-        if key not in _SHARED:
-            _SHARED[key] = SharedTable(source)
-        return _SHARED[key]
+def _key(pipeline: Pipeline, files: RunFiles, source: TableSource) -> tuple[Path, int]:
+    return files.folder, pipeline.tables.index(source)

@@ -51,6 +51,12 @@ class Annotator:
         self._min_score, self._trails = min_score, _Trails(trail_ms)
         self._blur_unknown, self._tracks_are_faces = blur_unknown, False
 
+    def leave(self, pixels: Pixels) -> None:
+        """Leave a frame without a row as it is, but blur all of it where strangers are blurred."""
+        if self._blur_unknown:
+            height, width = pixels.shape[:2]
+            blur_boxes(pixels, np.array([[0, 0, width, height]], np.float32))
+
     def draw(self, pixels: Pixels, row: Row) -> None:
         """Draw the objects and classes of a row, and the counts as they were then; in place."""
         if self._blur_unknown:

@@ -51,6 +51,8 @@ def render_stream(timeline: Timeline, annotator: Annotator, path: Path, quality:
         for shot, row in itertools.chain([opening], scenes):
             if row is not None:
                 annotator.draw(shot.pixels, row)
+            else:
+                annotator.leave(shot.pixels)
             encoder.write(_fitted(shot.pixels, shape), shot.tick)
 
 

@@ -84,9 +84,19 @@ class GalleryFile:
             changes = (line.change for line in gallery.lines())
             return [change for change in changes if isinstance(change, Enrolled)]
 
-    def follow(self, since: int = 0) -> "GalleryFollower":
-        """Return what gives the changes behind the one with this number, and those to come."""
-        return GalleryFollower(self, since)
+    def gallery_id(self) -> str:
+        """Return what tells this gallery from another one at the same place; needs no key."""
+        with self._reading():
+            return self._about().gallery_id
+
+    def follow(self, since: int = 0, gallery_id: str = "") -> "GalleryFollower":
+        """Return what gives the changes behind the one with this number, and those to come.
+
+        Args:
+            since: number of a change.
+            gallery_id: of the gallery that has it; empty: whichever is there.
+        """
+        return GalleryFollower(self, since, gallery_id)
 
     def enrol(self, faces: Sequence[NewFace], facts: GalleryFacts) -> int:
         """Add faces, all of them at once; make the gallery if there is none.
@@ -266,12 +276,12 @@ class _Known:
 class GalleryFollower:
     """The changes of a gallery, while others make them; for one thread."""
 
-    def __init__(self, file: GalleryFile, since: int) -> None:
-        """Begin behind a change; nothing is read yet."""
+    def __init__(self, file: GalleryFile, since: int, gallery_id: str) -> None:
+        """Begin behind a change of this gallery; nothing is read yet."""
         self._file = file
         self._number = since
         """Of the last change that was given."""
-        self._gallery_id = ""
+        self._gallery_id = gallery_id
         self._seen: tuple[int, ...] = ()
         """What the file system said of the log when it was read."""
         self._end = 0

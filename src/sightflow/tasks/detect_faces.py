@@ -72,8 +72,8 @@ class DetectFaces(Following):
     max_faces: int = 100
     """At most this many faces of an image are kept, the best ones; from 1."""
     tile_px: int | None = 640
-    """A picture with a longer side is also looked at in tiles of this side, and of twice this and so
-    on, which overlap: so faces from about a sixteenth of it are found. None: only as a whole."""
+    """A picture with a longer side is also looked at in tiles of this side, of twice this, and so
+    on, which overlap: so faces from a sixteenth of it are found. None: only as a whole."""
 
     gives: ClassVar[tuple[str, ...]] = ("faces",)
 

@@ -18,6 +18,9 @@ from sightflow.tasks.model_step import check_model, head_of, make_head, open_mod
 
 __all__ = ["EmbedFaces"]
 
+_NONE = np.zeros((0, 0), np.float32)
+"""Of a picture without faces, in whatever batch it is."""
+
 
 @dataclass(frozen=True)
 class EmbedFaces(Following):
@@ -53,9 +56,13 @@ class EmbedFaces(Following):
             faces = FaceCrops(records, context.step)
             matrices = self._alignments(faces, template, context.step)
             rows = [read(call(crops).outputs) for crops in faces.crops(matrices, size)]
-            embeddings = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+            embeddings = np.concatenate(rows) if rows else _NONE
             return [
-                replace(record, models=(*record.models, use), faces=replace(found, embeddings=some))
+                replace(
+                    record,
+                    models=(*record.models, use),
+                    faces=replace(found, embeddings=some if len(some) else _NONE),
+                )
                 for record, found, some in faces.split(embeddings)
             ]
 

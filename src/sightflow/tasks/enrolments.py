@@ -107,46 +107,46 @@ class EnrolmentUpdates:
         self._source, self._step, self._steps = source, step, steps
         self._lines = GrowingLines(source.path, start, follow=True)
         self._end = self._lines.size()
+        self._is_new, self._is_caught_up = start == 0, False
         self._reader = Reader()
         self._keys: dict[str, list[str]] = {}
         for key, row in rows.items():
             self._keys.setdefault(person_of(row), []).append(key)
 
     def poll(self, timeout_s: float) -> TableUpdate | None:
-        """Return what the next line says; a line that cannot be read is told, and no change."""
+        """Return what the next line says; what cannot be enrolled is told, and no change."""
         found = self._lines.poll(timeout_s)
+        version = self._lines.next
+        self._is_caught_up = self._is_caught_up or found is None or version >= self._end
         if found is None:
             return None
         start, line = found
-        version = self._lines.next
         try:
             said = _LINES.decode(line)
-            if said.forget is not None:
-                keys = self._keys.pop(as_person_id(said.forget), [])
-                return TableUpdate(version, dict.fromkeys(keys), self._news(version, 0, len(keys)))
-            return self._enrolled(as_person_id(str(said.enrol)), str(said.picture), version)
-        except ValueError as error:  # msgspec's errors are ValueErrors, as are ours
-            return TableUpdate(
-                version, {}, (self._refused(f"{self._source.path}#{start}", str(error)),)
-            )
+            person_id = as_person_id(str(said.enrol or said.forget))
+        except ValueError as error:  # msgspec's errors are ValueErrors, as is ours
+            return self._refused(start, version, "bad_line", error)
+        if said.picture is not None:
+            return self._enrolled(person_id, said.picture, start, version)
+        keys = self._keys.pop(person_id, [])
+        return TableUpdate(version, dict.fromkeys(keys), self._news(version, 0, len(keys)))
 
     def is_caught_up(self) -> bool:
         """Return whether all was given that was there when it was opened."""
-        return self._lines.next >= self._end or self._lines.next >= self._lines.size()
+        return self._is_caught_up
 
     def position(self) -> str:
         """Return the byte behind the last line."""
         return str(self._lines.next)
 
-    def _enrolled(self, person_id: str, picture: str, version: int) -> TableUpdate:
+    def _enrolled(self, person_id: str, picture: str, start: int, version: int) -> TableUpdate:
         """Return the row of a picture; or why there is none."""
         outcome = self._described(picture)
         if isinstance(outcome, Rejected):
-            why = f"{outcome.reason}: {outcome.message}"
-            return TableUpdate(version, {}, (self._refused(outcome.origin.uri, why),))
+            return self._refused(start, version, outcome.reason, None)
         embeddings = outcome.faces.embeddings if outcome.faces is not None else None
         if embeddings is None:
-            raise SourceError(f"{picture}: no step has described its face")
+            raise SourceError(f"{self._source.path}: no step has described the face of a picture")
         model = self._source.embedder
         row = face_row(person_id, embeddings[0], f"{model.card.name} {model.version}")
         key = f"line {version}"  # says nothing of the person
@@ -173,13 +173,22 @@ class EnrolmentUpdates:
 
     def _news(self, version: int, n_enrolled: int, n_forgotten: int) -> tuple[Event, ...]:
         """Return what the output is told of a change behind the first ones: nobody's name."""
-        if version <= self._end:
+        if self._is_new and version <= self._end:
             return ()
         counts = {"n_enrolled": float(n_enrolled), "n_forgotten": float(n_forgotten)}
         return (self._event("gallery", figures={"version": float(version), **counts}),)
 
-    def _refused(self, uri: str, why: str) -> Event:
-        return self._event("refused", uri=uri, reason=why)
+    def _refused(
+        self, start: int, version: int, reason: str, error: Exception | None
+    ) -> TableUpdate:
+        """Return an update that changes nothing and tells which line, and why, in one word.
+
+        The line and the picture may name a person: they stay in the file.
+        """
+        if isinstance(error, msgspec.MsgspecError):
+            reason = f"{reason}: {error}"
+        uri = f"{self._source.path}#{start}"
+        return TableUpdate(version, {}, (self._event("refused", uri=uri, reason=reason),))
 
     def _event(self, kind: str, **fields: object) -> Event:
         event = Event(kind, self._step, "", 0, int(time.time() * 1000))

@@ -224,7 +224,7 @@ class Embedding:
                 f"the card's head reads an output [B, D]; got {list(rows.shape)}; take another "
                 "head or output"
             )
-        rows = rows.astype(np.float32, copy=False)
+        rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0).astype(np.float32)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         unit: Array = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
         return unit

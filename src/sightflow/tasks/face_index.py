@@ -61,6 +61,7 @@ class FaceIndex:
         """Begin without faces."""
         self._room = np.zeros((0, 0), np.float32)
         self._owners = np.zeros(0, np.int32)
+        self._people = frozenset[str]()
         self._state = (0, _Faces(self._room, self._owners, (), ()))
 
     @property
@@ -75,8 +76,7 @@ class FaceIndex:
     @property
     def person_ids(self) -> frozenset[str]:
         """Those who are enrolled."""
-        faces = self._state[1]
-        return frozenset(faces.names[i] for i in np.unique(faces.persons))
+        return self._people
 
     def change(self, rows: Mapping[str, tuple[str, Array] | None], *, version: int) -> None:
         """Put faces in and take faces out.
@@ -92,6 +92,8 @@ class FaceIndex:
         added = {key: row for key, row in rows.items() if row is not None}
         if added:
             faces = self._with(faces, added)
+        if faces.names is not self._state[1].names:
+            self._people = frozenset(faces.names)
         self._state = (version, faces)
 
     def search(self, embeddings: Array) -> list[Match]:

@@ -83,14 +83,12 @@ class Gallery:
     ) -> "GalleryUpdates":
         """Return the changes of the gallery, from the first or behind a number."""
         file = GalleryFile(Path(self.path))
-        since = int(position or 0)
-        facts = file.facts()
+        facts, gallery_id = file.facts(), file.gallery_id()
+        there, _, number = (position or f"{gallery_id} 0").partition(" ")
+        model = f"{facts.model} {facts.model_version}"
+        follower = file.follow(int(number), there)
         return GalleryUpdates(
-            file.follow(since),
-            since,
-            f"{facts.model} {facts.model_version}",
-            context.step,
-            is_new=position is None,
+            follower, (there, int(number)), model, context.step, is_new=position is None
         )
 
     def open_table(self) -> GalleryTable:
@@ -102,20 +100,34 @@ class GalleryUpdates:
     """The changes of a gallery as updates of a table."""
 
     def __init__(
-        self, follower: GalleryFollower, since: int, model: str, step: str, *, is_new: bool
+        self,
+        follower: GalleryFollower,
+        place: tuple[str, int],
+        model: str,
+        step: str,
+        *,
+        is_new: bool,
     ) -> None:
-        """Take what follows the file, and where it begins; what is there at first is no news."""
-        self._follower, self._number, self._model, self._step = follower, since, model, step
+        """Take what follows the file, and which gallery and change it begins behind.
+
+        What is there at first is no news.
+        """
+        self._follower, self._model, self._step = follower, model, step
+        self._gallery_id, self._number = place
         self._waiting: Iterator[Enrolled | Forgotten] = iter(())
-        self._is_caught_up, self._is_news = False, not is_new
+        self._is_new, self._is_caught_up = is_new, False
+        self._last_of_first_look = self._number
+        """The last change that was there when it was opened."""
         self._looked_at = -float("inf")
 
     def poll(self, timeout_s: float) -> TableUpdate | None:
         """Return what has changed, some of it at a time."""
         changes = list(islice(self._waiting, _AT_ONCE)) or self._looked(timeout_s)
         if not changes:
+            self._is_caught_up = True
             return None
         self._number = changes[-1].number
+        self._is_caught_up = self._is_caught_up or self._number >= self._last_of_first_look
         rows: dict[str, bytes | None] = {}
         for change in changes:
             if isinstance(change, Forgotten):
@@ -129,26 +141,27 @@ class GalleryUpdates:
         return self._is_caught_up
 
     def position(self) -> str:
-        """Return the number of the last change."""
-        return str(self._number)
+        """Return which gallery it is, and the number of the last change."""
+        return f"{self._gallery_id} {self._number}"
 
     def _looked(self, timeout_s: float) -> list[Enrolled | Forgotten]:
         """Look at the file, no more often than needed."""
         wait_s = self._looked_at + _LOOK_EVERY_S - time.monotonic()
-        if wait_s > timeout_s and self._is_caught_up:
+        if wait_s > timeout_s:
             time.sleep(timeout_s)
             return []
         time.sleep(max(0.0, wait_s))
+        is_first = self._looked_at == -float("inf")
         self._looked_at = time.monotonic()
         found = self._follower.poll()
-        if not found:
-            self._is_caught_up = self._is_news = True
+        if is_first:
+            self._last_of_first_look = found[-1].number if found else self._number
         self._waiting = iter(found)
         return list(islice(self._waiting, _AT_ONCE))
 
     def _news(self, rows: dict[str, bytes | None]) -> tuple[Event, ...]:
         """Return what the output is told: how many, and nobody's name, which would outlive them."""
-        if not self._is_news:
+        if self._is_new and self._number <= self._last_of_first_look:
             return ()
         n_gone = sum(row is None for row in rows.values())
         figures = {

@@ -64,7 +64,7 @@ def walkers(n_images: int, source_id: str = "photos") -> Iterator[ImageRecord]:
 
 
 def _faces_of(boxes: npt.NDArray[np.float32], number: int) -> Faces:
-    """Return the faces of two walkers: of `ann`, whom every third image does not know, and none."""
+    """Return the faces of two walkers, `ann` and `bob`, whom some images do not know."""
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = np.array([8, 10], np.float32)
     eyes = middles[:, None] + np.array([[-4, -3], [4, -3]], np.float32)
@@ -72,7 +72,7 @@ def _faces_of(boxes: npt.NDArray[np.float32], number: int) -> Faces:
         np.concatenate([middles - half, middles + half], axis=1),
         np.full(2, 0.9, np.float32),
         eyes,
-        person_ids=(None if number % 3 == 0 else "ann", None),
-        similarities=np.array([0.7, 0.1], np.float32),
+        person_ids=(None if number % 3 == 0 else "ann", None if number % 4 == 0 else "bob"),
+        similarities=np.array([0.7, 0.6], np.float32),
         track_ids=(1, 2),
     )

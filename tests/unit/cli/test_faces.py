@@ -125,6 +125,7 @@ def test_a_table_without_the_two_columns_is_refused(tmp_path: Path) -> None:
         (("a.jpg",), "two pictures are compared; got 1"),
         (("a.jpg", "b.jpg", "--root", "x"), "--root goes with --pairs"),
         (("a.jpg", "b.jpg", "--out", "x.csv"), "--pairs and --out go together"),
+        (("a.jpg", "b.jpg"), "a.jpg: no such file"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(words: tuple[str, ...], message: str) -> None:
@@ -154,7 +155,8 @@ def test_results_have_nothing_that_a_face_could_be_described_by(gallery: Path) -
 def test_a_person_is_enrolled_listed_and_forgotten(tmp_path: Path) -> None:
     gallery = tmp_path / "gallery"
     people = copy_people(tmp_path / "people", PEOPLE, [1, 2])
-    assert "version 4; 4 faces of 2 people" in enrol(gallery, people).stderr
+    assert "4 new faces; 4 of 2 people are in" in enrol(gallery, people).stderr
+    assert "0 new faces; 4 of 2 people are in" in enrol(gallery, people).stderr
 
     rows = [json.loads(line) for line in call("list", gallery, "--json").stdout.splitlines()]
     assert [(row["person_id"], row["n_faces"]) for row in rows] == [("ann", 2), ("bob", 2)]
@@ -183,7 +185,7 @@ def test_pictures_that_cannot_be_enrolled_are_told_and_the_rest_is(tmp_path: Pat
 
     assert "broken.jpg: not_an_image" in result.stderr
     assert "nobody.pgm: no_person" in result.stderr
-    assert "1 faces of 1 people" in result.stderr
+    assert "1 new faces; 1 of 1 people are in" in result.stderr
 
 
 def test_all_pictures_may_be_of_one_person(tmp_path: Path) -> None:
@@ -285,3 +287,24 @@ def test_files_of_pairs_are_found_in_folders_below_by_a_name_that_is_there_once(
     with open(tmp_path / "scores.csv", newline="") as file:
         found = [row["status"] for row in csv.DictReader(file)]
     assert found == ["ok", "unreadable:file_b"], "there are two of the name 2.pgm"
+
+
+def test_a_folder_in_the_folder_of_a_person_is_of_that_person(tmp_path: Path) -> None:
+    for name, person in PEOPLE.items():
+        copy_people(tmp_path / "people" / name, {"2019": person}, [1])
+    enrol(tmp_path / "gallery", tmp_path / "people")
+    rows = call("list", tmp_path / "gallery", "--json").stdout.splitlines()
+    assert [json.loads(row)["person_id"] for row in rows] == ["ann", "bob"]
+
+
+def test_a_folder_without_a_picture_that_can_be_enrolled_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "text.jpg").write_text("no picture")
+    with pytest.raises(SourceError, match="has no picture that can be enrolled"):
+        enrol(tmp_path / "gallery", tmp_path / "people")
+
+
+def test_pictures_are_followed_only_with_a_rate(gallery: Path) -> None:
+    result = call("identify", a_face(1, 8), "--gallery", gallery, "--track")
+    assert result.exit_code == 2
+    assert "is read as pictures, which need --fps N" in result.output

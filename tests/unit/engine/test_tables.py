@@ -73,7 +73,7 @@ def test_who_looks_waits_until_it_is_complete():
 
 def test_a_table_that_is_never_complete_is_an_error(monkeypatch):
     monkeypatch.setattr("sightflow.engine.tables._PATIENCE_S", 0.01)
-    with pytest.raises(JobError, match=r"Words\(path='nowhere'\): not all of it was read within"):
+    with pytest.raises(JobError, match=r"Words\(path='nowhere'\): nothing of it was read for 0 s"):
         a_shared_table().get()
 
 
@@ -87,15 +87,43 @@ def test_a_state_comes_back_from_bytes():
     assert TableState.decode(state.encode()) == state
 
 
-def test_all_that_is_there_is_read_however_long_it_takes(tmp_path):
+def test_who_waits_is_let_go_when_the_job_ends():
+    shared = a_shared_table()
+    failed = []
+
+    def look():
+        with pytest.raises(JobError, match="the job ended before all of it was read"):
+            shared.get()
+        failed.append(True)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    shared.give_up()
+    thread.join(5)
+    assert failed
+
+
+def test_a_version_without_a_change_is_known_too():
+    shared = a_shared_table()
+    shared.tell(told(0, {"a": "x"}))
+    shared.tell(told(1, is_complete=True))
+    assert shared.get().now == (2, {"a": "x"})
+
+
+def test_updates_come_for_a_short_time_only(tmp_path):
     path = tmp_path / "words"
     add_words(path, **{f"k{i}": "word" for i in range(50)})
     stream = Words(str(path)).open_updates(a_context(), None, {})
 
-    found = list(updates(stream, TableState(), 0.0))
+    some = []
+    for state, update in updates(stream, TableState(), 0.0, 0.01):
+        some.append((state, update))
+        time.sleep(0.02)
 
-    assert len(found) == 50
-    state, update = found[-1]
+    assert len(some) == 1, "a checkpoint may be waiting"
+    rest = list(updates(stream, some[-1][0], 0.0, 10.0))
+    assert len(rest) == 49
+    state, update = rest[-1]
     assert (state.version, state.position) == (update.version, str(path.stat().st_size))
 
 

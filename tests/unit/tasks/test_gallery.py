@@ -96,9 +96,7 @@ def test_it_is_caught_up_behind_the_last_of_them_and_not_before(file):
     assert not updates.is_caught_up()
 
     polled(updates)
-    assert not updates.is_caught_up()
 
-    assert updates.poll(0.0) is None
     assert updates.is_caught_up()
 
 
@@ -107,7 +105,7 @@ def test_an_empty_gallery_is_caught_up_at_once(file):
 
     assert updates.poll(0.0) is None
     assert updates.is_caught_up()
-    assert updates.position() == "0"
+    assert updates.position() == f"{file.gallery_id()} 0"
 
 
 def test_a_large_gallery_comes_in_parts_each_with_the_version_of_its_end(file, monkeypatch):
@@ -115,17 +113,17 @@ def test_a_large_gallery_comes_in_parts_each_with_the_version_of_its_end(file, m
     enrol(file, *(f"p{i}" for i in range(8)))
     updates = opened(file)
 
-    parts = [polled(updates) for _ in range(3)]
+    parts = [polled(updates) for _ in range(2)]
+    assert not updates.is_caught_up()
+    parts.append(polled(updates))
 
+    assert updates.is_caught_up()
     assert [people_of(part) for part in parts] == [
         ["p0", "p1", "p2"],
         ["p3", "p4", "p5"],
         ["p6", "p7"],
     ]
     assert [part.version for part in parts] == [3, 6, 8]
-    assert not updates.is_caught_up()
-    assert updates.poll(0.0) is None
-    assert updates.is_caught_up()
     assert all(part.events == () for part in parts)
 
 
@@ -221,16 +219,17 @@ def test_it_goes_on_behind_the_position_and_that_is_news(file):
     assert people_of(update) == ["Bob", None]
     assert list(update.rows)[1] == keys[0]
     assert news_of(update) == [{"version": 3, "n_enrolled": 1, "n_forgotten": 1}]
-    assert (position, again.position()) == ("1", "3")
+    gallery_id = file.gallery_id()
+    assert (position, again.position()) == (f"{gallery_id} 1", f"{gallery_id} 3")
 
 
 def test_behind_the_last_change_there_is_nothing(file):
     enrol(file, "Ada", "Bob")
 
-    again = opened(file, "2")
+    again = opened(file, f"{file.gallery_id()} 2")
 
     assert caught_up(again) == []
-    assert again.position() == "2"
+    assert again.position() == f"{file.gallery_id()} 2"
 
 
 def test_a_load_that_was_interrupted_goes_on_behind_its_part(file, monkeypatch):
@@ -306,4 +305,6 @@ def test_a_gallery_that_is_there_is_taken(file):
 def test_another_gallery_at_its_place_ends_the_job(file):
     enrol(file, "Ada", "Bob")
     with pytest.raises(GalleryError, match=r"has 2 changes, after 9 were read: .* start the run"):
-        caught_up(opened(file, "9"))
+        caught_up(opened(file, f"{file.gallery_id()} 9"))
+    with pytest.raises(GalleryError, match="was made anew, after 1 were read: it is another"):
+        caught_up(opened(file, "of-another-one 1"))
