@@ -17,8 +17,8 @@ __all__ = ["SharedTable", "TableState", "Told", "TablesHere", "in_parts", "news_
 
 _LOOK_EVERY_S = 0.02
 _SHORT_S = 0.1
-_PATIENCE_S = 600.0
-"""A table of which nothing was told for so long never will be complete."""
+_PATIENCE_S = 25.0
+"""A table that is not complete is told of all the time; after so long in silence its job ends."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class SharedTable:
         self._source = source
         self._changed = threading.Condition()
         self._table: Table
+        self._error: Exception | None
         self._begin("")
 
     def tell(self, told: Told) -> None:
@@ -129,22 +130,22 @@ class SharedTable:
                 self._is_complete = True
                 self._changed.notify_all()
 
-    def give_up(self) -> None:
-        """Let nobody wait any more: the job ends, or is tried again."""
+    def give_up(self, error: Exception) -> None:
+        """Let nobody wait any more, since it cannot be read."""
         with self._changed:
-            self._is_given_up = True
+            self._error = error
             self._changed.notify_all()
 
     def get(self) -> Table:
         """Return the table, once it is complete.
 
         Raises:
-            JobError: the job ends before, or nothing more is told of it.
+            JobError: it cannot be read, or nothing more is told of it.
         """
         with self._changed:
             while not self._is_complete:
-                if self._is_given_up:
-                    raise JobError(f"{self._source!r}: the job ended before all of it was read")
+                if self._error is not None:
+                    raise JobError(f"{self._source!r}: {self._error}") from self._error
                 left_s = self._told_at + _PATIENCE_S - time.monotonic()
                 if left_s <= 0:
                     raise JobError(
@@ -156,7 +157,7 @@ class SharedTable:
 
     def _begin(self, attempt: str) -> None:
         self._attempt, self._next, self._is_complete = attempt, 0, False
-        self._told_at, self._is_given_up = time.monotonic(), False
+        self._told_at, self._error = time.monotonic(), None
         self._table = self._source.open_table()
 
 

@@ -85,13 +85,14 @@ class Job:
             name = f"table {number}"
             ticks = _ticks(env, f"ticks of {name}")
             kept = ticks.key_by(_one_key, Types.INT()).process(
-                KeepTable(source, self.inference), _bytes()
+                KeepTable(self.pipeline, source, self.inference, self.files), _bytes()
             )
             kept.name(name).uid(name).set_parallelism(1)
             tell = TellTable(self.pipeline, source, self.files)
             kept.broadcast().flat_map(tell, _bytes()).name(f"tell {name}").uid(f"tell {name}")
-            news = kept.flat_map(news_from, _bytes()).name(f"news of {name}")
-            yield news.uid(f"news of {name}").set_parallelism(1).rebalance()
+            news = kept.flat_map(news_from, _bytes()).name(f"news of {name}").set_parallelism(1)
+            dealt = news.uid(f"news of {name}").rebalance().map(_as_it_is, _bytes())
+            yield dealt.name(f"deal {name}").uid(f"deal {name}")
 
     def _trainer_key(self) -> Callable[[bytes], str]:
         """Return the keys of the trainers: names by which Flink gives each a place of its own.
@@ -192,6 +193,11 @@ def _remember(by_stream: KeyedStream, function: Remember) -> DataStream:
     )
     results = DataStream(stream.transform("remember", result, operator))
     return results.name("remember").uid("remember")
+
+
+def _as_it_is(value: bytes) -> bytes:
+    """Return what came: results can be joined only with as many places as they come from."""
+    return value
 
 
 def _one_key(value: object) -> int:

@@ -38,9 +38,12 @@ class KeepTable(KeyedProcessFunction):
     from there, in a new attempt; then it goes on behind them.
     """
 
-    def __init__(self, source: TableSource, inference: Inference) -> None:
+    def __init__(
+        self, pipeline: Pipeline, source: TableSource, inference: Inference, files: RunFiles
+    ) -> None:
         """Take the description; work begins in `open`."""
-        self._source, self._inference = source, inference
+        self._pipeline, self._source = pipeline, source
+        self._inference, self._files = inference, files
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
@@ -58,24 +61,31 @@ class KeepTable(KeyedProcessFunction):
         if time.time() * 1000 - value > _WAITED_MS and self._is_complete:
             return
         with reporting():
-            if not self._streams:
-                rows = self._restored()
-                for part in in_parts(rows, _PART_BYTES):
-                    yield self._tell(part)
-                self._streams.append(self._opened(rows))
-            stream = self._streams[0]
-            wait_s = TICK_S * _LISTENING
-            for state, update in updates(stream, self._state, wait_s, _AT_MOST_S):
-                self._keep(update.rows)
-                self._state = state
-                self._place.update(state.encode())
-                yield self._tell(dict(update.rows))
-                news = news_of(update)
-                if news is not None:
-                    yield _NEWS + news.encode()
-            if not self._is_complete and stream.is_caught_up():
-                self._is_complete = True
-                yield self._tell({})
+            try:
+                yield from self._told()
+            except Exception as error:
+                _give_up(_key(self._pipeline, self._files, self._source), error)
+                raise
+
+    def _told(self) -> Iterator[bytes]:
+        """Yield what is told in one turn: until the table is complete, always something."""
+        if not self._streams:
+            rows = self._restored()
+            for part in in_parts(rows, _PART_BYTES):
+                yield self._tell(part)
+            self._streams.append(self._opened(rows))
+        stream, wait_s = self._streams[0], TICK_S * _LISTENING
+        for state, update in updates(stream, self._state, wait_s, _AT_MOST_S):
+            self._keep(update.rows)
+            self._state = state
+            self._place.update(state.encode())
+            yield self._tell(dict(update.rows))
+            news = news_of(update)
+            if news is not None:
+                yield _NEWS + news.encode()
+        if not self._is_complete:
+            self._is_complete = stream.is_caught_up()
+            yield self._tell({})
 
     def close(self) -> None:
         """Release what the stream holds."""
@@ -127,8 +137,7 @@ class TellTable(FlatMapFunction):
         return ()
 
     def close(self) -> None:
-        """Let those go who wait for what is not told any more: they hear of no other end."""
-        self._table.give_up()
+        """Give the table back."""
         self._resources.close()
 
 
@@ -161,6 +170,14 @@ def hold_tables(pipeline: Pipeline, files: RunFiles, resources: ExitStack) -> Ta
             _SHARED.setdefault(key, _Held(SharedTable(source))).n_holders += 1
         resources.callback(_give_back, key)
     return lambda source: _SHARED[_key(pipeline, files, source)].table.get
+
+
+def _give_up(key: tuple[Path, int], error: Exception) -> None:
+    """Let those go who wait in this process: Java cannot interrupt them."""
+    with _HOLDING:
+        held = _SHARED.get(key)
+    if held is not None:
+        held.table.give_up(error)
 
 
 def _give_back(key: tuple[Path, int]) -> None:

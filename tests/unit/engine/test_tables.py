@@ -87,18 +87,18 @@ def test_a_state_comes_back_from_bytes():
     assert TableState.decode(state.encode()) == state
 
 
-def test_who_waits_is_let_go_when_the_job_ends():
+def test_who_waits_for_what_cannot_be_read_is_let_go():
     shared = a_shared_table()
     failed = []
 
     def look():
-        with pytest.raises(JobError, match="the job ended before all of it was read"):
+        with pytest.raises(JobError, match="the disk is gone"):
             shared.get()
         failed.append(True)
 
     thread = threading.Thread(target=look)
     thread.start()
-    shared.give_up()
+    shared.give_up(OSError("the disk is gone"))
     thread.join(5)
     assert failed
 
