@@ -90,8 +90,11 @@ class Job:
             kept.name(name).uid(name).set_parallelism(1)
             tell = TellTable(self.pipeline, source, self.files)
             kept.broadcast().flat_map(tell, _bytes()).name(f"tell {name}").uid(f"tell {name}")
-            news = kept.flat_map(news_from, _bytes()).name(f"news of {name}").set_parallelism(1)
-            dealt = news.uid(f"news of {name}").rebalance().map(_as_it_is, _bytes())
+            # Not in the thread of the table: there Python would have two states of its own, of which
+            # a native library that wants back into Python takes the wrong one, and waits for ever.
+            news = kept.flat_map(news_from, _bytes()).name(f"news of {name}").disable_chaining()
+            news = news.uid(f"news of {name}").set_parallelism(1)
+            dealt = news.rebalance().map(_as_it_is, _bytes())
             yield dealt.name(f"deal {name}").uid(f"deal {name}")
 
     def _trainer_key(self) -> Callable[[bytes], str]:

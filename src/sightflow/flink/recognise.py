@@ -51,6 +51,7 @@ class _Worker(MapFunction):
         self._resources = ExitStack()
         self._metrics = FlinkMetrics(runtime_context)
         tables = hold_tables(self._pipeline, self._files, self._resources)
+        self._gets = [tables(source) for source in self._pipeline.tables]
         context = Context("recognise", self._inference, self._metrics, self._resources, tables)
         try:
             with reporting(), _OPENING:
@@ -61,6 +62,15 @@ class _Worker(MapFunction):
 
     def _open_source(self, context: Context) -> None:
         """Open what the images come from."""
+
+    def _await_tables(self) -> None:
+        """Do nothing before all tables are complete.
+
+        Not even what needs none: what reads a table may use a library for the first time, which
+        not every library allows two threads.
+        """
+        for get in self._gets:
+            get()
 
     def _encode(self, recognised: Recognised) -> bytes:
         """Return the records for steps with a state, or the rows for the delivery."""
@@ -83,6 +93,7 @@ class RecogniseChunk(_Worker):
     def map(self, value: int) -> bytes:
         """Recognise one chunk."""
         with reporting():
+            self._await_tables()
             chunk = self._chunk_of(value)
             return self._encode(recognise_chunk(value, chunk, self._redeem, self._recognise))
 
@@ -99,6 +110,7 @@ class RecogniseFrame(_Worker):
     def map(self, value: bytes) -> bytes:
         """Recognise one image."""
         with reporting():
+            self._await_tables()
             frame = Frame.decode(value)
             waited_s = max(0.0, time.time() - frame.read_at)  # a clock may be set back
             self._metrics.observe("queue_ms", waited_s * 1e3)
