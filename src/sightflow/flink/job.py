@@ -90,8 +90,8 @@ class Job:
             kept.name(name).uid(name).set_parallelism(1)
             tell = TellTable(self.pipeline, source, self.files)
             kept.broadcast().flat_map(tell, _bytes()).name(f"tell {name}").uid(f"tell {name}")
-            # Not in the thread of the table: there Python would have two states of its own, of which
-            # a native library that wants back into Python takes the wrong one, and waits for ever.
+            # Not in the thread of the table: Python would have two states there, of which a native
+            # library that wants back into Python takes the wrong one, and waits for ever.
             news = kept.flat_map(news_from, _bytes()).name(f"news of {name}").disable_chaining()
             news = news.uid(f"news of {name}").set_parallelism(1)
             dealt = news.rebalance().map(_as_it_is, _bytes())
