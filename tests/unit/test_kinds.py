@@ -37,7 +37,7 @@ def test_a_kind_is_found_by_its_name_or_its_import_path() -> None:
             "Nope",
             "no source is named 'Nope'; known: Directory, .*`package.module:Class`",
         ),
-        ("heads", "Nope", "no head is named 'Nope'; known: Logits, "),
+        ("heads", "Nope", "no head is named 'Nope'; known: BlazeFace, "),
         ("sinks", "no_such:Thing", "sink 'no_such:Thing' cannot be imported: No module named"),
         ("sinks", "json:Thing", "sink 'json:Thing' cannot be imported: .*no attribute 'Thing'"),
         ("sinks", "", "no sink is named ''"),

@@ -56,9 +56,14 @@ def test_a_back_end_that_is_not_known_is_told_with_those_that_are(write_onnx, ma
 # --- the zoo -------------------------------------------------------------------------------------
 
 
-def test_the_zoo_has_a_classifier_and_a_detector():
-    assert zoo_names() == ("efficientnet_lite0", "nanodet")
-    assert [zoo(name).card.task for name in zoo_names()] == ["classify", "detect"]
+def test_the_zoo_has_a_model_for_each_task():
+    assert {name: zoo(name).card.task for name in zoo_names()} == {
+        "blazeface_back": "detect_faces",
+        "efficientnet_lite0": "classify",
+        "mobilefacenet": "embed_faces",
+        "mtcnn_onet": "align_faces",
+        "nanodet": "detect",
+    }
 
 
 @pytest.mark.parametrize("name", zoo_names())
