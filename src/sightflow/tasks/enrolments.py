@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ from sightflow.storage.growinglines import GrowingLines
 from sightflow.tasks.align_faces import AlignFaces
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.embed_faces import EmbedFaces
-from sightflow.tasks.gallery import GalleryTable, face_row, person_of
+from sightflow.tasks.gallery import GalleryTable, change_of, face_row, person_of
 from sightflow.tasks.main_face import MainFace
 
 __all__ = ["Enrolments"]
@@ -128,8 +128,7 @@ class EnrolmentUpdates:
             return self._refused(start, version, "bad_line", error)
         if said.picture is not None:
             return self._enrolled(person_id, said.picture, start, version)
-        keys = self._keys.pop(person_id, [])
-        return TableUpdate(version, dict.fromkeys(keys), self._news(version, 0, len(keys)))
+        return self._changed(version, dict.fromkeys(self._keys.pop(person_id, [])))
 
     def is_caught_up(self) -> bool:
         """Return whether all was given that was there when it was opened."""
@@ -151,7 +150,7 @@ class EnrolmentUpdates:
         row = face_row(person_id, embeddings[0], f"{model.card.name} {model.version}")
         key = f"line {version}"  # says nothing of the person
         self._keys.setdefault(person_id, []).append(key)
-        return TableUpdate(version, {key: row}, self._news(version, 1, 0))
+        return self._changed(version, {key: row})
 
     def _described(self, picture: str) -> Outcome:
         """Return the picture with its face described."""
@@ -171,12 +170,11 @@ class EnrolmentUpdates:
             (outcome,) = process([outcome])
         return outcome
 
-    def _news(self, version: int, n_enrolled: int, n_forgotten: int) -> tuple[Event, ...]:
-        """Return what the output is told of a change behind the first ones: nobody's name."""
+    def _changed(self, version: int, rows: Mapping[str, bytes | None]) -> TableUpdate:
+        """Return a change, and what the output is told of one behind the first ones."""
         if self._is_new and version <= self._end:
-            return ()
-        counts = {"n_enrolled": float(n_enrolled), "n_forgotten": float(n_forgotten)}
-        return (self._event("gallery", figures={"version": float(version), **counts}),)
+            return TableUpdate(version, rows)
+        return TableUpdate(version, rows, (change_of(rows, self._step, version),))
 
     def _refused(
         self, start: int, version: int, reason: str, error: Exception | None
@@ -187,9 +185,6 @@ class EnrolmentUpdates:
         """
         if isinstance(error, msgspec.MsgspecError):
             reason = f"{reason}: {error}"
-        uri = f"{self._source.path}#{start}"
-        return TableUpdate(version, {}, (self._event("refused", uri=uri, reason=reason),))
-
-    def _event(self, kind: str, **fields: object) -> Event:
-        event = Event(kind, self._step, "", 0, int(time.time() * 1000))
-        return replace(event, **fields)  # type: ignore[arg-type]
+        uri, now_ms = f"{self._source.path}#{start}", int(time.time() * 1000)
+        told = Event("refused", self._step, "", 0, now_ms, uri=uri, reason=reason)
+        return TableUpdate(version, {}, (told,))

@@ -16,7 +16,7 @@ from sightflow.records.state import StateCodec
 from sightflow.storage.galleryfile import Enrolled, Forgotten, GalleryFile, GalleryFollower
 from sightflow.tasks.face_index import FaceIndex
 
-__all__ = ["Gallery", "GalleryTable", "face_row", "person_of"]
+__all__ = ["Gallery", "GalleryTable", "change_of", "face_row", "person_of"]
 
 _LOOK_EVERY_S = 0.2
 _AT_ONCE = 500
@@ -44,6 +44,17 @@ def face_row(person_id: str, embedding: npt.NDArray[np.float32], model: str) -> 
 def person_of(row: bytes) -> str:
     """Return whose face a row is."""
     return _ROWS.decode(row).person_id
+
+
+def change_of(rows: Mapping[str, bytes | None], step: str, version: int) -> Event:
+    """Return the event of an update: how many, and nobody's name, which would outlive them."""
+    n_gone = sum(row is None for row in rows.values())
+    figures = {
+        "version": float(version),
+        "n_enrolled": float(len(rows) - n_gone),
+        "n_forgotten": float(n_gone),
+    }
+    return Event("gallery", step, "", 0, int(time.time() * 1000), figures=figures)
 
 
 class GalleryTable(FaceIndex):
@@ -159,15 +170,8 @@ class GalleryUpdates:
         self._waiting = iter(found)
         return list(islice(self._waiting, _AT_ONCE))
 
-    def _news(self, rows: dict[str, bytes | None]) -> tuple[Event, ...]:
-        """Return what the output is told: how many, and nobody's name, which would outlive them."""
+    def _news(self, rows: Mapping[str, bytes | None]) -> tuple[Event, ...]:
+        """Return what the output is told of a change behind the first ones."""
         if self._is_new and self._number <= self._last_of_first_look:
             return ()
-        n_gone = sum(row is None for row in rows.values())
-        figures = {
-            "version": float(self._number),
-            "n_enrolled": float(len(rows) - n_gone),
-            "n_forgotten": float(n_gone),
-        }
-        now_ms = int(time.time() * 1000)
-        return (Event("gallery", self._step, "", 0, now_ms, figures=figures),)
+        return (change_of(rows, self._step, self._number),)

@@ -7,7 +7,7 @@ import pytest
 from tests.faces import copy_people, orl_faces
 
 from sightflow.errors import PipelineError
-from sightflow.records import Event
+from sightflow.records import Event, TableUpdate
 from sightflow.tasks.enrolments import Enrolments, EnrolmentUpdates
 from sightflow.tasks.gallery import person_of
 from sightflow.testing import a_context
@@ -58,15 +58,20 @@ def test_who_is_forgotten_has_no_row_any_more(people: Path) -> None:
     assert update.rows == {enrolled[0]: None, enrolled[2]: None}
 
 
-def test_those_of_a_checkpoint_can_be_forgotten(people: Path) -> None:
+def forgotten_after_a_restart(people: Path) -> tuple[dict[str, bytes], TableUpdate]:
+    """Return the rows of a checkpoint, and what a line behind it makes of them."""
     say(people, an_enrolment("ann"))
     stream = opened(people)
     rows = dict(stream.poll(0).rows)  # type: ignore[union-attr]
     say(people, {"forget": "ann"})
-
     update = opened(people, stream.position(), **rows).poll(0)  # type: ignore[arg-type]
-
     assert update is not None
+    return rows, update  # type: ignore[return-value]
+
+
+def test_those_of_a_checkpoint_can_be_forgotten(people: Path) -> None:
+    rows, update = forgotten_after_a_restart(people)
+
     assert update.rows == dict.fromkeys(rows)
 
 
@@ -157,14 +162,8 @@ def test_a_last_line_without_its_end_is_not_waited_for(people: Path) -> None:
 
 
 def test_what_came_behind_a_checkpoint_is_news_also_after_a_restart(people: Path) -> None:
-    say(people, an_enrolment("ann"))
-    stream = opened(people)
-    rows = dict(stream.poll(0).rows)  # type: ignore[union-attr]
-    say(people, {"forget": "ann"})
+    _, update = forgotten_after_a_restart(people)
 
-    update = opened(people, stream.position(), **rows).poll(0)  # type: ignore[arg-type]
-
-    assert update is not None
     assert [event.kind for event in update.events] == ["gallery"]
 
 
