@@ -1,7 +1,7 @@
 """Changes of a table that steps look things up in, such as a gallery of faces."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sightflow.records.event import Event
 
@@ -14,7 +14,7 @@ class TableUpdate:
 
     version: int
     """Of the table, with this update; it counts up, and is in results."""
-    rows: Mapping[str, bytes | None]
+    rows: Mapping[str, bytes | None] = field(repr=False)
     """By key; None: the row is gone. A key that says something of a person would outlive the row
     in logs and backups: take a random one."""
     events: tuple[Event, ...] = ()

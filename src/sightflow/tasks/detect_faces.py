@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from sightflow.models import ModelFile, zoo
 from sightflow.ops.boxes import clip_boxes, nms
-from sightflow.ops.preprocess import Placement
+from sightflow.ops.preprocess import Placement, Preprocess
 from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import Faces, ImageRecord
@@ -41,6 +40,7 @@ _NEAR = 0.2
 _INSIDE = 0.7
 """A box of which so much is in a better one shows a part of that face."""
 _VIEWS_AT_ONCE = 32
+_AS_IT_IS = Placement(1, 1, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +50,8 @@ class _View:
     image: int
     """Number of the image in the batch."""
     pixels: Pixels
-    corner: tuple[float, float]
-    """Where its upper left corner lies in the picture, x and y in pixels."""
-    scale: float = 1.0
-    """Pixels of the view for one of the picture."""
+    placement: Placement = _AS_IT_IS
+    """Where they lay in the picture."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class DetectFaces(Following):
 
     def _open(self, context: Context) -> Process:
         call, use = open_model(self.model, context), use_of(self.model, context)
-        decode = make_head(self.model.card)
+        decode, from_farther = make_head(self.model.card), _far_away(self._size).compile()
 
         def look(views: Sequence[_View]) -> Iterator[tuple[int, FoundFaces]]:
             for start in range(0, len(views), _VIEWS_AT_ONCE):
@@ -108,13 +106,13 @@ class DetectFaces(Following):
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             pictures = [record.pixels for record in records]
-            wholes = [_View(i, picture, (0, 0)) for i, picture in enumerate(pictures)]
+            wholes = [_View(i, picture) for i, picture in enumerate(pictures)]
             found = [[faces] for _, faces in look(wholes)]
             tiles = [tile for i, record in enumerate(records) for tile in self._tiles(i, record)]
             for tile, (i, faces) in zip(tiles, look(tiles), strict=True):
                 found[i].append(self._sure(faces, _are_whole(faces, tile)))
             again = [i for i, faces in enumerate(found) if _is_close_up(faces, pictures[i])]
-            views = [_from_farther(i, pictures[i], self._size) for i in again]
+            views = [_View(i, *from_farther(pictures[i])) for i in again]
             for i, faces in look(views):
                 found[i].append(self._sure(faces, _are_near(faces, pictures[i])))
             return [
@@ -133,7 +131,7 @@ class DetectFaces(Following):
             for top in _starts(height, side):
                 for left in _starts(width, side):
                     part = record.pixels[top : top + side, left : left + side]
-                    yield _View(image, part, (left, top))
+                    yield _View(image, part, Placement(1, 1, -left, -top))
             side_px *= 2
 
     def _sure(self, found: FoundFaces, rows: npt.NDArray[np.bool_]) -> FoundFaces:
@@ -171,25 +169,19 @@ def _is_close_up(found: Sequence[FoundFaces], pixels: Pixels) -> bool:
     return bool(best < _CERTAIN or largest >= _CLOSE_UP * max(pixels.shape[:2]))
 
 
-def _from_farther(image: int, pixels: Pixels, size: tuple[int, int]) -> _View:
-    """Return a picture with much black around it, in the size of the model's input."""
-    height, width = pixels.shape[:2]
-    scale = _FARTHER * min(size[0] / height, size[1] / width)
-    new = max(1, round(width * scale)), max(1, round(height * scale))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.zeros((*size, 3), np.uint8)
-    left, top = (size[1] - new[0]) // 2, (size[0] - new[1]) // 2
-    canvas[top : top + new[1], left : left + new[0]] = cv2.resize(pixels, new, interpolation=how)
-    return _View(image, canvas, (-left / scale, -top / scale), scale)
+def _far_away(size: tuple[int, int]) -> Preprocess:
+    """Return what shows a picture with much black around it, in the size of the model's input."""
+    height, width = (max(1, round(_FARTHER * length)) for length in size)
+    return Preprocess(letterbox=(height, width), crop=size, interpolation="area")
 
 
 def _in_picture(found: FoundFaces, view: _View, placement: Placement) -> FoundFaces:
     """Return the faces of a view in pixels of the decoded picture."""
-    boxes = placement.to_source(found.boxes_xyxy)
     doubled = np.tile(found.landmarks_xy.reshape(-1, 2), 2)  # `to_source` takes boxes
-    points = placement.to_source(doubled)[:, :2].reshape(found.landmarks_xy.shape)
-    corner, scale = np.array(view.corner, np.float32), np.float32(view.scale)
-    return FoundFaces(boxes / scale + np.tile(corner, 2), found.scores, points / scale + corner)
+    rows = np.concatenate([found.boxes_xyxy, doubled])
+    rows = view.placement.to_source(placement.to_source(rows))
+    boxes, points = np.split(rows, [len(found.scores)])
+    return FoundFaces(boxes, found.scores, points[:, :2].reshape(found.landmarks_xy.shape))
 
 
 def _are_whole(found: FoundFaces, tile: _View) -> npt.NDArray[np.bool_]:
@@ -199,7 +191,7 @@ def _are_whole(found: FoundFaces, tile: _View) -> npt.NDArray[np.bool_]:
     """
     height, width = tile.pixels.shape[:2]
     side = max(height, width)
-    edge, corner = _CUT * side, np.array(tile.corner)
+    edge, corner = _CUT * side, -np.array([tile.placement.pad_x, tile.placement.pad_y])
     boxes = found.boxes_xyxy - np.tile(corner, 2)
     inside = (boxes[:, :2] >= edge) & (boxes[:, 2:] <= np.array([width, height]) - edge)
     return np.asarray(inside.all(axis=1) & (_sides(found) <= _LARGEST * side), np.bool_)
