@@ -1,8 +1,8 @@
 """A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import cast
 
 from sightflow.errors import PipelineError, SightflowError
@@ -158,9 +158,12 @@ class Pipeline:
             SightflowError: a step or a sink refuses its configuration, two sinks share a file, or a
                 sink for pixels would have to wait for a keyed step.
         """
+        earlier = list[object]()
         for step in self.all_steps:
             try:
                 step.operator.check()
+                getattr(step.operator, "check_after", _takes_any)(earlier)
+                earlier.append(step.operator)
             except SightflowError as error:
                 error.args = (f"step {step.name!r}: {error}",)
                 raise
@@ -219,8 +222,8 @@ class Pipeline:
 
     @property
     def models(self) -> Iterator[ModelFile]:
-        """Yield the models of the steps."""
-        parts = _parts_of(step.operator for step in self.pixel_steps)
+        """Yield the models of the steps, and of the tables that they look things up in."""
+        parts = _parts_of([*(step.operator for step in self.pixel_steps), *self.tables])
         return (part for part in parts if isinstance(part, ModelFile))
 
     @property
@@ -273,15 +276,14 @@ class Pipeline:
                 )
 
     def _check_needs(self) -> None:
-        """Raise an error if a step needs what no part before it gives; parts may not tell."""
+        """Raise an error if a part needs what none before it gives; parts may not tell."""
         if getattr(self.source, "labels_come_later", False) and not self.learning:
             raise PipelineError(
                 f"{type(self.source).__name__} tells labels later, which learning steps such as "
                 "Train and Evaluate take; apply one, or leave it out"
             )
         given: set[str] = set()
-        steps = ((f"step {step.name!r}", step.operator) for step in self.all_steps)
-        for place, part in (("the source", self.source), *steps):
+        for place, part, gives in self._places():
             missing = sorted(set(getattr(part, "needs", ())) - given)
             if missing:
                 raise PipelineError(
@@ -289,10 +291,17 @@ class Pipeline:
                     "before it gives; Detect gives detections, Track tracks, Classify "
                     "classification, DetectFaces faces, and EmbedFaces faces.embeddings"
                 )
-            gives = given_by(part)
             if gives is None:
                 return  # it may give anything
             given.update(gives)
+
+    def _places(self) -> Iterator[tuple[str, object, tuple[str, ...] | None]]:
+        """Yield what each part is called, the part, and which fields of a record it gives."""
+        yield "the source", self.source, given_by(self.source)
+        for step in self.all_steps:
+            yield f"step {step.name!r}", step.operator, given_by(step.operator)
+        for named in self.sinks:
+            yield f"sink {named.name!r}", named.sink, ()
 
     def _check_name(self, kind: str, name: str) -> None:
         taken = {step.name for step in self.all_steps} | {named.name for named in self.sinks}
@@ -302,9 +311,30 @@ class Pipeline:
             )
 
 
-def _parts_of(operators: Iterable[object]) -> Iterator[object]:
-    """Yield the values of the fields of operators."""
-    return (part for one in operators for part in getattr(one, "__dict__", {}).values())
+def _takes_any(earlier: Sequence[object]) -> None:
+    """Refuse no step: what most operators do about those before them."""
+
+
+def _parts_of(objects: Iterable[object]) -> Iterator[object]:
+    """Yield what is in the fields of objects, and in dataclasses and collections there."""
+    for one in objects:
+        for part in getattr(one, "__dict__", {}).values():
+            yield from _with_parts(part)
+
+
+def _with_parts(part: object) -> Iterator[object]:
+    """Yield a value, and what is in it."""
+    yield part
+    if isinstance(part, Mapping):
+        inner: Iterable[object] = part.values()
+    elif isinstance(part, tuple | list):
+        inner = part
+    elif is_dataclass(part) and not isinstance(part, type | ModelFile):
+        inner = (getattr(part, one.name) for one in fields(part))
+    else:
+        return
+    for one in inner:
+        yield from _with_parts(one)
 
 
 def _check_shape(place: str, part: object, shapes: Mapping[str, tuple[str, type]]) -> type:

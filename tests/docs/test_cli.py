@@ -311,10 +311,11 @@ def test_pairs_have_the_columns_and_words_of_the_page(call, place):
     ]
 
 
-def test_the_columns_of_a_gallery_are_on_the_page(call, capfd):
-    assert call("faces", "list", "staff", "--json") == 0
-    (eve,) = (json.loads(line) for line in capfd.readouterr().out.splitlines())
-    shown = [n for row in table(PAGE, "faces list", number=1) for n in words_of(row[0])]
+@pytest.mark.parametrize(("words", "number"), [([], 1), (["--pictures"], 2)])
+def test_the_columns_of_a_gallery_are_on_the_page(words, number, call, capfd):
+    assert call("faces", "list", "staff", "--json", *words) == 0
+    eve, *_ = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+    shown = [n for row in table(PAGE, "faces list", number=number) for n in words_of(row[0])]
     assert list(eve) == shown
 
 

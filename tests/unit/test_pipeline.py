@@ -1,7 +1,7 @@
 """A pipeline is data: immutable, checked where it is put together."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from tests.streams import Offered
 
 from sightflow import (
     AnnotatedImages,
+    AnnotatedVideo,
     Classify,
     CountLine,
     Detect,
@@ -23,10 +24,12 @@ from sightflow import (
 )
 from sightflow import Pipeline as PublicPipeline
 from sightflow.errors import OutputExistsError, PipelineError
+from sightflow.models import ModelFile, zoo
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Process
 from sightflow.records import Claim
 from sightflow.sources.motchallenge import MotDetections
+from sightflow.tasks.enrolments import Enrolments
 from sightflow.tasks.prepare import Prepare
 
 
@@ -42,6 +45,23 @@ class Refuses:
 
     def open(self, context: Context) -> Process:
         raise AssertionError("a step that was refused is not opened")
+
+
+@dataclass(frozen=True)
+class ComesFirst(FindBlocks):
+    """A step that refuses any before it."""
+
+    def check_after(self, earlier: Sequence[object]) -> None:
+        if earlier:
+            raise PipelineError(f"ComesFirst: behind {type(earlier[-1]).__name__}")
+
+
+@dataclass(frozen=True)
+class HasParts(FindBlocks):
+    """A step with a table in a mapping in a tuple."""
+
+    parts: tuple[Mapping[str, Enrolments], ...] = ()
+    model: ModelFile | None = None
 
 
 def a_pipeline() -> Pipeline:
@@ -223,6 +243,38 @@ def test_a_step_that_does_not_tell_what_it_gives_may_give_anything():
 
 def test_a_source_may_give_what_a_step_needs():
     Pipeline(MotDetections("det.txt")).apply("track", Track()).check()
+
+
+@pytest.mark.parametrize("kind", [AnnotatedImages, AnnotatedVideo])
+def test_a_sink_that_lacks_what_it_needs_is_refused_before_anything_runs(kind, tmp_path):
+    pipeline = Pipeline(Directory("photos")).apply("classify", Classify())
+    blurred = pipeline.write("pictures", kind(str(tmp_path / "out"), blur_unknown=True))
+
+    with pytest.raises(PipelineError, match=f"sink 'pictures': {kind.__name__} needs faces, which"):
+        blurred.check()
+    pipeline.write("pictures", AnnotatedImages(str(tmp_path / "out"))).check()
+
+
+def test_a_step_may_refuse_those_before_it():
+    pipeline = Pipeline(Directory("photos")).apply("first", FindBlocks()).apply("own", ComesFirst())
+
+    with pytest.raises(PipelineError, match=r"^step 'own': ComesFirst: behind FindBlocks$"):
+        pipeline.check()
+    Pipeline(Directory("photos")).apply("own", ComesFirst()).check()
+
+
+def test_models_and_tables_are_found_wherever_they_are_in_a_step():
+    enrolments = Enrolments("people.jsonl")
+    step = HasParts(({"faces": enrolments},), zoo("nanodet"))
+    pipeline = Pipeline(Directory("photos")).apply("own", step)
+
+    assert pipeline.tables == (enrolments,)
+    assert {model.card.name for model in pipeline.models} == {
+        "nanodet",
+        "blazeface_back",
+        "mtcnn_onet",
+        "mobilefacenet",
+    }
 
 
 def test_what_a_step_refuses_is_told_with_its_name() -> None:

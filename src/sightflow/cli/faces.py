@@ -12,6 +12,7 @@ from sightflow.cli.fields import given
 from sightflow.cli.identify import (
     chosen_models,
     face_model_options,
+    far_of,
     far_option,
     identify_faces,
 )
@@ -86,6 +87,7 @@ def compare_faces(files: tuple[str, ...], **options: Any) -> None:
 
 
 def _check_compare(files: tuple[str, ...], options: Mapping[str, Any]) -> None:
+    far_of(options, instead="threshold")
     if bool(files) == bool(options["pairs"]):
         raise click.UsageError("give two pictures, A and B, or --pairs FILE")
     if files and len(files) != 2:
@@ -193,12 +195,14 @@ def enrol_people(gallery: Path, directory: str, **options: Any) -> None:
 
 @faces.command("list")
 @_gallery_argument
+@click.option("--pictures", is_flag=True, help="A line for each picture.")
 @_json_option
-def list_people(gallery: Path, *, as_json: bool) -> None:
+def list_enrolled(gallery: Path, *, pictures: bool, as_json: bool) -> None:
     """List who is enrolled in a GALLERY, how many faces, and since when."""
-    from sightflow.faces.listing import COLUMNS, list_gallery
+    from sightflow.faces import listing
 
-    rows = list_gallery(gallery)
+    columns = listing.PICTURES if pictures else listing.PEOPLE
+    rows = listing.list_pictures(gallery) if pictures else listing.list_people(gallery)
     if as_json:
         import json
 
@@ -207,17 +211,20 @@ def list_people(gallery: Path, *, as_json: bool) -> None:
         return
     from sightflow.cli import console
 
-    console.print_table(COLUMNS, [[str(row[name]) for name in COLUMNS] for row in rows])
+    console.print_table(columns, [[str(row[name]) for name in columns] for row in rows])
 
 
 @faces.command("forget")
 @_gallery_argument
 @click.argument("person")
-def forget_person(gallery: Path, person: str) -> None:
+@click.option("--picture", metavar="FILE", help="Only this one, as `faces list --pictures` has it.")
+def forget_person(gallery: Path, person: str, picture: str | None) -> None:
     """Remove all that there is of a PERSON from a GALLERY; running jobs forget them too."""
+    from sightflow.faces import uri_of
     from sightflow.storage.galleryfile import GalleryFile
 
-    n_faces = GalleryFile(gallery).forget(person)
+    uri = None if picture is None else uri_of(picture)
+    n_faces = GalleryFile(gallery).forget(person, uri=uri)
     print(f"{gallery}: {n_faces} faces are gone", file=sys.stderr)
 
 
@@ -258,12 +265,13 @@ def calibrate_faces(directory: str, out: Path, **options: Any) -> None:
 
     with _watched("faces calibrate", options) as on_progress:
         found = calibrate(directory, models, settings, on_progress=on_progress)
-    chosen = [one for one in found.thresholds if one.false_accept_rate == options["far"]]
+    far = far_of(options)
+    chosen = [one for one in found.thresholds if one.false_accept_rate == far]
     files = write_calibration(found, out, chosen[0] if chosen else None)
     console.print_table(*found.table())
     if not chosen:
         print(
-            f"no threshold for --far {options['far']:g}: that takes more pairs of different "
+            f"no threshold for --far {far:g}: that takes more pairs of different "
             "people; the page marks that of the equal error rate, and a call with this model needs "
             "another --far, or a similarity of its own",
             file=sys.stderr,
@@ -307,7 +315,7 @@ def _threshold(models: "FaceModels", options: Mapping[str, Any]) -> "Threshold":
 
     check_model(models.embedder, task="embed_faces")
     if options["threshold"] is None:
-        return models.embedder.card.threshold_for(options["far"])
+        return models.embedder.card.threshold_for(far_of(options))
     return Threshold(options["threshold"], float("nan"), float("nan"))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sightflow.faces import FaceModels
     from sightflow.pipeline import Pipeline
 
-__all__ = ["chosen_models", "face_model_options", "far_option", "identify_faces"]
+__all__ = ["chosen_models", "face_model_options", "far_of", "far_option", "identify_faces"]
 
 _DETECT = "sightflow.tasks.detect_faces:DetectFaces"
 _IDENTIFY = "sightflow.tasks.identify:Identify"
@@ -33,9 +33,7 @@ _HIDING_SCORE = 0.3
 far_option = click.option(
     "--far",
     type=click.FloatRange(0, 1, min_open=True),
-    default=_FAR,
-    show_default=True,
-    help="False accept rate for which the embedder's card has a threshold.",
+    help=f"False accept rate for which the embedder's card has a threshold [{_FAR:g}].",
 )
 
 
@@ -69,6 +67,19 @@ def chosen_models(options: Mapping[str, Any]) -> "FaceModels":
     for name, model in models.items():
         models[name] = None if (name, model) == ("aligner", "none") else find_model(model)
     return FaceModels(**models)
+
+
+def far_of(options: Mapping[str, Any], *, instead: str | None = None) -> float:
+    """Return the false accept rate of a call.
+
+    Raises:
+        click.UsageError: both it and the option `instead` are given.
+    """
+    if options["far"] is None:
+        return _FAR
+    if instead is not None and options[instead] is not None:
+        raise click.UsageError(f"give --far or --{instead.replace('_', '-')}, not both")
+    return float(options["far"])
 
 
 @click.command("identify")
@@ -118,6 +129,7 @@ def identify_faces(**options: Any) -> None:
 
 
 def _check_identify(options: Mapping[str, Any]) -> None:
+    far_of(options, instead="min_similarity")
     if options["blur"] and not options["annotate"]:
         raise click.UsageError("--blur goes with --annotate")
     if (options["annotate"] or "").endswith(".mp4") and not options["track"]:
@@ -151,7 +163,7 @@ def _identifying(source: Any, models: "FaceModels", options: Mapping[str, Any]) 
         )
     gallery, similarity = Gallery(str(folder)), options["min_similarity"]
     if similarity is None:
-        similarity = embedder.card.threshold_for(options["far"]).similarity
+        similarity = embedder.card.threshold_for(far_of(options)).similarity
     identify = Identify(gallery, min_similarity=similarity, **given(options, "min_margin"))
     pipeline = models.apply(
         Pipeline(source, name="sightflow faces identify"), **given(options, "min_score")

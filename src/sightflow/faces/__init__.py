@@ -3,7 +3,7 @@
 from sightflow.faces.calibrating import Calibration, calibrate, write_calibration
 from sightflow.faces.comparing import Comparison, compare, read_pairs, write_comparisons
 from sightflow.faces.describing import DescribedFace, FaceModels, describe
-from sightflow.faces.enrolling import Enrolment, enrol
+from sightflow.faces.enrolling import Enrolment, enrol, uri_of
 
 __all__ = [
     "Calibration",
@@ -16,6 +16,7 @@ __all__ = [
     "describe",
     "enrol",
     "read_pairs",
+    "uri_of",
     "write_calibration",
     "write_comparisons",
 ]

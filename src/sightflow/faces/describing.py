@@ -62,7 +62,7 @@ class DescribedFace:
     """The path by which the picture was asked for."""
     label: str | None
     """What its source says that the picture shows."""
-    embedding: npt.NDArray[np.float32]
+    embedding: npt.NDArray[np.float32] = field(repr=False)
     """float32 [D], of unit length."""
     box_xyxy: tuple[float, ...]
     """In pixels of the picture."""

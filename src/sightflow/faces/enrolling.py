@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from PIL import Image
 
 from sightflow.errors import GalleryError
@@ -21,7 +22,7 @@ from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
 from sightflow.storage.gallerylog import as_person_id
 from sightflow.tasks.face_index import FaceIndex
 
-__all__ = ["Enrolment", "Likeness", "enrol", "person_of"]
+__all__ = ["Enrolment", "Likeness", "enrol", "person_of", "uri_of"]
 
 _THUMBNAIL_PX, _THUMBNAIL_QUALITY, _AROUND = 112, 85, 0.25
 
@@ -128,6 +129,11 @@ def person_of(face: DescribedFace, directory: str) -> str | None:
         return None
 
 
+def uri_of(path: str) -> str:
+    """Return by which URI the gallery knows a picture: where it is, however it was named."""
+    return path if "://" in path else os.path.abspath(path)
+
+
 def _nobody(face: DescribedFace) -> Row:
     message = (
         "it is in no folder with the name of a person; put it into one, or say whose picture it is"
@@ -136,9 +142,8 @@ def _nobody(face: DescribedFace) -> Row:
 
 
 def _new(face: DescribedFace, person_id: str, *, thumbnails: bool) -> NewFace:
-    """Return a face that is to be enrolled; its picture is known by where it is, however named."""
     thumbnail = _thumbnail(face) if thumbnails else None
-    return NewFace(person_id, face.embedding, os.path.abspath(face.uri), thumbnail)
+    return NewFace(person_id, face.embedding, uri_of(face.uri), thumbnail)
 
 
 def _thumbnail(face: DescribedFace) -> bytes:
@@ -165,9 +170,10 @@ def _alike(file: GalleryFile, new: Sequence[NewFace], alike: float) -> tuple[Lik
     index = FaceIndex()
     rows = {entry.key: (entry.person_id, entry.embedding) for entry in file.entries()}
     index.change(rows, version=0)
-    found = []
-    for face in new:
-        other_id, similarity = index.most_alike_other(face.embedding, face.person_id)
-        if other_id is not None and similarity >= alike:
-            found.append(Likeness(face.uri, face.person_id, other_id, similarity))
-    return tuple(found)
+    embeddings = np.stack([face.embedding for face in new])
+    others = index.most_alike_others(embeddings, [face.person_id for face in new])
+    return tuple(
+        Likeness(face.uri, face.person_id, other_id, similarity)
+        for face, (other_id, similarity) in zip(new, others, strict=True)
+        if other_id is not None and similarity >= alike
+    )

@@ -34,7 +34,11 @@ class Model(Protocol):
 class Operator(Protocol):
     """A stateless step: one outcome for each image.
 
-    A model in a field of it, a `ModelFile`, is loaded in advance.
+    A model in a field of it, a `ModelFile`, is loaded in advance. It may also have
+
+    - `needs` and `gives`: tuples of fields of a record, such as `("faces",)`, that a part before it
+      must fill, and that it fills; without `gives` it may fill any.
+    - `check_after(earlier)`: raises an error if the operators before it do not fit.
     """
 
     def check(self) -> None:

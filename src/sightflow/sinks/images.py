@@ -41,6 +41,11 @@ class AnnotatedImages:
         check_count(self, "quality", at_least=1, at_most=100)
         check_share(self, "min_score")
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a step before it must have found."""
+        return ("faces",) if self.blur_unknown else ()
+
     def check(self) -> None:
         """Refuse a folder that is not empty or cannot be written."""
         check_folder(Path(self.directory), overwrite=self.overwrite)

@@ -55,6 +55,11 @@ class AnnotatedVideo:
 
     commits_first: ClassVar[bool] = True
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a step before it must have found."""
+        return ("faces",) if self.blur_unknown else ()
+
     def check(self) -> None:
         """Refuse a path that is taken or has the wrong ending, and a machine without encoder."""
         if not Path(self.path).name:

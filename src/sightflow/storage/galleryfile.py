@@ -9,7 +9,7 @@ files that are gone, only encryption hides.
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,15 +127,20 @@ class GalleryFile:
             append_privately(self._log_path, data, start=end)
             return number + len(new)
 
-    def forget(self, person_id: str) -> int:
+    def forget(self, person_id: str, *, uri: str | None = None) -> int:
         """Remove all that there is of a person, and return how many faces that were.
 
+        Args:
+            person_id: whose faces go.
+            uri: of the only picture of the person that goes; None: all.
+
         Raises:
-            GalleryError: nobody is enrolled by this name.
+            GalleryError: nobody is enrolled by this name, or not with this picture.
         """
         person_id = as_person_id(person_id)
         gone: list[str] = []
         people: set[str] = set()
+        pictures: set[str] = set()
 
         def kept(gallery: _Opened) -> Iterator[bytes]:
             number = 0
@@ -143,9 +148,12 @@ class GalleryFile:
                 number = line.change.number
                 if isinstance(line.change, Enrolled):
                     people.add(line.change.person_id)
-                    if line.change.person_id == person_id:
+                    is_theirs = line.change.person_id == person_id
+                    if is_theirs and uri in (None, line.change.uri):
                         gone.append(line.change.key)
                         continue
+                    if is_theirs:
+                        pictures.add(line.change.uri)
                 yield line.raw
             if gone:
                 yield gallery.log.forgotten(Forgotten(number + 1, tuple(gone)))
@@ -153,9 +161,11 @@ class GalleryFile:
         with self._changing(), self._opened() as gallery:
             # Also where nobody is found: what a writer that died has left may be of this person.
             replace_privately(self._log_path, kept(gallery))
+        if not gone and pictures:
+            hint = _hint(str(uri), pictures) or f"; there are {len(pictures)} others"
+            raise GalleryError(f"{self.folder}: {person_id!r} is not enrolled with {uri}{hint}")
         if not gone:
-            close = ", ".join(map(repr, difflib.get_close_matches(person_id, sorted(people))))
-            hint = f"; did you mean {close}?" if close else ""
+            hint = _hint(person_id, people)
             raise GalleryError(f"{self.folder}: nobody is enrolled as {person_id!r}{hint}")
         return len(gone)
 
@@ -334,6 +344,12 @@ class GalleryFollower:
             f"{self._file.folder}: {problem}, after {self._number} were read: it is another "
             "gallery; start the run anew"
         )
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    """Return a question about names that are close to one that is not there."""
+    close = ", ".join(map(repr, difflib.get_close_matches(name, sorted(names))))
+    return f"; did you mean {close}?" if close else ""
 
 
 def _signature(about: os.stat_result) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import secrets
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -35,8 +35,12 @@ __all__ = [
 
 _KEY_BYTES = 8
 _MAX_PERSON_ID = 200
-_REFUSED = {"Cc", "Cs", "Zl", "Zp"}
-"""Categories of Unicode: control characters, halves of characters, ends of lines."""
+_REFUSED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of Unicode: what is not seen, halves of characters, ends of lines."""
+_JOINERS = {"\u200c", "\u200d"}
+"""Not seen either, but some languages write names with them."""
+_NOBODY = "unknown"
+"""What those are called in pictures who are not enrolled."""
 _LENGTH_TOLERANCE = 1e-3
 _JPEG = b"\xff\xd8\xff"
 
@@ -46,13 +50,13 @@ class NewFace:
     """A face that is to be enrolled."""
 
     person_id: str
-    """Whose it is: 1 to 200 characters, no control characters; without spaces around it, and in
-    the normal form C of Unicode, so that a name is one name however it was typed."""
-    embedding: npt.NDArray[np.float32]
+    """Whose it is: 1 to 200 characters that are seen, not "unknown"; without spaces around it, and
+    in the normal form C of Unicode, so that a name is one name however it was typed."""
+    embedding: npt.NDArray[np.float32] = field(repr=False)
     """float32 [D], of unit length."""
     uri: str
     """Of the picture."""
-    thumbnail: bytes | None = None
+    thumbnail: bytes | None = field(default=None, repr=False)
     """A small JPEG."""
 
     def __post_init__(self) -> None:
@@ -82,13 +86,13 @@ class Enrolled:
     key: str
     """Of the face: random, so that it says nothing of the person."""
     person_id: str
-    embedding: npt.NDArray[np.float32]
+    embedding: npt.NDArray[np.float32] = field(repr=False)
     """float32 [D], of unit length; must not be written to."""
     uri: str
     """Of the picture."""
     added_ms: int
     """When it was enrolled: milliseconds since 1970, UTC."""
-    thumbnail: bytes | None = None
+    thumbnail: bytes | None = field(default=None, repr=False)
     """A JPEG."""
 
 
@@ -248,11 +252,15 @@ def as_person_id(text: str) -> str:
         'Ada Lovelace'
     """
     name = unicodedata.normalize("NFC", text).strip()
-    if not 0 < len(name) <= _MAX_PERSON_ID or _REFUSED & set(map(unicodedata.category, name)):
+    if not 0 < len(name) <= _MAX_PERSON_ID or _REFUSED & set(
+        map(unicodedata.category, set(name) - _JOINERS)
+    ):
         raise GalleryError(
-            f"person_id: has 1 to {_MAX_PERSON_ID} characters, and no control characters; got "
+            f"person_id: has 1 to {_MAX_PERSON_ID} characters, all of them seen; got "
             f"{text[: _MAX_PERSON_ID + 1]!r}"
         )
+    if name.casefold() == _NOBODY:
+        raise GalleryError(f"person_id: {name!r} are those who are not enrolled; take another name")
     return name
 
 

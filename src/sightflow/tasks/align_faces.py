@@ -15,7 +15,7 @@ from sightflow.records import ImageRecord
 from sightflow.tasks.face_crops import FaceCrops, face_record
 from sightflow.tasks.face_heads import Landmarks
 from sightflow.tasks.following import Following
-from sightflow.tasks.model_step import check_model, make_head, open_model, use_of
+from sightflow.tasks.model_step import check_model, head_of, make_head, open_model, use_of
 
 __all__ = ["AlignFaces"]
 
@@ -45,6 +45,11 @@ class AlignFaces(Following):
     def scale_for(self, width: int, height: int) -> float:
         """Return 1: a face may be small."""
         return 1.0
+
+    @property
+    def n_landmarks(self) -> int | None:
+        """How many landmarks each face has then; None where the head of the model does not say."""
+        return getattr(head_of(self.model.card), "n_landmarks", None)
 
     def _check(self) -> None:
         """Refuse a model for another task."""

@@ -16,7 +16,7 @@ from sightflow.protocols import Context, Process
 from sightflow.records import Faces, ImageRecord
 from sightflow.tasks.face_heads import FoundFaces
 from sightflow.tasks.following import Following
-from sightflow.tasks.model_step import Pixels, check_model, make_head, open_model, use_of
+from sightflow.tasks.model_step import Pixels, check_model, head_of, make_head, open_model, use_of
 
 __all__ = ["DetectFaces"]
 
@@ -79,6 +79,11 @@ class DetectFaces(Following):
         """Return the scale at which the model looks at a tile, or at the whole picture."""
         side = max(width, height) if self.tile_px is None else self.tile_px
         return min(1.0, max(self._size) / min(side, max(width, height)))
+
+    @property
+    def n_landmarks(self) -> int | None:
+        """How many landmarks each face has; None where the head of the model does not say."""
+        return getattr(head_of(self.model.card), "n_landmarks", None)
 
     def _check(self) -> None:
         """Refuse a model for another task and thresholds that cannot be."""

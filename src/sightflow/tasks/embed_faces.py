@@ -12,6 +12,8 @@ from sightflow.models import ModelFile, zoo
 from sightflow.ops.alignment import fit_similarities
 from sightflow.protocols import Context, Process
 from sightflow.records import ImageRecord
+from sightflow.tasks.align_faces import AlignFaces
+from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.face_crops import FaceCrops, face_record
 from sightflow.tasks.following import Following
 from sightflow.tasks.model_step import check_model, head_of, make_head, open_model, use_of
@@ -35,6 +37,13 @@ class EmbedFaces(Following):
     needs: ClassVar[tuple[str, ...]] = ("faces",)
     gives: ClassVar[tuple[str, ...]] = ("faces", "faces.embeddings")
 
+    def check_after(self, earlier: Sequence[object]) -> None:
+        """Refuse landmarks that are not those of the template."""
+        placed = [step for step in earlier if isinstance(step, DetectFaces | AlignFaces)]
+        n_landmarks = placed[-1].n_landmarks if placed else None
+        if n_landmarks is not None:
+            self._check_landmarks(n_landmarks)
+
     def scale_for(self, width: int, height: int) -> float:
         """Return 1: a face may be small."""
         return 1.0
@@ -54,7 +63,7 @@ class EmbedFaces(Following):
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             faces = FaceCrops(records, context.step)
-            matrices = self._alignments(faces, template, context.step)
+            matrices = self._alignments(faces, template)
             rows = [read(call(crops).outputs) for crops in faces.crops(matrices, size)]
             embeddings = np.concatenate(rows) if rows else _NONE
             return [
@@ -69,14 +78,19 @@ class EmbedFaces(Following):
         return process
 
     def _alignments(
-        self, faces: FaceCrops, template: npt.NDArray[np.float64], step: str
+        self, faces: FaceCrops, template: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Return the similarities that bring the faces into the model's input."""
         landmarks = faces.landmarks_xy
-        if faces.n and landmarks.shape[1] != len(template):
-            raise PipelineError(
-                f"step {step!r}: the template of model {self.model.card.name!r} has "
-                f"{len(template)} landmarks, and the faces have {landmarks.shape[1]}; put "
-                "AlignFaces before it, or take another detector"
-            )
+        if faces.n:
+            self._check_landmarks(landmarks.shape[1])
         return fit_similarities(landmarks, template)
+
+    def _check_landmarks(self, n_landmarks: int) -> None:
+        template = head_of(self.model.card).template
+        if n_landmarks != len(template):
+            raise PipelineError(
+                f"EmbedFaces: the template of model {self.model.card.name!r} has {len(template)} "
+                f"landmarks, and the faces have {n_landmarks}; put AlignFaces before it, or take "
+                "another detector"
+            )

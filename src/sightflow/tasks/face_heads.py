@@ -2,12 +2,13 @@
 
 A head of a detector is called with the outputs and `min_score`, and returns one `FoundFaces` for
 each image. A head that places landmarks returns `Landmarks`, one that describes faces float32
-[B, D]. Heads of your own are named `package.module:Class` on the card.
+[B, D]. The first two may say as `n_landmarks` how many a face has. Heads of your own are named
+`package.module:Class` on the card.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,8 @@ class BlazeFace:
     size: tuple[int, int] = (256, 256)
     """(height, width) of the model's input."""
 
+    n_landmarks: ClassVar[int] = 6
+
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[FoundFaces]:
         """Return the candidates that score at least `min_score`."""
         logits = _joined(outputs, self.scores, width=1)[:, :, 0]
@@ -111,6 +114,8 @@ class YuNet:
     """Pixels of the input for one cell."""
     size: tuple[int, int] = (640, 640)
     """(height, width) of the model's input."""
+
+    n_landmarks: ClassVar[int] = 5
 
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[FoundFaces]:
         """Return the candidates that score at least `min_score`."""
@@ -156,6 +161,8 @@ class Scrfd:
     size: tuple[int, int] = (640, 640)
     """(height, width) of the model's input."""
 
+    n_landmarks: ClassVar[int] = 5
+
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[FoundFaces]:
         """Return the candidates that score at least `min_score`."""
         cells = np.concatenate([_cells(self.size, s, self.anchors) for s in self.strides])
@@ -187,6 +194,8 @@ class OnetLandmarks:
     """Name of the output with the correction, in units of the crop."""
     points: str
     """Name of the output with the points, in units of the crop."""
+
+    n_landmarks: ClassVar[int] = 5
 
     def __call__(self, outputs: Outputs) -> Landmarks:
         """Return the points and the corrected box."""

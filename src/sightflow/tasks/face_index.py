@@ -1,6 +1,6 @@
 """Search among the faces of a gallery: exact, by one product of matrices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -113,23 +113,30 @@ class FaceIndex:
         if not faces.keys or not len(embeddings):
             return version, [Match(None, _NOBODY, _NOBODY)] * len(embeddings)
         _check_width(embeddings.shape[1], faces.embeddings.shape[1])
-        matches: list[Match] = []
-        for start in range(0, len(embeddings), _FACES_AT_ONCE):
-            some = np.ascontiguousarray(embeddings[start : start + _FACES_AT_ONCE])
-            pairs = zip(some, some @ faces.embeddings.T, strict=True)
-            matches += [_match(face, similarities, faces) for face, similarities in pairs]
-        return version, matches
+        pairs = _similarities(embeddings, faces)
+        return version, [_match(face, similarities, faces) for face, similarities in pairs]
 
-    def most_alike_other(self, embedding: Array, person_id: str) -> tuple[str | None, float]:
-        """Return who but this person is most like a face float32 [D], and how much."""
+    def most_alike_others(
+        self, embeddings: Array, person_ids: Sequence[str]
+    ) -> list[tuple[str | None, float]]:
+        """Return for the face of each person which other person is most like it, and how much.
+
+        Args:
+            embeddings: float32 [N, D] of unit length.
+            person_ids: whose they are, one each.
+        """
         faces = self._state[1]
         if not faces.keys:
-            return None, _NOBODY
-        similarities = faces.embeddings @ embedding
-        mine = [i for i, name in enumerate(faces.names) if name == person_id]
-        similarities[np.isin(faces.persons, mine)] = _NOBODY
-        row, similarity = _most_alike(embedding, similarities, faces)
-        return (faces.names[faces.persons[row]] if similarity > _NOBODY else None), similarity
+            return [(None, _NOBODY)] * len(person_ids)
+        places = {name: i for i, name in enumerate(faces.names)}
+        others: list[tuple[str | None, float]] = []
+        pairs = _similarities(embeddings, faces)
+        for person_id, (face, similarities) in zip(person_ids, pairs, strict=True):
+            similarities[faces.persons == places.get(person_id, len(places))] = _NOBODY
+            row, similarity = _most_alike(face, similarities, faces)
+            name = faces.names[faces.persons[row]] if similarity > _NOBODY else None
+            others.append((name, similarity))
+        return others
 
     def _without(self, faces: _Faces, keys: Iterable[str]) -> _Faces:
         """Return the faces but those of some keys, in room of their own if any is gone."""
@@ -160,6 +167,13 @@ class FaceIndex:
         self._room[n:total], self._owners[n:total] = rows, persons
         keys = (*faces.keys, *added)
         return _Faces(self._room[:total], self._owners[:total], keys, tuple(places))
+
+
+def _similarities(embeddings: Array, faces: _Faces) -> Iterator[tuple[Array, Array]]:
+    """Yield each face float32 [D], and its similarities with all faces of the index, nearly."""
+    for start in range(0, len(embeddings), _FACES_AT_ONCE):
+        some = np.ascontiguousarray(embeddings[start : start + _FACES_AT_ONCE])
+        yield from zip(some, some @ faces.embeddings.T, strict=True)
 
 
 def _match(face: Array, similarities: Array, faces: _Faces) -> Match:

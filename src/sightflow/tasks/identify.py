@@ -10,6 +10,7 @@ from sightflow.errors import PipelineError
 from sightflow.options import check_number
 from sightflow.protocols import Context, Process, TableSource
 from sightflow.records import Faces, ImageRecord, ModelUse
+from sightflow.tasks.embed_faces import EmbedFaces
 from sightflow.tasks.face_index import Match
 
 __all__ = ["Identify"]
@@ -41,6 +42,21 @@ class Identify:
         if isinstance(self.gallery, type) or not isinstance(self.gallery, TableSource):
             raise PipelineError(f"Identify: `gallery` is a table of faces; got {self.gallery!r}")
         self.gallery.check()
+
+    def check_after(self, earlier: Sequence[object]) -> None:
+        """Refuse embeddings that the gallery cannot have, or that are dropped by now."""
+        users = [step for step in earlier if isinstance(step, EmbedFaces | Identify)]
+        last = users[-1] if users else None
+        if isinstance(last, Identify):
+            raise PipelineError(
+                "Identify: the Identify before it drops the embeddings; look faces up in one "
+                "gallery, or put another EmbedFaces between them"
+            )
+        if last is not None and last.follow:
+            raise PipelineError(
+                "Identify: a version of the embedder that takes over makes embeddings unlike those "
+                "of the gallery; leave out `follow` of EmbedFaces"
+            )
 
     def scale_for(self, width: int, height: int) -> float:
         """Return almost 0: it looks at no pixels."""

@@ -15,6 +15,7 @@ from sightflow.records import Event, Faces, ImageRecord
 from sightflow.records.arrays import plain_floats
 from sightflow.records.state import StateCodec
 from sightflow.tasks.face_index import FaceIndex
+from sightflow.tasks.identify import Identify
 
 __all__ = ["IdentifyTracks"]
 
@@ -100,6 +101,15 @@ class IdentifyTracks:
                 f"{self.n_best}"
             )
         self.gallery.check()
+
+    def check_after(self, earlier: Sequence[object]) -> None:
+        """Refuse names from another gallery: nobody of it would be known here."""
+        galleries = [step.gallery for step in earlier if isinstance(step, Identify)]
+        if galleries and galleries[-1] != self.gallery:
+            raise PipelineError(
+                f"IdentifyTracks: `gallery` is that of Identify, {galleries[-1]!r}; got "
+                f"{self.gallery!r}"
+            )
 
     def open_fold(self, context: Context) -> Fold[FollowedFaces]:
         """Return the vote as a fold."""

@@ -126,6 +126,7 @@ def test_a_table_without_the_two_columns_is_refused(tmp_path: Path) -> None:
         (("a.jpg", "b.jpg", "--root", "x"), "--root goes with --pairs"),
         (("a.jpg", "b.jpg", "--out", "x.csv"), "--pairs and --out go together"),
         (("a.jpg", "b.jpg"), "a.jpg: no such file"),
+        (("a", "b", "--far", "0.1", "--threshold", "0"), "give --far or --threshold, not both"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(words: tuple[str, ...], message: str) -> None:
@@ -168,6 +169,34 @@ def test_a_person_is_enrolled_listed_and_forgotten(tmp_path: Path) -> None:
     assert [person for person, _ in identified(gallery, a_face(1, 8))] == [None]
     with pytest.raises(GalleryError, match="nobody is enrolled as 'ann'"):
         call("forget", gallery, "ann")
+
+
+def test_one_picture_of_a_person_is_listed_and_forgotten(tmp_path: Path) -> None:
+    gallery = tmp_path / "gallery"
+    people = copy_people(tmp_path / "people", PEOPLE, [1, 2])
+    enrol(gallery, people)
+
+    assert (
+        "1 faces are gone"
+        in call("forget", gallery, "ann", "--picture", people / "ann/1.pgm").stderr
+    )
+
+    rows = [
+        json.loads(line)
+        for line in call("list", gallery, "--pictures", "--json").stdout.splitlines()
+    ]
+    assert [(row["person_id"], row["picture"]) for row in rows] == [
+        ("ann", str(people / "ann/2.pgm")),
+        ("bob", str(people / "bob/1.pgm")),
+        ("bob", str(people / "bob/2.pgm")),
+    ]
+
+
+def test_a_similarity_and_a_rate_are_not_given_together(gallery: Path) -> None:
+    words = "--gallery", gallery, "--far", "0.01", "--min-similarity", "0.5"
+    result = call("identify", a_face(1, 8), *words)
+    assert result.exit_code == 2
+    assert "give --far or --min-similarity, not both" in result.output
 
 
 def test_nobody_else_may_read_a_gallery(gallery: Path) -> None:

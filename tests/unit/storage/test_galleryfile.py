@@ -186,10 +186,48 @@ def test_a_thumbnail_is_a_jpeg() -> None:
         a_face(thumbnail=b"\x89PNG\r\n")
 
 
-@pytest.mark.parametrize("person_id", ["", "  ", "a\nb", "a\x00b", "a\u2028b", "\udcff", "x" * 201])
+@pytest.mark.parametrize(
+    "person_id", ["", "  ", "a\nb", "a\x00b", "a\u2028b", "a\u200bb", "\udcff", "x" * 201]
+)
 def test_a_person_has_a_name_that_can_be_written_and_read(person_id) -> None:
-    with pytest.raises(GalleryError, match="1 to 200 characters, and no control characters; got "):
+    with pytest.raises(GalleryError, match="1 to 200 characters, all of them seen; got "):
         a_face(person_id)
+
+
+def test_joiners_without_which_some_names_are_misspelt_are_taken() -> None:
+    assert a_face("\u0645\u06cc\u200c\u0646\u0627").person_id == "\u0645\u06cc\u200c\u0646\u0627"
+
+
+@pytest.mark.parametrize("person_id", ["unknown", " Unknown "])
+def test_nobody_is_called_as_those_are_who_are_not_enrolled(person_id) -> None:
+    with pytest.raises(GalleryError, match="nknown' are those who are not enrolled"):
+        a_face(person_id)
+
+
+def test_messages_that_show_a_face_do_not_show_what_describes_it(gallery) -> None:
+    gallery.enrol([a_face(thumbnail=b"\xff\xd8\xff")], FACTS)
+    (entry,) = gallery.entries()
+    for face in (a_face(thumbnail=b"\xff\xd8\xff"), entry):
+        assert "0.6" not in repr(face)
+        assert "xff" not in repr(face)
+
+
+def test_one_picture_of_a_person_is_forgotten(gallery) -> None:
+    gallery.enrol([a_face(uri="1.jpg"), a_face(uri="2.jpg", embedding=BOB)], FACTS)
+    assert gallery.forget("Ada", uri="1.jpg") == 1
+
+    assert [entry.uri for entry in gallery.entries()] == ["2.jpg"]
+    assert b"1.jpg" not in log_of(gallery).read_bytes()
+
+
+def test_a_picture_that_nobody_was_enrolled_with_is_told(gallery) -> None:
+    gallery.enrol([a_face(uri="photos/ada.jpg"), a_face("Bob", BOB, "bob.jpg")], FACTS)
+    message = "'Ada' is not enrolled with photos/adda.jpg; did you mean 'photos/ada.jpg'?"
+    with pytest.raises(GalleryError, match=message[:-1]):
+        gallery.forget("Ada", uri="photos/adda.jpg")
+    with pytest.raises(GalleryError, match="'Ada' is not enrolled with x; there are 1 others"):
+        gallery.forget("Ada", uri="x")
+    assert len(gallery.entries()) == 2
 
 
 def test_a_name_is_one_name_however_it_was_typed(gallery) -> None:

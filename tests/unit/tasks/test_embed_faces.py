@@ -95,11 +95,22 @@ def test_landmarks_that_are_not_those_of_the_template_are_refused(n_points):
     process = EmbedFaces().open(a_context("embed"))
 
     message = (
-        "^step 'embed': the template of model 'mobilefacenet' has 5 landmarks, and the faces have "
+        "^EmbedFaces: the template of model 'mobilefacenet' has 5 landmarks, and the faces have "
         f"{n_points}; put AlignFaces before it, or take another detector$"
     )
     with pytest.raises(PipelineError, match=message):
         process([an_image(faces(1, n_points=n_points))])
+
+
+def test_other_landmarks_are_refused_before_anything_runs():
+    with pytest.raises(PipelineError, match="has 5 landmarks, and the faces have 6; put AlignFace"):
+        EmbedFaces().check_after([DetectFaces()])
+
+    EmbedFaces().check_after([DetectFaces(), AlignFaces()])
+
+
+def test_landmarks_of_which_nobody_tells_are_seen_when_it_runs():
+    EmbedFaces().check_after([])
 
 
 def test_no_faces_of_a_detector_with_other_landmarks_are_no_reason_to_stop():

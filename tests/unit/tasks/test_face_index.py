@@ -147,3 +147,27 @@ def test_searches_go_on_while_it_changes():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_who_else_is_most_like_a_face_is_found_for_many_at_once():
+    embeddings = people(40)
+    names = [f"p{i // 2}" for i in range(40)]
+    index = FaceIndex()
+    rows = zip(names, embeddings, strict=True)
+    index.change({str(i): row for i, row in enumerate(rows)}, version=1)
+
+    found = index.most_alike_others(embeddings, names)
+
+    cosines = embeddings @ embeddings.T
+    for i, (name, similarity) in enumerate(found):
+        others = [j for j in range(40) if names[j] != names[i]]
+        best = max(others, key=lambda j, i=i: cosines[i, j])
+        assert (name, similarity) == (names[best], pytest.approx(cosines[i, best], abs=1e-5))
+
+
+def test_who_is_alone_is_like_nobody_else():
+    index = an_index(a=("ann", unit(1, 0)))
+
+    assert index.most_alike_others(unit(1, 0)[None], ["ann"]) == [(None, -1.0)]
+    assert index.most_alike_others(unit(1, 0)[None], ["bob"]) == [("ann", 1.0)]
+    assert FaceIndex().most_alike_others(unit(1, 0)[None], ["ann"]) == [(None, -1.0)]

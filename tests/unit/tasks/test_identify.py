@@ -10,6 +10,7 @@ import pytest
 from sightflow.errors import PipelineError
 from sightflow.protocols import Context, TableStream
 from sightflow.records import Faces, ImageRecord, ModelUse, TableUpdate, result_row
+from sightflow.tasks.embed_faces import EmbedFaces
 from sightflow.tasks.gallery import GalleryTable, face_row
 from sightflow.tasks.identify import Identify
 from sightflow.testing import a_context, a_record
@@ -238,3 +239,15 @@ def test_the_gallery_is_checked_with_the_step():
 
     with pytest.raises(PipelineError, match="it is closed"):
         Identify(Closed()).check()
+
+
+def test_a_second_look_up_finds_no_embeddings():
+    with pytest.raises(PipelineError, match="the Identify before it drops the embeddings"):
+        Identify(Enrolled()).check_after([EmbedFaces(), Identify(Enrolled())])
+
+    Identify(Enrolled()).check_after([EmbedFaces(), Identify(Enrolled()), EmbedFaces()])
+
+
+def test_an_embedder_that_may_become_another_one_is_refused():
+    with pytest.raises(PipelineError, match="leave out `follow` of EmbedFaces"):
+        Identify(Enrolled()).check_after([EmbedFaces(follow=True)])

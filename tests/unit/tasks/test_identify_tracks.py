@@ -14,6 +14,7 @@ from sightflow.errors import JobError, PipelineError
 from sightflow.protocols import Context, TableStream
 from sightflow.records import Faces, ImageRecord, TableUpdate
 from sightflow.tasks.gallery import GalleryTable, face_row
+from sightflow.tasks.identify import Identify
 from sightflow.tasks.identify_tracks import IdentifyTracks
 from sightflow.testing import a_context, a_record, an_origin
 
@@ -437,3 +438,11 @@ def test_faces_that_are_not_followed_or_not_looked_up_are_refused(missing):
 def test_options_that_cannot_be_are_refused(options, message):
     with pytest.raises(PipelineError, match=message):
         IdentifyTracks(people(), **options).check()
+
+
+def test_names_from_another_gallery_are_refused():
+    gallery, other = people("Ada"), people("Bob")
+
+    with pytest.raises(PipelineError, match="IdentifyTracks: `gallery` is that of Identify"):
+        IdentifyTracks(gallery).check_after([Identify(other)])
+    IdentifyTracks(gallery).check_after([Identify(other), Identify(gallery)])
