@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sightflow.records import Classification, Detections, ModelUse, Rejected, Scene, Tracks
-from sightflow.records.codec import decode_outcomes, encode_outcomes
+from sightflow.records.codec import decode_outcomes, encode_outcomes, without_pixels
 from sightflow.testing import a_record, an_origin
 
 NAN_PAYLOAD = np.array([0x7FC00001], np.uint32).view(np.float32)
@@ -99,6 +99,22 @@ def test_arrays_travel_where_they_are_asked_for_and_present():
 
     assert (asked.features.dtype, asked.features.tolist()) == (np.float32, features.tolist())
     assert (asked.prepared, without.features, unasked.features) == (None, None, None)
+
+
+@pytest.mark.parametrize("arrays", [(), ("prepared",), ("features",), ("prepared", "features")])
+def test_a_record_without_pixels_is_as_it_comes_back_from_bytes(arrays):
+    prepared, features = np.ones((2, 2, 3), np.uint8), np.ones(4, np.float32)
+    record = a_record(detections=DETECTIONS, prepared=prepared, features=features)
+
+    left = without_pixels(record, arrays)
+
+    (back,) = decode_outcomes(encode_outcomes([record], arrays))
+    assert left.pixels.size == back.pixels.size == 0
+    assert (left.origin, left.detections) == (record.origin, DETECTIONS)
+    for name in ("prepared", "features"):
+        kept = getattr(record, name) if name in arrays else None
+        assert getattr(left, name) is kept
+        assert (getattr(back, name) is None) == (kept is None)
 
 
 def test_a_file_name_that_is_no_utf_8_comes_back():

@@ -24,6 +24,11 @@ def test_entries_add_up_and_leave_the_old_ledger() -> None:
     assert empty == Ledger()
 
 
+def test_what_is_not_told_of_an_entry_is_none() -> None:
+    assert Ledger(skipped=1).add(read=1) == Ledger(read=1, skipped=1)
+    assert Ledger(skipped=1).add(read=1, skipped=1) == Ledger(read=1, skipped=2)
+
+
 @pytest.mark.parametrize(
     ("ledger", "n_claimed"),
     [(Ledger(), 0), (Ledger(3, 2, 1), 3), (Ledger(6, 1, 2, 3), 6)],
@@ -61,6 +66,12 @@ def test_a_summary_has_exactly_these_fields_in_this_order() -> None:
         ("runner", "inline"),
         ("workers", 2),
     ]
+
+
+def test_times_have_three_digits_behind_the_point_and_rates_two() -> None:
+    fields = a_summary(Ledger(7, 7), seconds=3.00049).as_dict()
+    assert (fields["seconds"], fields["images_per_s"]) == (3.0, 2.33)
+    assert a_summary(Ledger(), seconds=3.0006).as_dict()["seconds"] == 3.001
 
 
 def test_a_run_without_results_or_time_has_a_summary_too() -> None:

@@ -251,7 +251,10 @@ def test_an_event_is_a_row_of_its_own_schema_without_what_does_not_apply():
 def test_bytes_of_a_name_that_are_no_utf_8_are_written_as_escapes():
     name = os.fsdecode(b"caf\xe9")  # é in Latin-1
     origin = an_origin(uri=name, source_id=name, label=name)
-    event = Event("left", "track", name, 9, 360, label=name, predicted=name, uri=name, reason=name)
+    event = Event(
+        "left", "track", name, 9, 360,
+        label=name, predicted=name, uri=name, reason=name, person_id=name,
+    )  # fmt: skip
     rejected = Rejected(origin, "decode", "corrupt", name)
 
     rows = result_row(a_record(origin=origin)), event_row(event), rejected_row(rejected)
@@ -262,7 +265,9 @@ def test_bytes_of_a_name_that_are_no_utf_8_are_written_as_escapes():
     ]
     assert texts == [
         dict.fromkeys(("uri", "source_id", "label"), "caf\\xe9"),
-        dict.fromkeys(("source_id", "label", "uri", "predicted", "reason"), "caf\\xe9"),
+        dict.fromkeys(
+            ("source_id", "label", "uri", "predicted", "reason", "person_id"), "caf\\xe9"
+        ),
         dict.fromkeys(("uri", "message"), "caf\\xe9"),
     ]
 

@@ -1,18 +1,25 @@
 """State in checkpoints says its version, and another version is refused."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 import pytest
 
 from sightflow.errors import JobError
-from sightflow.records.state import StateCodec, as_bytes, as_text
+from sightflow.records.state import StateCodec, as_bytes, as_text, check_steps
 
 
 @dataclass(frozen=True)
 class Count:
     n: int = 0
     name: str = ""
+
+
+@dataclass(frozen=True)
+class ByNumber:
+    names: Mapping[int, str]
 
 
 class Sum(msgspec.Struct, array_like=True):
@@ -31,6 +38,30 @@ def test_a_state_is_the_same_after_a_checkpoint() -> None:
     assert counts.decode(counts.encode(Count(7))) == Count(7)
     sums = StateCodec(Sum, "sum", version=1)
     assert sums.decode(sums.encode(Sum(7, b"\xff"))) == Sum(7, b"\xff")
+
+
+def test_a_state_of_a_dataclass_is_short_json() -> None:
+    data = StateCodec(Count, "count", version=3).encode(Count(7, "a b"))
+    assert data == b'{"version":3,"state":{"n":7,"name":"a b"}}'
+
+
+def test_numbers_may_be_keys_of_a_state() -> None:
+    codec = StateCodec(ByNumber, "counts", version=1)
+    assert codec.decode(codec.encode(ByNumber({7: "seven"}))) == ByNumber({7: "seven"})
+
+
+def test_states_of_the_steps_that_there_are_are_taken() -> None:
+    check_steps(["track", "gate"], iter(("track", "gate")))
+
+
+@pytest.mark.parametrize("here", [["gate", "track"], ["track"], ["track", "gate", "more"]])
+def test_states_of_other_steps_are_refused(here) -> None:
+    message = (
+        "the checkpoint has states of the steps ['track', 'gate']; the pipeline has "
+        f"{here}; keep their names and order, or start the run anew"
+    )
+    with pytest.raises(JobError, match=f"^{re.escape(message)}$"):
+        check_steps(iter(("track", "gate")), here)
 
 
 def test_a_name_that_is_no_utf_8_is_the_same_after_a_checkpoint() -> None:
