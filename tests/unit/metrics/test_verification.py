@@ -185,6 +185,19 @@ def many(n_same: int, n_different: int) -> VerificationFigures:
     return verification.compute()
 
 
+def test_of_few_pairs_each_has_its_point() -> None:
+    rng = np.random.default_rng(0)
+    same, different = (rng.permutation(480)[:240] / 512 for _ in range(2))
+    found = figures(same.tolist(), different.tolist())
+    assert set(found.curve.threshold[1:]) == set(floats([*same, *different]))
+
+
+@pytest.mark.parametrize("n_different", [241, 5_000])
+def test_the_first_false_accept_is_on_a_thinned_curve(n_different: int) -> None:
+    found = many(30, n_different)
+    assert 1 / n_different in found.curve.far
+
+
 @pytest.mark.parametrize(("n_same", "n_different"), [(240, 240), (3_000, 50_000), (30, 50_000)])
 def test_a_long_curve_is_thinned_and_keeps_its_ends(n_same: int, n_different: int) -> None:
     found = many(n_same, n_different)
@@ -293,7 +306,8 @@ def test_pairs_of_one_kind_have_no_figures(same, different, counts: str) -> None
 
 @pytest.mark.parametrize("score", [1.5, -1.5, float("nan"), float("inf")])
 def test_what_is_no_cosine_is_refused(score: float) -> None:
-    with pytest.raises(MetricsError, match=r"`scores` must be cosines in \[-1, 1\]; got"):
+    message = r"^`scores` must be cosines in \[-1, 1\]; got .* to .*; embeddings have unit length$"
+    with pytest.raises(MetricsError, match=message):
         pairs([score, 0], [])
     with pytest.raises(MetricsError, match=r"`best_scores` must be cosines in \[-1, 1\]; got"):
         probes([(True, score, True)])
@@ -377,7 +391,11 @@ def test_after_a_reset_there_are_no_probes() -> None:
 
 
 def test_who_is_not_enrolled_cannot_be_found() -> None:
-    with pytest.raises(MetricsError, match="got 2 probes where it is and the person is not"):
+    message = (
+        "^the best match can be right only for a person who is enrolled; "
+        "got 2 probes where it is and the person is not$"
+    )
+    with pytest.raises(MetricsError, match=message):
         probes([(True, 0.5, False), (True, 0.5, False), (True, 0.5, True)])
 
 
