@@ -10,6 +10,7 @@ from sightflow.ops.blur import blur_boxes
 from sightflow.ops.draw import Colour, Pixels, colour_of, colour_of_person
 from sightflow.ops.overlay import Count, Mark, Outline, draw_overlay
 from sightflow.records import Row
+from sightflow.sinks.hiding import Hiding
 
 __all__ = ["Annotator", "Tally"]
 
@@ -44,24 +45,23 @@ class Annotator:
         *,
         min_score: float,
         trail_ms: int,
-        blur_unknown: bool,
+        hiding: Hiding | None,
     ) -> None:
-        """Start without trails."""
+        """Start without trails; without `hiding` no face is blurred."""
         self._outlines, self._tally = outlines, tally
         self._min_score, self._trails = min_score, _Trails(trail_ms)
-        self._blur_unknown, self._tracks_are_faces = blur_unknown, False
+        self._hiding, self._tracks_are_faces = hiding, False
 
     def leave(self, pixels: Pixels) -> None:
         """Leave a frame without a row as it is, but blur all of it where strangers are blurred."""
-        if self._blur_unknown:
+        if self._hiding is not None:
             height, width = pixels.shape[:2]
             blur_boxes(pixels, np.array([[0, 0, width, height]], np.float32))
 
     def draw(self, pixels: Pixels, row: Row) -> None:
         """Draw the objects and classes of a row, and the counts as they were then; in place."""
-        if self._blur_unknown:
-            unknown = [face["box_xyxy"] for face in row["faces"] if _name(face) is None]
-            blur_boxes(pixels, np.array(unknown, np.float32).reshape(-1, 4))
+        if self._hiding is not None:
+            blur_boxes(pixels, self._hiding.boxes_xyxy(row))
         found = self._objects(row)
         shown = [item for item in found if item["score"] >= self._min_score]
         now = row["event_time_ms"]

@@ -14,6 +14,7 @@ from sightflow.records import Row
 from sightflow.records.ledger import Summary
 from sightflow.sinks.annotations import Annotator
 from sightflow.sinks.encoder import find_encoder
+from sightflow.sinks.hiding import Hiding
 from sightflow.sinks.render import render_stream
 from sightflow.sinks.staging import StagedLines, discard_staged, staged
 from sightflow.sinks.timeline import Timeline, first_row, read_timelines, staged_entries
@@ -43,7 +44,8 @@ class AnnotatedVideo:
     outlines: tuple[Outline, ...] = ()
     """Zones and lines to draw, each with what its events counted so far."""
     blur_unknown: bool = False
-    """Blur the faces of everyone whom no step knows, in each frame in which they were found."""
+    """Blur the faces of everyone whom no step knows, in each frame in which they were found, and
+    of those who are followed also where they were missed."""
     overwrite: bool = False
     """Replace the file, or write into a folder that is not empty."""
 
@@ -106,7 +108,7 @@ class AnnotatedVideo:
             timeline.tally,
             min_score=self.min_score,
             trail_ms=self.trail_ms,
-            blur_unknown=self.blur_unknown,
+            hiding=Hiding(timeline.rows()) if self.blur_unknown else None,
         )
 
     @property

@@ -18,6 +18,7 @@ from sightflow.ops.overlay import Outline
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
 from sightflow.sinks.annotations import Annotator, Tally
+from sightflow.sinks.hiding import Hiding
 from sightflow.sinks.video import AnnotatedVideo
 from sightflow.testing import encode_image
 
@@ -440,7 +441,9 @@ def test_faces_of_the_unknown_are_blurred_in_the_frames_in_which_they_were_found
 @pytest.mark.parametrize("blur_unknown", [True, False])
 def test_a_frame_that_was_rejected_shows_nobody_where_strangers_are_blurred(blur_unknown):
     """Nobody knows who is in it."""
-    annotator = Annotator((), Tally({}), min_score=0.0, trail_ms=0, blur_unknown=blur_unknown)
+    annotator = Annotator(
+        (), Tally({}), min_score=0.0, trail_ms=0, hiding=Hiding(()) if blur_unknown else None
+    )
     rows, columns = np.mgrid[:240, :320] // 8
     pixels = np.where((rows + columns) % 2, 255, 0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
 
