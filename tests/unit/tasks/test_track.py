@@ -11,7 +11,7 @@ from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.engine.folds import KeyedChain, open_keyed
 from sightflow.errors import JobError, PipelineError
 from sightflow.ops.motion import Noise
-from sightflow.records import Detections, ImageRecord
+from sightflow.records import Detections, Faces, ImageRecord
 from sightflow.testing import a_context, a_record, an_origin
 
 FRAME_MS = 100
@@ -305,6 +305,55 @@ def test_a_stream_whose_name_is_no_utf_8_comes_back() -> None:
     assert (back.source_id, back.labels, back.sequence) == (stream.source_id, {3: "dog"}, 7)
 
 
+def faces_of(record: ImageRecord) -> ImageRecord:
+    """Return an image whose detections are faces."""
+    found = record.detections
+    assert found is not None
+    points = np.zeros((len(found), 5, 2), np.float32)
+    faces = Faces(found.boxes_xyxy, found.scores, points)
+    return replace(record, detections=None, faces=faces)
+
+
+def test_faces_are_told_which_track_they_have() -> None:
+    images = [
+        faces_of(image(t, (300, 100 + t, 0.9), (100 + t, 100, 0.8), (500, 400, 0.2)))
+        for t in range(3)
+    ]
+    results = run(images, Track(of="faces"))
+
+    faces = [row["faces"] for result in results for row in result.rows]
+    assert [[face.get("track_id") for face in some] for some in faces] == [
+        [None, None, None],
+        [1, 2, None],
+        [1, 2, None],
+    ]
+    for row in (row for result in results[1:] for row in result.rows):
+        shown = {face.get("track_id"): face["box_xyxy"] for face in row["faces"]}
+        assert {t["track_id"]: t["box_xyxy"] for t in row["tracks"]}.keys() == {1, 2}
+        assert {(t["label"], t["class_id"]) for t in row["tracks"]} == {("face", 0)}
+        for track in row["tracks"]:
+            assert track["box_xyxy"] == pytest.approx(shown[track["track_id"]], abs=1)
+
+
+def test_where_objects_are_followed_faces_are_left_as_they_are() -> None:
+    with_faces = [replace(record, faces=faces_of(record).faces) for record in walk(3)]
+    rows = [row for result in run(with_faces) for row in result.rows]
+    assert [len(row["tracks"]) for row in rows] == [0, 1, 1]
+    assert not any("track_id" in face for row in rows for face in row["faces"])
+
+
+def test_where_faces_are_followed_objects_are_not() -> None:
+    both = [replace(record, faces=faces_of(image(0)).faces) for record in walk(3)]
+    assert ids(run(both, Track(of="faces"))) == [[], [], []]
+
+
+@pytest.mark.parametrize(("of", "maker"), [("detections", "Detect"), ("faces", "DetectFaces")])
+def test_the_error_names_the_step_that_finds_what_is_followed(of, maker: str) -> None:
+    fold = Track(of=of).open_fold(a_context("follow"))
+    with pytest.raises(PipelineError, match=f"^step 'follow' follows .* add one, such as {maker}$"):
+        fold.step(fold.initial(), a_record())
+
+
 def test_without_detections_the_error_says_what_is_missing() -> None:
     with pytest.raises(PipelineError, match="step 'track' follows what an earlier step detected"):
         run([replace(image(0), detections=None)])
@@ -315,6 +364,9 @@ def test_without_detections_the_error_says_what_is_missing() -> None:
     [
         ({"high_score": 1.1}, r"`high_score` is in \[0, 1\]; got 1.1"),
         ({"min_iou": -0.1}, r"`min_iou` is in \[0, 1\]; got -0.1"),
+        ({"relative_score": -0.1}, r"`relative_score` is in \[0, 1\]; got -0.1"),
+        ({"low_score": -0.1}, r"`low_score` is in \[0, 1\]; got -0.1"),
+        ({"min_low_iou": 1.1}, r"`min_low_iou` is in \[0, 1\]; got 1.1"),
         ({"low_score": 0.6}, "`low_score` is at most `high_score`; got 0.6 and 0.5"),
         ({"max_age_ms": -1}, "`max_age_ms` is a whole number from 0; got -1"),
         ({"max_age_ms": float("inf")}, "`max_age_ms` is a whole number from 0; got inf"),
