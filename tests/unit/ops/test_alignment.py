@@ -113,3 +113,30 @@ def test_a_spot_lies_where_the_similarity_says(factor):
     y, x = np.mgrid[:size, :size]
     assert (shown * x).sum() / shown.sum() == pytest.approx(30, abs=0.1)
     assert (shown * y).sum() / shown.sum() == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [(7, 200), (200, 7), (1, 60), (60, 1), (61, 37)])
+def test_a_ramp_stays_a_ramp_however_long_and_narrow_the_picture_is(size):
+    """The brightness of a pixel is its column; a crop at a fifth of the size has every fifth."""
+    height, width = size
+    ramp = np.broadcast_to(np.arange(width, dtype=np.uint8)[None, :, None], (height, width, 3))
+    matrix = np.array([[0.2, 0.0, 0.0], [0.0, 0.2, 0.0]])
+
+    crop = warp(np.ascontiguousarray(ramp), matrix, 12)
+
+    within = [u for u in range(12) if 4 <= 5 * u <= width - 5]
+    assert [int(crop[0, u, 0]) for u in within] == pytest.approx([5 * u for u in within], abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("move", "expected"),
+    [((-100, 0), 39), ((100, 0), 0), ((0, -100), 10), ((0, 100), 10), ((-100, 100), 39)],
+)
+def test_a_crop_that_misses_the_picture_shows_its_nearest_edge(move, expected):
+    ramp = np.broadcast_to(np.arange(40, dtype=np.uint8)[None, :, None], (40, 40, 3))
+    matrix = np.array([[1.0, 0.0, move[0]], [0.0, 1.0, move[1]]])
+
+    crop = warp(np.ascontiguousarray(ramp), matrix, 20)
+
+    column = 10 if move[0] == 0 else 0
+    assert set(crop[:, column, 0].tolist()) == {expected}

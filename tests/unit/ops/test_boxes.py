@@ -108,6 +108,21 @@ def test_equal_scores_keep_their_order():
     assert survivors([(0, 0, 9, 9)] * 2, [0.5, 0.5]) == [0]
 
 
+def test_of_many_equal_scores_the_first_stays():
+    boxes = np.tile(np.array([[0, 0, 10, 10]], np.float32), (40, 1)) + np.float32(20) * (
+        np.arange(40, dtype=np.float32) % 2
+    ).reshape(-1, 1)
+    scores = np.full(40, 0.5, np.float32)
+    kept = nms(boxes, scores, np.zeros(40, np.int32), max_iou=0.5)
+    assert kept.tolist() == [0, 1]
+
+
+def test_a_box_that_ends_before_it_begins_overlaps_nothing():
+    inside_out = np.array([[10, 10, 0, 0]], np.float32)
+    assert box_iou(inside_out, np.array([[0, 0, 10, 10]], np.float32)).tolist() == [[0]]
+    assert box_iou(inside_out, np.array([[-5, -5, 1, 1]], np.float32)).tolist() == [[0]]
+
+
 def test_no_boxes_survive_as_none():
     kept = nms(boxes(), np.zeros(0, np.float32), np.zeros(0, np.int32), max_iou=0.5)
 

@@ -61,3 +61,20 @@ def test_a_way_past_the_end_of_a_line_does_not_cross_it() -> None:
 @pytest.mark.parametrize("x", [0, 100])
 def test_a_way_through_the_very_end_of_a_line_crosses_it(x) -> None:
     assert crosses((x, 0), (x, 20), (0, 10), (100, 10))
+
+
+@pytest.mark.parametrize(
+    ("point", "is_inside"), [((5, 5), True), ((15, 5), False), ((25, 5), True)]
+)
+def test_to_the_right_of_a_point_there_may_be_many_edges(point, is_inside) -> None:
+    """A comb with teeth from 0 to 10, 20 to 30 and 40 to 50, on a back below them."""
+    teeth = [(0, 0), (10, 0), (10, 10), (20, 10), (20, 0), (30, 0), (30, 10), (40, 10), (40, 0)]
+    comb = (*teeth, (50, 0), (50, 20), (0, 20))
+    (distance,) = distance_to_polygon(np.array([point], float), comb)
+    assert distance == pytest.approx(5 if is_inside else -5)
+
+
+@pytest.mark.parametrize(("end", "does"), [((30, 10), True), ((8, 10), False)])
+def test_a_slanted_way_meets_a_slanted_line_or_passes_it(end, does) -> None:
+    assert crosses((10, 0), (20, 30), (0, 20), end) is does
+    assert crosses((20, 30), (10, 0), end, (0, 20)) is does

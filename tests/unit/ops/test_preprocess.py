@@ -130,6 +130,27 @@ def test_the_middle_is_cut_out():
     assert result[:, :, 1].tolist() == [[1, 1], [2, 2]]
 
 
+@pytest.mark.parametrize("size", [(5, 4), (4, 5), (7, 3), (3, 7), (5, 5)])
+def test_a_crop_has_its_size_where_the_rest_cannot_be_halved(size):
+    width, height = size
+    crop = prepared(numbered(width, height), crop=(4, 4), fill=(9, 9, 9))
+
+    assert crop.shape == (4, 4, 3)
+    shown = crop[(crop[:, :, 2] == 0)]
+    assert len(shown) == min(width, 4) * min(height, 4)
+    assert np.ptp(shown[:, 0]) == min(width, 4) - 1
+    assert np.ptp(shown[:, 1]) == min(height, 4) - 1
+
+
+def test_of_a_very_tall_picture_the_middle_is_cut_out():
+    rows = np.linspace(0, 255, 4_000).astype(np.uint8)
+    tall = np.broadcast_to(rows[:, None, None], (4_000, 20, 3))
+
+    crop = prepared(np.ascontiguousarray(tall), resize=20, crop=(20, 20))
+
+    assert crop.mean() == pytest.approx(127.5, abs=1.5)
+
+
 def test_a_picture_smaller_than_the_crop_is_filled_up():
     result = prepared(blank(2, 6), crop=(4, 4), fill=(7, 8, 9))
 

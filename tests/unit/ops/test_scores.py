@@ -19,3 +19,10 @@ def test_the_best_are_those_of_a_stable_sort_also_among_equals(n: int) -> None:
     scores = np.random.default_rng(1).integers(0, 50, 1000).astype(np.float32)
 
     assert (best_of(scores, n) == np.argsort(-scores, kind="stable")[:n]).all()
+
+
+def test_each_row_of_the_last_axis_sums_to_one() -> None:
+    logits = np.log(np.arange(1, 13, dtype=np.float32).reshape(1, 2, 2, 3))
+    found = softmax(logits)
+    assert found.sum(axis=-1) == pytest.approx(np.ones((1, 2, 2)))
+    assert found[0, 1, 0] == pytest.approx(np.array([7, 8, 9]) / 24)
