@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from sightflow.errors import PipelineError, SightflowError
 from sightflow.models import ModelFile
@@ -17,6 +17,7 @@ from sightflow.protocols import (
     StreamSource,
     TableSource,
     given_by,
+    needed_by,
 )
 
 __all__ = ["KeyedStep", "LearningStep", "NamedSink", "Pipeline", "Step"]
@@ -27,6 +28,10 @@ _STEPS: dict[str, tuple[str, type]] = {
     "open": ("step", Operator),
 }
 """The method that tells what a part is, what to call it, and the rest of its shape."""
+
+_Kind = TypeVar("_Kind")
+_PLAIN = (str, bytes, int, float, type(None), type)
+"""What nothing is in."""
 
 _SINKS: dict[str, tuple[str, type]] = {
     "open_results": ("sink of results", ResultSink),
@@ -221,20 +226,15 @@ class Pipeline:
         return (*self.steps, *prepared)
 
     @property
-    def models(self) -> Iterator[ModelFile]:
-        """Yield the models of the steps, and of the tables that they look things up in."""
-        parts = _parts_of([*(step.operator for step in self.pixel_steps), *self.tables])
-        return (part for part in parts if isinstance(part, ModelFile))
+    def models(self) -> tuple[ModelFile, ...]:
+        """The models of the steps and of the tables that they look things up in, each once."""
+        return tuple(_found_in((step.operator for step in self.pixel_steps), ModelFile))
 
     @property
     def tables(self) -> "tuple[TableSource, ...]":
         """The tables that steps look things up in, each once."""
-        parts = _parts_of(step.operator for step in self.all_steps)
-        found: list[TableSource] = []
-        for part in parts:
-            if not isinstance(part, type) and isinstance(part, TableSource) and part not in found:
-                found.append(part)
-        return tuple(found)
+        sources: type[Any] = TableSource
+        return tuple(_found_in((step.operator for step in self.all_steps), sources))
 
     @property
     def image_sinks(self) -> Iterator[tuple[str, ImageSink]]:
@@ -284,7 +284,7 @@ class Pipeline:
             )
         given: set[str] = set()
         for place, part, gives in self._places():
-            missing = sorted(set(getattr(part, "needs", ())) - given)
+            missing = sorted(set(needed_by(part)) - given)
             if missing:
                 raise PipelineError(
                     f"{place}: {type(part).__name__} needs {', '.join(missing)}, which no step "
@@ -315,26 +315,36 @@ def _takes_any(earlier: Sequence[object]) -> None:
     """Refuse no step: what most operators do about those before them."""
 
 
-def _parts_of(objects: Iterable[object]) -> Iterator[object]:
-    """Yield what is in the fields of objects, and in dataclasses and collections there."""
-    for one in objects:
-        for part in getattr(one, "__dict__", {}).values():
-            yield from _with_parts(part)
+def _found_in(objects: Iterable[object], kind: type[_Kind]) -> list[_Kind]:
+    """Return what is of a kind in the fields of objects, and in dataclasses and collections there.
+
+    Each once, in order; what is in one of them is not looked for.
+    """
+    found: list[_Kind] = []
+    seen = set[int]()
+    waiting = [part for one in objects for part in getattr(one, "__dict__", {}).values()][::-1]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, _PLAIN) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, kind):
+            if part not in found:
+                found.append(part)
+        else:
+            waiting += _inside(part)[::-1]
+    return found
 
 
-def _with_parts(part: object) -> Iterator[object]:
-    """Yield a value, and what is in it."""
-    yield part
+def _inside(part: object) -> list[object]:
+    """Return what is in a dataclass or a collection."""
     if isinstance(part, Mapping):
-        inner: Iterable[object] = part.values()
-    elif isinstance(part, tuple | list):
-        inner = part
-    elif is_dataclass(part) and not isinstance(part, type | ModelFile):
-        inner = (getattr(part, one.name) for one in fields(part))
-    else:
-        return
-    for one in inner:
-        yield from _with_parts(one)
+        return list(part.values())
+    if isinstance(part, tuple | list):
+        return list(part)
+    if is_dataclass(part):
+        return [getattr(part, one.name, None) for one in fields(part)]
+    return []
 
 
 def _check_shape(place: str, part: object, shapes: Mapping[str, tuple[str, type]]) -> type:

@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, field
 from typing import Any
 
 import pytest
@@ -58,10 +58,31 @@ class ComesFirst(FindBlocks):
 
 @dataclass(frozen=True)
 class HasParts(FindBlocks):
-    """A step with a table in a mapping in a tuple."""
+    """A step with parts in a mapping in a tuple."""
 
-    parts: tuple[Mapping[str, Enrolments], ...] = ()
+    parts: tuple[Mapping[str, Any], ...] = ()
     model: ModelFile | None = None
+
+
+@dataclass(frozen=True)
+class HasNeeds(FindBlocks):
+    """A step that has `needs`."""
+
+    needs: Any = ()
+
+
+@dataclass(frozen=True)
+class WrappedTable(Enrolments):
+    """A table that is made of another one."""
+
+    inner: Enrolments | None = None
+
+
+@dataclass
+class FilledLater:
+    """A part with a field that has no value yet."""
+
+    later: int = field(init=False)
 
 
 def a_pipeline() -> Pipeline:
@@ -269,12 +290,50 @@ def test_models_and_tables_are_found_wherever_they_are_in_a_step():
     pipeline = Pipeline(Directory("photos")).apply("own", step)
 
     assert pipeline.tables == (enrolments,)
-    assert {model.card.name for model in pipeline.models} == {
-        "nanodet",
+    assert [model.card.name for model in pipeline.models] == [
         "blazeface_back",
         "mtcnn_onet",
         "mobilefacenet",
-    }
+        "nanodet",
+    ]
+
+
+def test_a_model_that_several_steps_use_is_there_once():
+    step = HasParts(({"faces": Enrolments("people.jsonl")},), zoo("mobilefacenet"))
+    pipeline = Pipeline(Directory("photos")).apply("own", step).apply("same", step)
+
+    assert len(pipeline.models) == 3
+    assert len(pipeline.tables) == 1
+
+
+def test_a_table_that_is_made_of_a_table_is_one():
+    wrapped = WrappedTable("outer.jsonl", inner=Enrolments("inner.jsonl"))
+    pipeline = Pipeline(Directory("photos")).apply("own", HasParts(({"faces": wrapped},)))
+
+    assert pipeline.tables == (wrapped,)
+
+
+def test_parts_that_are_in_themselves_are_looked_at_once():
+    circle: list[Any] = [zoo("nanodet")]
+    circle.append(circle)
+    step = HasParts(({"faces": circle},), None)
+    pipeline = Pipeline(Directory("photos")).apply("own", step)
+
+    assert [model.card.name for model in pipeline.models] == ["nanodet"]
+    assert pipeline.tables == ()
+
+
+def test_fields_that_are_filled_later_are_left_out():
+    pipeline = Pipeline(Directory("photos")).apply("own", HasParts(({"faces": FilledLater()},)))
+
+    assert pipeline.models == ()
+
+
+@pytest.mark.parametrize("needs", [True, None, "faces", (1,)])
+def test_what_is_needed_is_told_by_names(needs):
+    step = HasNeeds(needs=needs)
+    with pytest.raises(PipelineError, match="HasNeeds: `needs` is a tuple of fields of a record"):
+        Pipeline(Directory("photos")).apply("own", step).check()
 
 
 def test_what_a_step_refuses_is_told_with_its_name() -> None:

@@ -33,7 +33,8 @@ _HIDING_SCORE = 0.3
 far_option = click.option(
     "--far",
     type=click.FloatRange(0, 1, min_open=True),
-    help=f"False accept rate for which the embedder's card has a threshold [{_FAR:g}].",
+    show_default=f"{_FAR:g}",
+    help="False accept rate for which the embedder's card has a threshold.",
 )
 
 
@@ -146,30 +147,25 @@ def _check_identify(options: Mapping[str, Any]) -> None:
 
 def _identifying(source: Any, models: "FaceModels", options: Mapping[str, Any]) -> "Pipeline":
     """Return the steps and sinks of `identify`."""
-    from sightflow.errors import GalleryError
     from sightflow.pipeline import Pipeline
-    from sightflow.storage.galleryfile import GalleryFile
     from sightflow.tasks.gallery import Gallery
     from sightflow.tasks.identify import Identify
     from sightflow.tasks.identify_tracks import IdentifyTracks
     from sightflow.tasks.track import Track
 
-    folder = options["gallery"]
-    facts, embedder = GalleryFile(folder).facts(), models.embedder
-    if (facts.model, facts.model_version) != (embedder.card.name, embedder.version):
-        raise GalleryError(
-            f"{folder}: has embeddings of {facts}; --embedder is {embedder.card.name} "
-            f"{embedder.version}; take the model that the gallery was made with"
-        )
-    gallery, similarity = Gallery(str(folder)), options["min_similarity"]
+    gallery, similarity = Gallery(str(options["gallery"])), options["min_similarity"]
     if similarity is None:
-        similarity = embedder.card.threshold_for(far_of(options)).similarity
+        similarity = models.embedder.card.threshold_for(far_of(options)).similarity
     identify = Identify(gallery, min_similarity=similarity, **given(options, "min_margin"))
     pipeline = models.apply(
         Pipeline(source, name="sightflow faces identify"), **given(options, "min_score")
     ).apply("identify", identify)
     if options["track"]:
-        pipeline = pipeline.apply("track", Track(of="faces"))
+        # With --blur every face that is found is followed, so that a missed one is hidden too.
+        all_of_them: dict[str, Any] = (
+            {"high_score": _HIDING_SCORE, "min_hits": 1} if options["blur"] else {}
+        )
+        pipeline = pipeline.apply("track", Track(of="faces", **all_of_them))
         pipeline = pipeline.apply("persons", IdentifyTracks(gallery))
     return _with_sinks(pipeline, options)
 

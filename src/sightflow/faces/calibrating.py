@@ -20,7 +20,7 @@ from sightflow.faces.describing import (
     by_reason,
     describe,
 )
-from sightflow.faces.enrolling import person_of
+from sightflow.faces.enrolling import by_person
 from sightflow.metrics.verification import Verification, VerificationFigures
 from sightflow.models import ModelFile, Threshold, write_card
 from sightflow.settings import RunSettings
@@ -140,10 +140,8 @@ def calibrate(
         SourceError: there are not two people, or nobody has two pictures.
     """
     faces, rejected = describe(Directory(directory), models, settings, on_progress=on_progress)
-    owners = [person_of(face, directory) for face in faces]
-    n_nobody = owners.count(None)
-    faces = [face for face, owner in zip(faces, owners, strict=True) if owner is not None]
-    people = [owner for owner in owners if owner is not None]
+    named, nobody = by_person(faces, directory)
+    faces, people = [face for face, _ in named], [person for _, person in named]
     n_people = len(set(people))
     if n_people < 2 or n_people == len(people):
         raise SourceError(
@@ -159,7 +157,7 @@ def calibrate(
         _held_out(embeddings, people),
         n_people,
         len(faces),
-        by_reason(rejected) | ({"no_person": n_nobody} if n_nobody else {}),
+        by_reason(rejected) | ({"no_person": len(nobody)} if len(nobody) else {}),
     )
 
 

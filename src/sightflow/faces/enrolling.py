@@ -22,7 +22,7 @@ from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
 from sightflow.storage.gallerylog import as_person_id
 from sightflow.tasks.face_index import FaceIndex
 
-__all__ = ["Enrolment", "Likeness", "enrol", "person_of", "uri_of"]
+__all__ = ["Enrolment", "Likeness", "by_person", "enrol", "uri_of"]
 
 _THUMBNAIL_PX, _THUMBNAIL_QUALITY, _AROUND = 112, 85, 0.25
 
@@ -92,9 +92,9 @@ def enrol(
     faces, rejected = describe(
         Directory(directory), models, settings, several=several, on_progress=on_progress
     )
-    people = [person_id or person_of(face, directory) for face in faces]
-    named = [(face, person) for face, person in zip(faces, people, strict=True) if person]
-    nobody = [_nobody(face) for face, person in zip(faces, people, strict=True) if not person]
+    named, nobody = by_person(faces, directory)
+    if person_id is not None:
+        named, nobody = [(face, person_id) for face in faces], []
     new = [_new(face, person, thumbnails=thumbnails) for face, person in named]
     rejects = (*rejected, *nobody)
     if not new:
@@ -117,28 +117,35 @@ def _check_same_model(file: GalleryFile, embedder: ModelFile) -> None:
         )
 
 
-def person_of(face: DescribedFace, directory: str) -> str | None:
-    """Return whose picture it is: the name of the first folder below a directory."""
-    below = os.path.relpath(os.path.abspath(face.uri), os.path.abspath(directory))
-    parts = below.split(os.sep)
-    if len(parts) < 2 or parts[0] == os.pardir:
-        return None
-    try:
-        return as_person_id(parts[0])
-    except GalleryError:
-        return None
+def by_person(
+    faces: Sequence[DescribedFace], directory: str
+) -> tuple[list[tuple[DescribedFace, str]], list[Row]]:
+    """Return faces with whose they are, the name of the first folder below a directory.
+
+    And as rejected ones those that are in no such folder, or whose name cannot be a person's.
+    """
+    named, nobody = list[tuple[DescribedFace, str]](), list[Row]()
+    for face in faces:
+        below = os.path.relpath(os.path.abspath(face.uri), os.path.abspath(directory))
+        folder, *inside = below.split(os.sep)
+        try:
+            if not inside or folder == os.pardir:
+                raise GalleryError(
+                    "it is in no folder with the name of a person; put it into one, or say whose "
+                    "picture it is"
+                )
+            named.append((face, as_person_id(folder)))
+        except GalleryError as error:
+            message = str(error)
+            nobody.append(
+                {"uri": face.uri, "step": "enrol", "reason": "no_person", "message": message}
+            )
+    return named, nobody
 
 
 def uri_of(path: str) -> str:
     """Return by which URI the gallery knows a picture: where it is, however it was named."""
     return path if "://" in path else os.path.abspath(path)
-
-
-def _nobody(face: DescribedFace) -> Row:
-    message = (
-        "it is in no folder with the name of a person; put it into one, or say whose picture it is"
-    )
-    return {"uri": face.uri, "step": "enrol", "reason": "no_person", "message": message}
 
 
 def _new(face: DescribedFace, person_id: str, *, thumbnails: bool) -> NewFace:

@@ -39,7 +39,14 @@ from sightflow.protocols.context import (
     Tables,
     Trainer,
 )
-from sightflow.protocols.operators import Model, Operator, Process, given_by
+from sightflow.protocols.operators import (
+    Model,
+    Operator,
+    Process,
+    given_by,
+    last_giver,
+    needed_by,
+)
 from sightflow.protocols.sinks import ImageSink, ResultSink, ResultWriter
 from sightflow.protocols.sources import (
     MAX_WAITING,
@@ -93,4 +100,6 @@ __all__ = [
     "TakesSourceFacts",
     "Trainer",
     "given_by",
+    "last_giver",
+    "needed_by",
 ]

@@ -1,14 +1,15 @@
 """Steps without a state, and the models that they call."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
+from sightflow.errors import PipelineError
 from sightflow.protocols.context import Context
 from sightflow.records import ImageRecord, Outcome
 
-__all__ = ["Model", "Operator", "Process", "given_by"]
+__all__ = ["Model", "Operator", "Process", "given_by", "last_giver", "needed_by"]
 
 Process: TypeAlias = Callable[[Sequence[ImageRecord]], Sequence[Outcome]]
 """Takes a batch of images; returns one outcome for each, in the same order.
@@ -34,11 +35,12 @@ class Model(Protocol):
 class Operator(Protocol):
     """A stateless step: one outcome for each image.
 
-    A model in a field of it, a `ModelFile`, is loaded in advance. It may also have
+    A model in a field of it, a `ModelFile`, is loaded in advance. An operator of any kind may also
+    have
 
     - `needs` and `gives`: tuples of fields of a record, such as `("faces",)`, that a part before it
       must fill, and that it fills; without `gives` it may fill any.
-    - `check_after(earlier)`: raises an error if the operators before it do not fit.
+    - `check_after(earlier)`: raises an error if the operators before it, in order, do not fit.
     """
 
     def check(self) -> None:
@@ -62,3 +64,27 @@ def given_by(*parts: object) -> tuple[str, ...] | None:
     if len(known) < len(gives):
         return None
     return tuple(sorted(set.intersection(*known))) if known else ()
+
+
+def needed_by(part: object) -> tuple[str, ...]:
+    """Return which fields of a record a part needs.
+
+    Raises:
+        PipelineError: its `needs` are no tuple of names.
+    """
+    needs = getattr(part, "needs", ())
+    if not isinstance(needs, tuple | list) or not all(isinstance(name, str) for name in needs):
+        raise PipelineError(
+            f"{type(part).__name__}: `needs` is a tuple of fields of a record, such as "
+            f"('faces',); got {needs!r}"
+        )
+    return tuple(needs)
+
+
+def last_giver(operators: Iterable[object], *names: str) -> object | None:
+    """Return the last operator that gives one of these fields, or may give anything; or None."""
+    for operator in reversed(list(operators)):
+        gives = given_by(operator)
+        if gives is None or not set(names).isdisjoint(gives):
+            return operator
+    return None

@@ -15,6 +15,7 @@ class ImageSink(Protocol):
     """Writes something for each image, beside its pixels, in every worker.
 
     After a restart an image may be written again: writing must be atomic and give the same file.
+    A sink of either kind may have `needs`: a tuple of fields of a record that a step must fill.
     """
 
     def check(self) -> None:

@@ -29,7 +29,8 @@ from sightflow.storage.gallerylog import (
     GalleryLog,
     LogLine,
     NewFace,
-    as_person_id,
+    as_typed,
+    as_uri,
     sealed_lines,
 )
 from sightflow.storage.privatefolder import (
@@ -137,7 +138,8 @@ class GalleryFile:
         Raises:
             GalleryError: nobody is enrolled by this name, or not with this picture.
         """
-        person_id = as_person_id(person_id)
+        person_id = as_typed(person_id)
+        uri = None if uri is None else as_uri(uri)
         gone: list[str] = []
         people: set[str] = set()
         pictures: set[str] = set()
@@ -148,7 +150,7 @@ class GalleryFile:
                 number = line.change.number
                 if isinstance(line.change, Enrolled):
                     people.add(line.change.person_id)
-                    is_theirs = line.change.person_id == person_id
+                    is_theirs = as_typed(line.change.person_id) == person_id
                     if is_theirs and uri in (None, line.change.uri):
                         gone.append(line.change.key)
                         continue
@@ -162,7 +164,7 @@ class GalleryFile:
             # Also where nobody is found: what a writer that died has left may be of this person.
             replace_privately(self._log_path, kept(gallery))
         if not gone and pictures:
-            hint = _hint(str(uri), pictures) or f"; there are {len(pictures)} others"
+            hint = _hint(str(uri), pictures) or "; `faces list --pictures` shows which there are"
             raise GalleryError(f"{self.folder}: {person_id!r} is not enrolled with {uri}{hint}")
         if not gone:
             hint = _hint(person_id, people)

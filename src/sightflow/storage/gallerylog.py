@@ -30,15 +30,16 @@ __all__ = [
     "LogLine",
     "NewFace",
     "as_person_id",
+    "as_typed",
+    "as_uri",
     "sealed_lines",
 ]
 
 _KEY_BYTES = 8
 _MAX_PERSON_ID = 200
-_REFUSED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Categories of Unicode: what is not seen, halves of characters, ends of lines."""
-_JOINERS = {"\u200c", "\u200d"}
-"""Not seen either, but some languages write names with them."""
+_REFUSED = {"Cc", "Cs", "Zl", "Zp"}
+"""Categories of Unicode: control characters, halves of characters, ends of lines."""
+_JOINERS = "\u200c\u200d"
 _NOBODY = "unknown"
 """What those are called in pictures who are not enrolled."""
 _LENGTH_TOLERANCE = 1e-3
@@ -50,8 +51,9 @@ class NewFace:
     """A face that is to be enrolled."""
 
     person_id: str
-    """Whose it is: 1 to 200 characters that are seen, not "unknown"; without spaces around it, and
-    in the normal form C of Unicode, so that a name is one name however it was typed."""
+    """Whose it is: 1 to 200 characters, no control characters, not "unknown"; without spaces around
+    it and characters that are not seen, and in the normal form C of Unicode, so that a name is one
+    name however it was typed."""
     embedding: npt.NDArray[np.float32] = field(repr=False)
     """float32 [D], of unit length."""
     uri: str
@@ -62,8 +64,7 @@ class NewFace:
     def __post_init__(self) -> None:
         r"""Check the face; bytes of the URI that are no UTF-8 become `\xNN`, as in results."""
         object.__setattr__(self, "person_id", as_person_id(self.person_id))
-        uri = as_bytes(self.uri).decode("utf-8", "backslashreplace")
-        object.__setattr__(self, "uri", uri)
+        object.__setattr__(self, "uri", as_uri(self.uri))
         width = self.embedding.shape[-1] if self.embedding.ndim else 0
         check_array("embedding", self.embedding, (width,), np.float32)
         if not _is_unit(self.embedding):
@@ -241,6 +242,18 @@ def sealed_lines(file: IO[bytes], cipher: Cipher) -> Iterator[bytes]:
             yield cipher.seal(raw[:-1]) + b"\n" if is_plain(raw) else raw
 
 
+def as_typed(text: str) -> str:
+    r"""Return a name in one form, however it was typed: nothing that is not seen, no spaces around.
+
+    Examples:
+        >>> as_typed("  Ada\u200b Lovelace ")
+        'Ada Lovelace'
+    """
+    composed = unicodedata.normalize("NFC", text)
+    seen = (c for i, c in enumerate(composed) if _is_seen(c) or _joins(composed, i))
+    return "".join(seen).strip()
+
+
 def as_person_id(text: str) -> str:
     """Return a text as `NewFace.person_id` has it.
 
@@ -251,17 +264,33 @@ def as_person_id(text: str) -> str:
         >>> as_person_id("  Ada Lovelace ")
         'Ada Lovelace'
     """
-    name = unicodedata.normalize("NFC", text).strip()
-    if not 0 < len(name) <= _MAX_PERSON_ID or _REFUSED & set(
-        map(unicodedata.category, set(name) - _JOINERS)
-    ):
+    name = as_typed(text)
+    if not 0 < len(name) <= _MAX_PERSON_ID or _REFUSED & set(map(unicodedata.category, name)):
         raise GalleryError(
-            f"person_id: has 1 to {_MAX_PERSON_ID} characters, all of them seen; got "
+            f"person_id: has 1 to {_MAX_PERSON_ID} characters, and no control characters; got "
             f"{text[: _MAX_PERSON_ID + 1]!r}"
         )
-    if name.casefold() == _NOBODY:
-        raise GalleryError(f"person_id: {name!r} are those who are not enrolled; take another name")
+    if "".join(filter(_is_seen, name)).casefold() == _NOBODY:
+        raise GalleryError(
+            f"person_id: {name!r} is what those are called who are not enrolled; take another name"
+        )
     return name
+
+
+def as_uri(text: str) -> str:
+    r"""Return the URI of a picture as it is kept: bytes that are no UTF-8 become `\xNN`."""
+    return as_bytes(text).decode("utf-8", "backslashreplace")
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character) != "Cf"
+
+
+def _joins(text: str, place: int) -> bool:
+    """Return whether there is a joiner between two letters: some languages write names so."""
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    letters = sum(unicodedata.category(character)[0] in "LM" for character in around)
+    return text[place] in _JOINERS and letters == 2
 
 
 def _length(embedding: npt.NDArray[np.float32]) -> float:

@@ -10,12 +10,11 @@ import numpy.typing as npt
 from sightflow.errors import PipelineError
 from sightflow.models import ModelFile, zoo
 from sightflow.ops.alignment import fit_similarities
-from sightflow.protocols import Context, Process
+from sightflow.protocols import Context, Process, last_giver
 from sightflow.records import ImageRecord
-from sightflow.tasks.align_faces import AlignFaces
-from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.face_crops import FaceCrops, face_record
 from sightflow.tasks.following import Following
+from sightflow.tasks.main_face import MainFace
 from sightflow.tasks.model_step import check_model, head_of, make_head, open_model, use_of
 
 __all__ = ["EmbedFaces"]
@@ -39,10 +38,10 @@ class EmbedFaces(Following):
 
     def check_after(self, earlier: Sequence[object]) -> None:
         """Refuse landmarks that are not those of the template."""
-        placed = [step for step in earlier if isinstance(step, DetectFaces | AlignFaces)]
-        n_landmarks = placed[-1].n_landmarks if placed else None
+        steps = (step for step in earlier if not isinstance(step, MainFace | EmbedFaces))
+        n_landmarks = getattr(last_giver(steps, "faces"), "n_landmarks", None)
         if n_landmarks is not None:
-            self._check_landmarks(n_landmarks)
+            self._check_landmarks(n_landmarks, "EmbedFaces")
 
     def scale_for(self, width: int, height: int) -> float:
         """Return 1: a face may be small."""
@@ -63,7 +62,7 @@ class EmbedFaces(Following):
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             faces = FaceCrops(records, context.step)
-            matrices = self._alignments(faces, template)
+            matrices = self._alignments(faces, template, context.step)
             rows = [read(call(crops).outputs) for crops in faces.crops(matrices, size)]
             embeddings = np.concatenate(rows) if rows else _NONE
             return [
@@ -78,19 +77,19 @@ class EmbedFaces(Following):
         return process
 
     def _alignments(
-        self, faces: FaceCrops, template: npt.NDArray[np.float64]
+        self, faces: FaceCrops, template: npt.NDArray[np.float64], step: str
     ) -> npt.NDArray[np.float64]:
         """Return the similarities that bring the faces into the model's input."""
         landmarks = faces.landmarks_xy
         if faces.n:
-            self._check_landmarks(landmarks.shape[1])
+            self._check_landmarks(landmarks.shape[1], f"step {step!r}")
         return fit_similarities(landmarks, template)
 
-    def _check_landmarks(self, n_landmarks: int) -> None:
+    def _check_landmarks(self, n_landmarks: int, place: str) -> None:
         template = head_of(self.model.card).template
         if n_landmarks != len(template):
             raise PipelineError(
-                f"EmbedFaces: the template of model {self.model.card.name!r} has {len(template)} "
+                f"{place}: the template of model {self.model.card.name!r} has {len(template)} "
                 f"landmarks, and the faces have {n_landmarks}; put AlignFaces before it, or take "
                 "another detector"
             )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sightflow.options import check_choices
 from sightflow.protocols import Context, Process
 from sightflow.records import Event, ImageRecord, Origin, Outcome, Rejected, TableUpdate
 from sightflow.storage.files import Reader
-from sightflow.storage.gallerylog import as_person_id
+from sightflow.storage.gallerylog import as_person_id, as_typed
 from sightflow.storage.growinglines import GrowingLines
 from sightflow.tasks.align_faces import AlignFaces
 from sightflow.tasks.detect_faces import DetectFaces
@@ -68,8 +68,10 @@ class Enrolments:
     def check(self) -> None:
         """Refuse models that do not fit."""
         check_choices(self)
-        for operator in self._operators():
+        *earlier, embed = self._operators()
+        for operator in (*earlier, embed):
             operator.check()
+        embed.check_after(earlier)
 
     def open_updates(
         self, context: Context, position: str | None, rows: Mapping[str, bytes]
@@ -82,14 +84,16 @@ class Enrolments:
         """Return an index without faces."""
         return GalleryTable()
 
-    def _operators(self) -> list[DetectFaces | MainFace | AlignFaces | EmbedFaces]:
-        align = [] if self.aligner is None else [AlignFaces(self.aligner)]
-        return [
-            DetectFaces(self.detector),
-            MainFace(self.several),
-            *align,
-            EmbedFaces(self.embedder),
-        ]
+    @property
+    def embedder_name(self) -> str:
+        """Name and version of the model whose embeddings it has."""
+        return f"{self.embedder.card.name} {self.embedder.version}"
+
+    def _operators(self) -> tuple[Any, ...]:
+        """Return the steps that describe a picture; the last one embeds."""
+        align = () if self.aligner is None else (AlignFaces(self.aligner),)
+        detect, embed = DetectFaces(self.detector), EmbedFaces(self.embedder)
+        return (detect, MainFace(self.several), *align, embed)
 
 
 class EnrolmentUpdates:
@@ -111,7 +115,7 @@ class EnrolmentUpdates:
         self._reader = Reader()
         self._keys: dict[str, list[str]] = {}
         for key, row in rows.items():
-            self._keys.setdefault(person_of(row), []).append(key)
+            self._keys.setdefault(as_typed(person_of(row)), []).append(key)
 
     def poll(self, timeout_s: float) -> TableUpdate | None:
         """Return what the next line says; what cannot be enrolled is told, and no change."""
@@ -123,12 +127,13 @@ class EnrolmentUpdates:
         start, line = found
         try:
             said = _LINES.decode(line)
-            person_id = as_person_id(str(said.enrol or said.forget))
+            if said.forget is not None:
+                gone = self._keys.pop(as_typed(said.forget), [])
+                return self._changed(version, dict.fromkeys(gone))
+            person_id = as_person_id(str(said.enrol))
         except ValueError as error:  # msgspec's errors are ValueErrors, as is ours
             return self._refused(start, version, "bad_line", error)
-        if said.picture is not None:
-            return self._enrolled(person_id, said.picture, start, version)
-        return self._changed(version, dict.fromkeys(self._keys.pop(person_id, [])))
+        return self._enrolled(person_id, str(said.picture), start, version)
 
     def is_caught_up(self) -> bool:
         """Return whether all was given that was there when it was opened."""
@@ -146,8 +151,7 @@ class EnrolmentUpdates:
         embeddings = outcome.faces.embeddings if outcome.faces is not None else None
         if embeddings is None:
             raise SourceError(f"{self._source.path}: no step has described the face of a picture")
-        model = self._source.embedder
-        row = face_row(person_id, embeddings[0], f"{model.card.name} {model.version}")
+        row = face_row(person_id, embeddings[0], self._source.embedder_name)
         key = f"line {version}"  # says nothing of the person
         self._keys.setdefault(person_id, []).append(key)
         return self._changed(version, {key: row})

@@ -1,5 +1,6 @@
 """A gallery as a table: those who are enrolled, while others are enrolled and forgotten."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,13 @@ import numpy.typing as npt
 from sightflow.protocols import Context
 from sightflow.records import Event, TableUpdate
 from sightflow.records.state import StateCodec
-from sightflow.storage.galleryfile import Enrolled, Forgotten, GalleryFile, GalleryFollower
+from sightflow.storage.galleryfile import (
+    Enrolled,
+    Forgotten,
+    GalleryFacts,
+    GalleryFile,
+    GalleryFollower,
+)
 from sightflow.tasks.face_index import FaceIndex
 
 __all__ = ["Gallery", "GalleryTable", "change_of", "face_row", "person_of"]
@@ -76,6 +83,10 @@ def _named(face: _Row) -> tuple[str, npt.NDArray[np.float32]]:
     return face.person_id, embedding
 
 
+def _name_of(facts: GalleryFacts) -> str:
+    return f"{facts.model} {facts.model_version}"
+
+
 @dataclass(frozen=True)
 class Gallery:
     """The faces in a folder that `sightflow faces enrol` fills.
@@ -84,6 +95,15 @@ class Gallery:
     """
 
     path: str
+
+    def __post_init__(self) -> None:
+        """Let a folder have one name."""
+        object.__setattr__(self, "path", os.path.normpath(self.path))
+
+    @property
+    def embedder_name(self) -> str:
+        """Name and version of the model whose embeddings it has."""
+        return _name_of(GalleryFile(Path(self.path)).facts())
 
     def check(self) -> None:
         """Refuse a folder that is no gallery, or cannot be read with the key that is there."""
@@ -96,10 +116,9 @@ class Gallery:
         file = GalleryFile(Path(self.path))
         facts, gallery_id = file.facts(), file.gallery_id()
         there, _, number = (position or f"{gallery_id} 0").partition(" ")
-        model = f"{facts.model} {facts.model_version}"
         follower = file.follow(int(number), there)
         return GalleryUpdates(
-            follower, (there, int(number)), model, context.step, is_new=position is None
+            follower, (there, int(number)), _name_of(facts), context.step, is_new=position is None
         )
 
     def open_table(self) -> GalleryTable:

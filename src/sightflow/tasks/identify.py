@@ -8,7 +8,7 @@ import numpy as np
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_number
-from sightflow.protocols import Context, Process, TableSource
+from sightflow.protocols import Context, Process, TableSource, last_giver
 from sightflow.records import Faces, ImageRecord, ModelUse
 from sightflow.tasks.embed_faces import EmbedFaces
 from sightflow.tasks.face_index import Match
@@ -45,18 +45,23 @@ class Identify:
 
     def check_after(self, earlier: Sequence[object]) -> None:
         """Refuse embeddings that the gallery cannot have, or that are dropped by now."""
-        users = [step for step in earlier if isinstance(step, EmbedFaces | Identify)]
-        last = users[-1] if users else None
-        if isinstance(last, Identify):
+        giver = last_giver(earlier, "faces", "faces.embeddings")
+        if isinstance(giver, Identify):
             raise PipelineError(
                 "Identify: the Identify before it drops the embeddings; look faces up in one "
                 "gallery, or put another EmbedFaces between them"
             )
-        if last is not None and last.follow:
+        if not isinstance(giver, EmbedFaces):
+            return
+        if giver.follow:
             raise PipelineError(
                 "Identify: a version of the embedder that takes over makes embeddings unlike those "
                 "of the gallery; leave out `follow` of EmbedFaces"
             )
+        used = f"{giver.model.card.name} {giver.model.version}"
+        model = getattr(self.gallery, "embedder_name", used)
+        if model != used:
+            raise PipelineError(f"Identify: {_other_model(model, used)}")
 
     def scale_for(self, width: int, height: int) -> float:
         """Return almost 0: it looks at no pixels."""
@@ -105,10 +110,14 @@ def _check_model(model: str, record: ImageRecord, step: str) -> None:
     """Raise `PipelineError` unless faces are described by the model of the gallery."""
     used = [f"{use.model} {use.version}" for use in record.models]
     if model and model not in used:
-        raise PipelineError(
-            f"step {step!r}: the gallery has embeddings of {model}; the faces are described by "
-            f"{used[-1] if used else 'none'}; take the model that the gallery was made with"
-        )
+        raise PipelineError(f"step {step!r}: {_other_model(model, used[-1] if used else 'none')}")
+
+
+def _other_model(model: str, used: str) -> str:
+    return (
+        f"the gallery has embeddings of {model}; the faces are described by {used}; take the model "
+        "that the gallery was made with"
+    )
 
 
 def _embedded(record: ImageRecord, step: str) -> Faces:

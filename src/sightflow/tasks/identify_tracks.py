@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_count
-from sightflow.protocols import Context, Fold, TableSource
+from sightflow.protocols import Context, Fold, TableSource, last_giver
 from sightflow.records import Event, Faces, ImageRecord
 from sightflow.records.arrays import plain_floats
 from sightflow.records.state import StateCodec
@@ -104,10 +104,10 @@ class IdentifyTracks:
 
     def check_after(self, earlier: Sequence[object]) -> None:
         """Refuse names from another gallery: nobody of it would be known here."""
-        galleries = [step.gallery for step in earlier if isinstance(step, Identify)]
-        if galleries and galleries[-1] != self.gallery:
+        giver = last_giver(earlier, "faces.person_ids")
+        if isinstance(giver, Identify) and giver.gallery != self.gallery:
             raise PipelineError(
-                f"IdentifyTracks: `gallery` is that of Identify, {galleries[-1]!r}; got "
+                f"IdentifyTracks: `gallery` is that of Identify, {giver.gallery!r}; got "
                 f"{self.gallery!r}"
             )
 

@@ -4,13 +4,14 @@ import csv
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from tests.faces import copy_people, orl_faces
 
 from sightflow.cli import cli
-from sightflow.errors import GalleryError, SourceError
+from sightflow.errors import GalleryError, PipelineError, SourceError
 
 PEOPLE = {"ann": 1, "bob": 2}
 
@@ -39,6 +40,15 @@ def enrol(gallery: Path, people: Path, *words: str) -> Result:
     result = call("enrol", gallery, people, "--runner", "inline", *words)
     assert result.exit_code == 0, result.output
     return result
+
+
+def _track_of(options: dict[str, Any]) -> Any:
+    """Return the step that follows faces in the pipeline of a call."""
+    from sightflow.cli.identify import _identifying, chosen_models
+    from sightflow.sources.directory import Directory
+
+    pipeline = _identifying(Directory("x"), chosen_models(options), options)
+    return pipeline.keyed[0].operator
 
 
 def identified(gallery: Path, *words: object) -> list[tuple[str | None, float]]:
@@ -217,6 +227,32 @@ def test_pictures_that_cannot_be_enrolled_are_told_and_the_rest_is(tmp_path: Pat
     assert "1 new faces; 1 of 1 people are in" in result.stderr
 
 
+def test_a_folder_that_cannot_be_a_person_is_told_as_that(tmp_path: Path) -> None:
+    people = copy_people(tmp_path / "people", {"ann": 1, "unknown": 2}, [1])
+    result = enrol(tmp_path / "gallery", people)
+    assert "no_person: person_id: 'unknown' is what those are called who are not" in result.stderr
+
+
+def test_where_strangers_are_hidden_every_face_is_followed_from_the_first_on() -> None:
+    from sightflow.cli.identify import identify_faces
+    from sightflow.tasks.track import Track
+
+    context = identify_faces.make_context("identify", ["x.mp4", "--gallery", "g", "--track"])
+    assert _track_of({**context.params, "blur": False}) == Track(of="faces")
+    followed = _track_of({**context.params, "blur": True})
+    assert (followed.high_score, followed.min_hits) == (0.3, 1)
+
+
+def test_a_picture_in_an_object_store_is_known_by_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sightflow.faces import uri_of
+
+    monkeypatch.chdir(tmp_path)
+    assert uri_of("a.jpg") == str(tmp_path / "a.jpg")
+    assert uri_of("s3://people/a.jpg") == "s3://people/a.jpg"
+
+
 def test_all_pictures_may_be_of_one_person(tmp_path: Path) -> None:
     people = copy_people(tmp_path / "people", {"some folder": 1}, [1, 2])
     enrol(tmp_path / "gallery", people, "--person", "ann")
@@ -272,7 +308,7 @@ def test_another_embedder_than_that_of_the_gallery_is_refused(
     from dataclasses import replace
 
     write_card(replace(model.card, name="other"), other.with_suffix(".yaml"))
-    with pytest.raises(GalleryError, match="has embeddings of mobilefacenet 1"):
+    with pytest.raises(PipelineError, match="has embeddings of mobilefacenet 1"):
         identified(gallery, a_face(1, 8), "--embedder", other)
 
 

@@ -438,6 +438,21 @@ def test_faces_of_the_unknown_are_blurred_in_the_frames_in_which_they_were_found
     assert blurred == [(False, True), (False, False), (True, True), (False, False)]
 
 
+def test_a_stranger_who_was_missed_in_a_frame_is_blurred_on_the_way(tmp_path):
+    rows, columns = np.mgrid[:240, :320] // 8
+    board = np.where((rows + columns) % 2, 255, 0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    images = []
+    for n, x in enumerate((40, None, 120)):
+        (tmp_path / f"{n}.png").write_bytes(encode_image(board, "PNG"))
+        faces = [] if x is None else [a_face(None, (x, 60, x + 80, 140), track_id=1)]
+        images.append(a_row(tmp_path / f"{n}.png", n, source_id="photos", faces=faces))
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4"), blur_unknown=True, quality=10), images)
+
+    shown = [pixels[85:130, 100:140].astype(int) for pixels in frames(tmp_path / "out.mp4")]
+    assert np.ptp(shown[1]) < 100
+
+
 @pytest.mark.parametrize("blur_unknown", [True, False])
 def test_a_frame_that_was_rejected_shows_nobody_where_strangers_are_blurred(blur_unknown):
     """Nobody knows who is in it."""

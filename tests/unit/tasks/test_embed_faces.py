@@ -17,6 +17,7 @@ from sightflow.records import Faces, ImageRecord, ModelUse
 from sightflow.tasks.align_faces import AlignFaces
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.embed_faces import EmbedFaces
+from sightflow.tasks.main_face import MainFace
 from sightflow.testing import a_context, a_record
 
 Pixels = npt.NDArray[np.uint8]
@@ -90,12 +91,18 @@ def test_a_face_has_the_same_embedding_in_any_batch(monkeypatch):
         assert (outcome.faces.embeddings @ expected).min() > 0.9999
 
 
+class OwnAligner:
+    """A step of somebody else that places landmarks and does not tell how many."""
+
+    gives = ("faces",)
+
+
 @pytest.mark.parametrize("n_points", [2, 6])
 def test_landmarks_that_are_not_those_of_the_template_are_refused(n_points):
     process = EmbedFaces().open(a_context("embed"))
 
     message = (
-        "^EmbedFaces: the template of model 'mobilefacenet' has 5 landmarks, and the faces have "
+        "^step 'embed': the template of model 'mobilefacenet' has 5 landmarks, and the faces have "
         f"{n_points}; put AlignFaces before it, or take another detector$"
     )
     with pytest.raises(PipelineError, match=message):
@@ -106,11 +113,16 @@ def test_other_landmarks_are_refused_before_anything_runs():
     with pytest.raises(PipelineError, match="has 5 landmarks, and the faces have 6; put AlignFace"):
         EmbedFaces().check_after([DetectFaces()])
 
+    with pytest.raises(PipelineError, match=r"^EmbedFaces: the template"):
+        EmbedFaces().check_after([DetectFaces(), MainFace()])
     EmbedFaces().check_after([DetectFaces(), AlignFaces()])
+    EmbedFaces().check_after([DetectFaces(), AlignFaces(), MainFace(), EmbedFaces()])
 
 
 def test_landmarks_of_which_nobody_tells_are_seen_when_it_runs():
     EmbedFaces().check_after([])
+    EmbedFaces().check_after([DetectFaces(), OwnAligner()])
+    EmbedFaces().check_after([DetectFaces(), object()])
 
 
 def test_no_faces_of_a_detector_with_other_landmarks_are_no_reason_to_stop():

@@ -111,7 +111,8 @@ def refused(people: Path) -> Event:
         ({"enrol": "ann", "picture": "x", "forget": "ann"}, "has either `enrol` and"),
         ({"enroll": "ann"}, "unknown field `enroll`"),
         ({"forget": ""}, "length >= 1"),
-        ({"forget": "\u0007"}, "bad_line"),
+        ({"enrol": "\u0007", "picture": "x"}, "bad_line"),
+        ({"enrol": "unknown", "picture": "x"}, "bad_line"),
     ],
 )
 def test_what_cannot_be_enrolled_is_told_with_the_reason(
@@ -141,6 +142,12 @@ def test_a_picture_of_several_people_is_refused_unless_the_main_one_may_be_taken
     update = taking.open_updates(a_context(), None, {}).poll(0)
     assert update is not None
     assert len(update.rows) == 1
+
+
+def test_models_that_do_not_fit_are_refused_before_a_picture_comes(people: Path) -> None:
+    with pytest.raises(PipelineError, match="has 5 landmarks, and the faces have 6"):
+        Enrolments(str(people / "lines.jsonl"), aligner=None).check()
+    assert Enrolments("x").embedder_name == "mobilefacenet 1"
 
 
 def test_forgetting_nobody_changes_nothing(people: Path) -> None:

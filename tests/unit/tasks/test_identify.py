@@ -19,6 +19,12 @@ ADA, BOB = (1.0, 0.0), (0.0, 1.0)
 MODEL = "mobilefacenet 1"
 
 
+class OwnEmbedder:
+    """A step of somebody else that describes faces."""
+
+    gives = ("faces.embeddings",)
+
+
 def at(degrees: float) -> tuple[float, float]:
     """Return an embedding so far from Ada, who is 90 degrees from Bob."""
     return math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -51,6 +57,13 @@ class Enrolled:
         }
         table.update(TableUpdate(self.version, rows))
         return table
+
+
+@dataclass(frozen=True)
+class KnowsItsModel(Enrolled):
+    """A gallery that tells its model before it is opened."""
+
+    embedder_name: str = "other 2"
 
 
 def an_image(*embeddings: tuple[float, float], model: str = "mobilefacenet") -> ImageRecord:
@@ -246,6 +259,17 @@ def test_a_second_look_up_finds_no_embeddings():
         Identify(Enrolled()).check_after([EmbedFaces(), Identify(Enrolled())])
 
     Identify(Enrolled()).check_after([EmbedFaces(), Identify(Enrolled()), EmbedFaces()])
+    Identify(Enrolled()).check_after([EmbedFaces(), Identify(Enrolled()), OwnEmbedder()])
+    Identify(Enrolled()).check_after([OwnEmbedder()])
+
+
+def test_a_gallery_of_another_model_is_refused_before_anything_runs():
+    message = (
+        "Identify: the gallery has embeddings of other 2; the faces are described by mobileface"
+    )
+    with pytest.raises(PipelineError, match=message):
+        Identify(KnowsItsModel()).check_after([EmbedFaces()])
+    Identify(KnowsItsModel(embedder_name=MODEL)).check_after([EmbedFaces()])
 
 
 def test_an_embedder_that_may_become_another_one_is_refused():

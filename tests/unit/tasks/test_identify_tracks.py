@@ -13,7 +13,7 @@ from sightflow.engine.folds import KeyedChain, open_keyed
 from sightflow.errors import JobError, PipelineError
 from sightflow.protocols import Context, TableStream
 from sightflow.records import Faces, ImageRecord, TableUpdate
-from sightflow.tasks.gallery import GalleryTable, face_row
+from sightflow.tasks.gallery import Gallery, GalleryTable, face_row
 from sightflow.tasks.identify import Identify
 from sightflow.tasks.identify_tracks import IdentifyTracks
 from sightflow.testing import a_context, a_record, an_origin
@@ -41,6 +41,12 @@ class People:
 
     def open_table(self) -> GalleryTable:
         return self.table
+
+
+class NamesFaces:
+    """A step of somebody else that says whose faces they are."""
+
+    gives = ("faces.person_ids",)
 
 
 def people(*names: str) -> People:
@@ -446,3 +452,8 @@ def test_names_from_another_gallery_are_refused():
     with pytest.raises(PipelineError, match="IdentifyTracks: `gallery` is that of Identify"):
         IdentifyTracks(gallery).check_after([Identify(other)])
     IdentifyTracks(gallery).check_after([Identify(other), Identify(gallery)])
+    IdentifyTracks(gallery).check_after([Identify(other), NamesFaces()])
+
+
+def test_a_gallery_is_one_gallery_however_its_folder_is_written():
+    IdentifyTracks(Gallery("./there/")).check_after([Identify(Gallery("there"))])
