@@ -79,6 +79,7 @@ class Loop:
             num_classes=len(how.labels),
             size=how.network.preprocess.size,
             width=how.network.width,
+            depth=how.network.depth,
             dropout=how.network.dropout,
         ).to(memory_format=torch.channels_last)
         plain = [p for p in network.parameters() if p.ndim < 2]

@@ -32,22 +32,26 @@ def pytorch() -> Any:
     return torch
 
 
-def conv_net(*, num_classes: int, size: tuple[int, int], width: int, dropout: float) -> Any:
-    """Return a `torch.nn.Module` of four convolutions and two layers, for float32 [B, 3, H, W].
+def conv_net(
+    *, num_classes: int, size: tuple[int, int], width: int, dropout: float, depth: int = 1
+) -> Any:
+    """Return a `torch.nn.Module` of convolutions and two layers, for float32 [B, 3, H, W].
 
     Args:
         num_classes: logits of each picture.
         size: (H, W) in pixels, from 8.
         width: channels of the first convolution; the last has 4 times as many.
         dropout: part that is left out before each of the last two layers.
+        depth: convolutions in a row, but for the first one: 1 makes four in all, 2 seven.
     """
     nn = pytorch().nn
     layers: list[Any] = []
     channels = (3, width, 2 * width, 4 * width, 4 * width)
     for i, (n_in, n_out) in enumerate(pairwise(channels)):
         kernel = 3 if i else 5
-        layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False))
-        layers += [nn.BatchNorm2d(n_out), nn.ReLU()]
+        for n_before in (n_in, *[n_out] * (depth - 1 if i else 0)):
+            layers.append(nn.Conv2d(n_before, n_out, kernel, padding=kernel // 2, bias=False))
+            layers += [nn.BatchNorm2d(n_out), nn.ReLU()]
         if i < 3:
             layers.append(nn.MaxPool2d(2))
     down, across = (side // 8 for side in size)

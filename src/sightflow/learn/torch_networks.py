@@ -29,6 +29,8 @@ class ConvNet:
     """Makes the input; `mean` and `std` are applied inside the network."""
     width: int = 24
     """Channels of the first layer; the others have 2 and 4 times as many."""
+    depth: int = 1
+    """Convolutions in a row at each size but the first: 2 takes twice the time."""
     dropout: float = 0.1
     """Part of the numbers before each of the last two layers that a step leaves out, in [0, 1)."""
     standardise: bool = True
@@ -45,7 +47,7 @@ class ConvNet:
 
     def check(self) -> None:
         """Refuse what cannot be, pictures that are too small, and a missing PyTorch."""
-        check_count(self, "width", at_least=1)
+        check_count(self, "width", "depth", at_least=1)
         check_number(self, "dropout", "label_smoothing", within="[0, 1)")
         if min(self.preprocess.size or (8,)) < 8:
             raise PipelineError(
@@ -66,7 +68,12 @@ class ConvNet:
         return TorchNetwork(
             f"{torch_modules.__name__}:conv_net",
             self.preprocess,
-            {"size": (height, width), "width": self.width, "dropout": self.dropout},
+            {
+                "size": (height, width),
+                "width": self.width,
+                "dropout": self.dropout,
+                "depth": self.depth,
+            },
             standardise=self.standardise,
             channels_last=True,
             loss_options={"label_smoothing": self.label_smoothing},

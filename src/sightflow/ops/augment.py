@@ -1,6 +1,7 @@
 """Changed copies of training images, so that a network does not learn them by heart."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ from sightflow.options import check_number, check_share
 
 __all__ = ["Augment"]
 
-Pixels = npt.NDArray[np.uint8]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Draws: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,23 +30,31 @@ class Augment:
     """Part of the contrast."""
     flip: bool = False
     """Whether half of them are mirrored left to right."""
+    colour: float = 0.0
+    """Part by which there is more or less of red, of green and of blue."""
+    erase: float = 0.0
+    """Side of a square, as a part of the image's shorter side: half of the images have one of a
+    single grey, somewhere on them or at their edge. So a network learns to look at every part."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         check_number(self, "rotation_deg", within="[0, 180]")
-        check_share(self, "shift", "scale", "brightness", "contrast")
+        check_share(self, "shift", "scale", "brightness", "contrast", "colour", "erase")
 
     def apply(self, images: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed images, uint8 [B, H, W, 3]; the draws are those of `rng`."""
         draws = rng.uniform(-1, 1, (len(images), 6))
         mirrored = rng.random(len(images)) < (0.5 if self.flip else 0.0)
-        tables = self._tables(draws[:, 4], draws[:, 5])
+        tints = rng.uniform(-1, 1, (len(images), 3)) if self.colour else None
+        tables = self._tables(draws[:, 4], draws[:, 5], tints)
         changed = np.empty_like(images)
         for i, (turn, x, y, size, _, _) in enumerate(draws.tolist()):
             image = images[i, :, ::-1] if mirrored[i] else images[i]
             self._move(image, changed[i], turn, x, y, size)
-            if self.brightness or self.contrast:
+            if self.brightness or self.contrast or self.colour:
                 cv2.LUT(changed[i], tables[i], dst=changed[i])
+        if self.erase:
+            self._erase(changed, rng.random((len(images), 4)))
         return changed
 
     def _move(
@@ -71,18 +81,30 @@ class Augment:
             borderMode=cv2.BORDER_REPLICATE,
         )
 
-    def _tables(
-        self, light: npt.NDArray[np.float64], contrast: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.uint8]:
-        """Return what becomes of each level from 0 to 255: uint8 [B, 256], for draws [B].
+    def _tables(self, light: Draws, contrast: Draws, tints: Draws | None) -> npt.NDArray[np.uint8]:
+        """Return what becomes of each level from 0 to 255, for draws [B], and [B, 3] of colours.
 
         Contrast is changed about the middle grey.
+
+        Returns:
+            uint8 [B, 256], or [B, 1, 256, 3] where colours have levels of their own.
         """
         gain = 1 + contrast * self.contrast
         offset = 255 * light * self.brightness + 127.5 * (1 - gain)
         levels = _LEVELS * gain.astype(np.float32)[:, None] + offset.astype(np.float32)[:, None]
+        if tints is not None:
+            levels = levels[:, None, :, None] * (1 + self.colour * tints)[:, None, None]
         tables: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         return tables
+
+    def _erase(self, images: Pixels, draws: Draws) -> None:
+        """Fill a square of half of the images, in place; of the draws [B, 4] in [0, 1)."""
+        height, width = images.shape[1:3]
+        side = max(1, round(self.erase * min(height, width)))
+        for image, (which, x, y, grey) in zip(images, draws.tolist(), strict=True):
+            if which < 0.5:
+                left, top = round(x * width) - side // 2, round(y * height) - side // 2
+                image[max(0, top) : top + side, max(0, left) : left + side] = round(255 * grey)
 
 
 _LEVELS = np.arange(256, dtype=np.float32)

@@ -17,6 +17,7 @@ import safetensors.numpy
 
 from sightflow.errors import JobError, ModelError, PipelineError, SetupError
 from sightflow.learn.optimiser import Optimiser
+from sightflow.learn.torch_modules import conv_net
 from sightflow.learn.torch_networks import ConvNet, Pretrained, TorchNetwork
 from sightflow.learn.torch_training import TrainableModule
 from sightflow.ops.preprocess import Preprocess
@@ -241,6 +242,7 @@ def test_the_average_predicts_and_keeps_the_statistics_of_batch_norms_too() -> N
             Preprocess(stretch=(8, 8), mean=(10, 20, 30), std=(40, 50, 60), channels="BGR"),
         ),
         ConvNet(Preprocess(crop=(44, 70)), width=4),
+        ConvNet(SMALL, width=4, depth=3),
     ],
 )
 def test_the_exported_file_says_what_the_network_predicts(network: Any) -> None:
@@ -501,9 +503,22 @@ def no_optimiser(groups: Any) -> Any:
     return len(groups)
 
 
+@pytest.mark.parametrize(("depth", "n_convolutions"), [(1, 4), (2, 7), (3, 10)])
+def test_a_deeper_conv_net_has_more_convolutions_at_each_size(depth: int, n_convolutions: int):
+    import torch
+
+    module = conv_net(num_classes=3, size=(16, 16), width=4, dropout=0, depth=depth)
+
+    found = [layer for layer in module if isinstance(layer, torch.nn.Conv2d)]
+    assert len(found) == n_convolutions
+    assert [layer.out_channels for layer in found[1 :: depth or 1]] == [8, 16, 16]
+    assert module(torch.zeros(1, 3, 16, 16)).shape == (1, 3)
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
+        (ConvNet(depth=0), "`depth` is a whole number from 1; got 0"),
         (ConvNet(width=0), "`width` is a whole number from 1; got 0"),
         (ConvNet(dropout=1.0), r"`dropout` is in \[0, 1\); got 1.0"),
         (ConvNet(label_smoothing=-0.1), r"`label_smoothing` is in \[0, 1\); got -0.1"),

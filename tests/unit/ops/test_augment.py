@@ -116,12 +116,67 @@ def test_no_image_is_changed_by_more_than_was_said() -> None:
     assert (levels.min(), levels.max()) == (103, 153)  # 128 +- 25.5, of 500 draws
 
 
+def test_each_colour_has_more_or_less_by_a_draw_of_its_own() -> None:
+    found = Augment(colour=0.5).apply(grey(100), np.random.default_rng(0)).astype(int)
+
+    assert (found == found[:, :1, :1]).all(), "the same everywhere in an image"
+    levels = found[:, 0, 0]
+    assert (levels.min(axis=0) <= 52).all()
+    assert (levels.max(axis=0) >= 148).all()
+    assert ((levels >= 50) & (levels <= 150)).all()
+    assert np.abs(np.corrcoef(levels.T)[np.triu_indices(3, 1)]).max() < 0.2
+
+
+def test_colours_are_changed_behind_light_and_contrast() -> None:
+    rng: Any = np.random.default_rng(3)
+    images = noise(50)
+    augment = Augment(brightness=0.2, contrast=0.3, colour=0.2)
+
+    found = augment.apply(images, np.random.default_rng(3))
+
+    draws = rng.uniform(-1, 1, (50, 6))
+    rng.random(50)
+    tints = 1 + 0.2 * rng.uniform(-1, 1, (50, 3))
+    gain = (1 + 0.3 * draws[:, 5])[:, None, None, None]
+    light = (255 * 0.2 * draws[:, 4])[:, None, None, None]
+    expected = ((images - 127.5) * gain + 127.5 + light) * tints[:, None, None]
+    assert np.abs(found - np.clip(expected, 0, 255)).max() <= 0.51
+
+
+def test_half_of_the_images_lose_a_square_to_one_grey() -> None:
+    images = np.zeros((600, 20, 16, 3), np.uint8)
+    images[..., 0], images[..., 1] = 255, 7
+
+    found = Augment(erase=0.25).apply(images, np.random.default_rng(0))
+
+    lost = (found != images).any(axis=3)
+    erased = lost.any(axis=(1, 2))
+    assert 240 < erased.sum() < 360
+    for image, mask in zip(found[erased], lost[erased], strict=True):
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert mask.sum() == len(rows) * len(columns) <= 16, "a square of 4 x 4, or what is seen"
+        assert len(np.unique(image[mask])) == 1
+    assert (lost.sum(axis=(1, 2)) == 16).sum() > 150
+    assert lost.any(axis=0).all(), "every part of the image at some time"
+
+
+def test_what_is_not_asked_for_draws_nothing() -> None:
+    """A training of before goes on as it was."""
+    plain, more = Augment(10, 0.1, 0.1, 0.2, 0.2), Augment(10, 0.1, 0.1, 0.2, 0.2, erase=0.5)
+    first, second = (one.apply(noise(), np.random.default_rng(1)) for one in (plain, more))
+    same = (first == second).all(axis=(1, 2, 3))
+    assert same.any()
+    assert not same.all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"rotation_deg": 181}, r"`rotation_deg` is in \[0, 180\]; got 181"),
         ({"shift": -0.1}, r"`shift` is in \[0, 1\]; got -0.1"),
         ({"scale": 1.1}, r"`scale` is in \[0, 1\]; got 1.1"),
+        ({"colour": -0.5}, r"`colour` is in \[0, 1\]; got -0.5"),
+        ({"erase": 1.5}, r"`erase` is in \[0, 1\]; got 1.5"),
         ({"brightness": 2}, r"`brightness` is in \[0, 1\]; got 2"),
         ({"contrast": float("nan")}, r"`contrast` is in \[0, 1\]; got nan"),
     ],
