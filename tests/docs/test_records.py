@@ -29,6 +29,7 @@ from sightflow.records import (
     REJECTED_SCHEMA,
     RESULT_SCHEMA,
     Faces,
+    ObjectClasses,
 )
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sources.labelled import Labelled
@@ -40,8 +41,8 @@ INLINE = RunSettings(runner="inline")
 
 
 @dataclass(frozen=True)
-class OneFace:
-    """Reports a face of which everything is known: no steps of ours keep all of it."""
+class AllKnown:
+    """Reports a face and objects of which everything is known: no steps of ours keep all of it."""
 
     def check(self):
         """Accept everything."""
@@ -55,14 +56,25 @@ class OneFace:
         box, one = np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32)
         eyes, unit = np.array([[[2, 3], [7, 3]]], np.float32), np.array([[0, 1]], np.float32)
         face = Faces(box, one, eyes, unit, ("ann",), one, (1,))
-        return lambda records: [replace(record, faces=face) for record in records]
+
+        def known(record):
+            n = len(record.detections)
+            classes = ObjectClasses(("red",) * n, (0,) * n, np.ones(n, np.float32))
+            objects = replace(record.detections, states=classes, signs=classes)
+            return replace(record, faces=face, detections=objects)
+
+        return lambda records: [known(record) for record in records]
 
 
 def flattened(field, prefix=""):
     """Yield (name, type, may be null) of a field and all in it."""
     name, kind = prefix + field.name, field.type
-    is_list = pa.types.is_list(kind)
-    yield [name, "list" if is_list else str(kind), "yes" if field.nullable else "no"]
+    is_list, is_struct = pa.types.is_list(kind), pa.types.is_struct(kind)
+    shown = "list" if is_list else "struct" if is_struct else str(kind)
+    yield [name, shown, "yes" if field.nullable else "no"]
+    if is_struct:
+        for inner in kind:
+            yield from flattened(inner, f"{name}.")
     if is_list and pa.types.is_struct(kind.value_type):
         for inner in kind.value_type:
             yield from flattened(inner, f"{name}[].")
@@ -132,7 +144,7 @@ def test_a_line_of_several_steps_has_every_field_of_the_table_and_no_other(place
         .apply("trial", Shadow(zoo("efficientnet_lite0")))
         .apply("detect", Detect(min_score=0.01))
         .apply("measure", Measured())
-        .apply("face", OneFace())
+        .apply("known", AllKnown())
         .apply("track", Track(high_score=0.01, low_score=0.01, min_hits=1))
         .write("results", JsonLines("results.jsonl"))
     )

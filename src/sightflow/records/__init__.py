@@ -17,6 +17,7 @@ from sightflow.records.image import (
     Skipped,
 )
 from sightflow.records.measures import Measures
+from sightflow.records.objectclasses import UNKNOWN, ObjectClasses
 from sightflow.records.schema import (
     EVENT_SCHEMA,
     REJECTED_SCHEMA,
@@ -36,6 +37,7 @@ __all__ = [
     "REASONS",
     "REJECTED_SCHEMA",
     "RESULT_SCHEMA",
+    "UNKNOWN",
     "Claim",
     "Classification",
     "Detections",
@@ -47,6 +49,7 @@ __all__ = [
     "Measures",
     "ModelUse",
     "Moment",
+    "ObjectClasses",
     "Origin",
     "Outcome",
     "Rejected",

@@ -14,6 +14,7 @@ import numpy as np
 from sightflow.records.arrays import PackedArray
 from sightflow.records.findings import FINDINGS
 from sightflow.records.image import ImageRecord, ModelUse, Origin, Outcome, Rejected
+from sightflow.records.objectclasses import ObjectClasses
 from sightflow.records.state import as_bytes, as_text
 
 __all__ = ["decode_outcomes", "encode_outcomes", "without_pixels"]
@@ -130,13 +131,21 @@ def _columns(found: Any) -> dict[str, _Column]:
         value = getattr(found, name)
         if isinstance(value, np.ndarray):
             columns[name] = PackedArray.of(value)
+        elif isinstance(value, ObjectClasses):
+            columns.update((f"{name}.{inner}", one) for inner, one in _columns(value).items())
         elif value is not None:
             columns[name] = list(value)
     return columns
 
 
 def _arrays(columns: dict[str, _Column]) -> dict[str, Any]:
-    return {
-        name: column.unpack() if isinstance(column, PackedArray) else tuple(column)
-        for name, column in columns.items()
-    }
+    arrays: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for path, column in columns.items():
+        name, _, inner = path.partition(".")
+        value = column.unpack() if isinstance(column, PackedArray) else tuple(column)
+        if inner:
+            nested.setdefault(name, {})[inner] = value
+        else:
+            arrays[name] = value
+    return arrays | {name: ObjectClasses(**inner) for name, inner in nested.items()}

@@ -16,6 +16,7 @@ from sightflow.records.classification import Classification, Scene
 from sightflow.records.detections import Detections
 from sightflow.records.faces import Faces
 from sightflow.records.measures import Measures
+from sightflow.records.objectclasses import ObjectClasses
 from sightflow.records.tracks import Tracks
 
 __all__ = ["FINDINGS", "Finding"]
@@ -27,20 +28,46 @@ class Finding:
 
     kind: type
     """A frozen dataclass of parallel columns: arrays and tuples of plain values."""
-    columns: Mapping[str, tuple[str, pa.DataType]]
-    """For each field of a struct, the column that it comes from, and its type."""
+    columns: Mapping[str, "tuple[str, pa.DataType | Finding]"]
+    """For each field of a struct, the column that it comes from, and its type; of `ObjectClasses`
+    their own form."""
 
     @property
     def type(self) -> pa.DataType:
         """The type of the field in results."""
-        fields = (pa.field(name, type_) for name, (_, type_) in self.columns.items())
-        return pa.list_(pa.struct(list(fields)))
+        return pa.list_(self.struct)
+
+    @property
+    def struct(self) -> pa.DataType:
+        """The type of one row."""
+        return pa.struct(
+            [
+                pa.field(name, type_.struct if isinstance(type_, Finding) else type_)
+                for name, (_, type_) in self.columns.items()
+            ]
+        )
 
     def rows(self, found: Any) -> list[dict[str, Any]]:
-        """Return findings as plain values, without the columns that no step has filled."""
-        columns = {name: getattr(found, column) for name, (column, _) in self.columns.items()}
-        filled = {name: _plain(column) for name, column in columns.items() if column is not None}
-        return [dict(zip(filled, row, strict=True)) for row in zip(*filled.values(), strict=True)]
+        """Return findings as plain values, without the columns that no step has filled.
+
+        Of an object that a classifier did not look at the field is absent.
+        """
+        filled: dict[str, Any] = {}
+        for name, (column, type_) in self.columns.items():
+            values = getattr(found, column)
+            if isinstance(values, ObjectClasses) and isinstance(type_, Finding):
+                filled[name] = [row if row["label"] else None for row in type_.rows(values)]
+            elif values is not None:
+                filled[name] = _plain(values)
+        nested = {name for name, (_, type_) in self.columns.items() if isinstance(type_, Finding)}
+        return [
+            {
+                name: v
+                for name, v in zip(filled, row, strict=True)
+                if v is not None or name not in nested
+            }
+            for row in zip(*filled.values(), strict=True)
+        ]
 
 
 def _plain(column: Any) -> Any:
@@ -62,7 +89,15 @@ FINDINGS: Mapping[str, Finding] = {
     "classification": Finding(Classification, _CLASS),
     "shadow": Finding(Classification, _CLASS),
     "scene": Finding(Scene, {**_LABEL, **_SCORE}),
-    "detections": Finding(Detections, _OBJECT),
+    "detections": Finding(
+        Detections,
+        {
+            **_OBJECT,
+            "track_id": ("track_ids", pa.int64()),
+            "state": ("states", Finding(ObjectClasses, {**_LABEL, **_SCORE})),
+            "sign": ("signs", Finding(ObjectClasses, _CLASS)),
+        },
+    ),
     "tracks": Finding(
         Tracks,
         {

@@ -61,6 +61,8 @@ class Csv(ResultFiles):
 
 _PARTS = {"box_xyxy": ("x1", "y1", "x2", "y2"), "velocity_xy": ("velocity_x", "velocity_y")}
 """Values that are lists have a column for each number."""
+_CLASSES = {"state": ("label", "score"), "sign": ("label", "class_id", "score")}
+"""Values that are classes have a column for each part, such as `state_label`."""
 _LEFT_OUT = ("landmarks_xy", "embedding")
 """Lists whose length the model decides: JSON lines and Parquet have them."""
 
@@ -79,7 +81,8 @@ def _values(of: str) -> list[str]:
 def _columns(of: str) -> Iterator[str]:
     """Yield the names of the columns behind those of the image."""
     for name in _values(of):
-        yield from _PARTS.get(name, (name,))
+        parts = _CLASSES.get(name, ())
+        yield from (f"{name}_{part}" for part in parts) if parts else _PARTS.get(name, (name,))
 
 
 def _lines_of(row: Row, of: str) -> Iterator[list[Any]]:
@@ -88,5 +91,7 @@ def _lines_of(row: Row, of: str) -> Iterator[list[Any]]:
         cells = [row[name] for name in _IMAGE]
         for name in names:
             value = found.get(name)
+            if name in _CLASSES:
+                value = [(value or {}).get(part) for part in _CLASSES[name]]
             cells += value if isinstance(value, list) else [value]
         yield cells

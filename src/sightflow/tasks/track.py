@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices, check_count, check_number, check_share
@@ -25,7 +26,7 @@ class Track(Tracking):
     """Follow the objects that an earlier step detected; tell when one appears and leaves."""
 
     of: Literal["detections", "faces"] = "detections"
-    """What is followed. Faces are told the `track_id` that they have."""
+    """What is followed; each is told the `track_id` that it has."""
     labels: tuple[str, ...] = ()
     """Only objects of these classes are followed; empty: all are. A face has the label `face`."""
     max_out_of_order_ms: int = 0
@@ -39,8 +40,8 @@ class Track(Tracking):
 
     @property
     def gives(self) -> tuple[str, ...]:
-        """Tracks, and of faces which one each has."""
-        return ("tracks", "faces", "faces.track_ids") if self.of == "faces" else ("tracks",)
+        """Tracks, and which one each of what is followed has."""
+        return ("tracks", self.of, f"{self.of}.track_ids")
 
     def check(self) -> None:
         """Refuse a method that is none, and numbers that cannot be."""
@@ -62,7 +63,7 @@ class Track(Tracking):
             state: TrackedStream, record: ImageRecord
         ) -> tuple[TrackedStream, ImageRecord, list[Event]]:
             origin = record.origin
-            found = self._wanted(record, context.step)
+            rows, found = self._wanted(record, context.step)
             tracker, news = update(state.tracker, found, origin.event_time_ms, self)
             known = dict(zip(found.class_ids.tolist(), found.labels, strict=True))
             labels = {**state.labels, **known}
@@ -72,9 +73,7 @@ class Track(Tracking):
                 *_events("left", news.left, state, context.step),
             ]
             record = replace(record, tracks=_tracks(news, found, labels))
-            if self.of == "faces" and record.faces is not None:
-                record = replace(record, faces=_with_tracks(record.faces, news))
-            return state, record, events
+            return state, self._told(record, rows[news.detections], news.seen.track_ids), events
 
         def end(state: TrackedStream) -> list[Event]:
             objects = state.tracker.objects
@@ -82,17 +81,32 @@ class Track(Tracking):
 
         return Fold(TrackedStream, step, end, encode_stream, decode_stream)
 
-    def _wanted(self, record: ImageRecord, step: str) -> Detections:
-        """Return the detections to follow."""
+    def _wanted(self, record: ImageRecord, step: str) -> tuple[npt.NDArray[np.intp], Detections]:
+        """Return the detections to follow, and which of those in the image they are."""
         found = record.detections if self.of == "detections" else _as_objects(record.faces)
         if found is None:
             maker = "Detect" if self.of == "detections" else "DetectFaces"
             raise PipelineError(
                 f"step {step!r} follows what an earlier step detected; add one, such as {maker}"
             )
-        if not self.labels:
-            return found
-        return found.take(np.isin(found.labels, self.labels))
+        rows = np.arange(len(found))
+        if self.labels:
+            rows = rows[np.isin(found.labels, self.labels)]
+            found = found.take(rows)
+        return rows, found
+
+    def _told(
+        self,
+        record: ImageRecord,
+        rows: npt.NDArray[np.intp],
+        track_ids: npt.NDArray[np.int64],
+    ) -> ImageRecord:
+        """Return an image whose objects of these rows are told their tracks, the others none."""
+        followed: Detections | Faces = getattr(record, self.of)
+        track_of = dict(zip(rows.tolist(), track_ids.tolist(), strict=True))
+        known = tuple(track_of.get(i) for i in range(len(followed)))
+        told: dict[str, Any] = {self.of: replace(followed, track_ids=known)}
+        return replace(record, **told)
 
 
 def _as_objects(faces: Faces | None) -> Detections | None:
@@ -101,13 +115,6 @@ def _as_objects(faces: Faces | None) -> Detections | None:
         return None
     n = len(faces)
     return Detections(faces.boxes_xyxy, faces.scores, np.zeros(n, np.int32), (FACE,) * n)
-
-
-def _with_tracks(faces: Faces, news: Update) -> Faces:
-    """Return faces with the tracks that they have."""
-    pairs = zip(news.detections.tolist(), news.seen.track_ids.tolist(), strict=True)
-    track_of = dict(pairs)
-    return replace(faces, track_ids=tuple(track_of.get(i) for i in range(len(faces))))
 
 
 def _tracks(news: Update, found: Detections, labels: Mapping[int, str]) -> Tracks:

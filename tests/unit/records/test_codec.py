@@ -2,11 +2,20 @@
 
 import dataclasses
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sightflow.records import Classification, Detections, ModelUse, Rejected, Scene, Tracks
+from sightflow.records import (
+    Classification,
+    Detections,
+    ModelUse,
+    ObjectClasses,
+    Rejected,
+    Scene,
+    Tracks,
+)
 from sightflow.records.codec import decode_outcomes, encode_outcomes, without_pixels
 from sightflow.testing import a_record, an_origin
 
@@ -16,6 +25,12 @@ DETECTIONS = Detections(
     np.array([0.9, 1 / 3], np.float32),
     np.array([1, 2], np.int32),
     ("car", "Straßenbahn"),
+)
+KNOWN = replace(
+    DETECTIONS,
+    track_ids=(7, None),
+    states=ObjectClasses(("red", None), (2, None), np.array([1 / 3, 0], np.float32)),
+    signs=ObjectClasses((None, "unknown"), (None, None), np.array([0, 0.1], np.float32)),
 )
 NOTHING = Detections(
     np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), ()
@@ -35,7 +50,11 @@ TRACKS = Tracks(
 def columns(found):
     values = ((f.name, getattr(found, f.name)) for f in dataclasses.fields(found))
     return {
-        name: (v.dtype, v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v
+        name: (v.dtype, v.shape, v.tobytes())
+        if isinstance(v, np.ndarray)
+        else columns(v)
+        if dataclasses.is_dataclass(v)
+        else v
         for name, v in values
     }
 
@@ -44,6 +63,7 @@ def columns(found):
     ("field", "found"),
     [
         ("detections", DETECTIONS),
+        ("detections", KNOWN),
         ("detections", NOTHING),
         ("tracks", TRACKS),
         ("scene", Scene(("coast",), np.ones(1, np.float32))),

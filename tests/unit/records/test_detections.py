@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sightflow.errors import ShapeError
-from sightflow.records import Detections
+from sightflow.records import Detections, ObjectClasses
 
 
 def detections(**changes):
@@ -15,6 +15,47 @@ def detections(**changes):
         "labels": ("cat", "dog"),
     }
     return Detections(**{**columns, **changes})
+
+
+def classes(*labels):
+    ids = tuple(None if label is None else i for i, label in enumerate(labels))
+    return ObjectClasses(labels, ids, np.linspace(0.5, 1, len(labels)).astype(np.float32))
+
+
+def test_columns_are_empty_until_a_step_fills_them():
+    found = detections()
+    assert (found.track_ids, found.states, found.signs) == (None, None, None)
+
+
+def test_objects_are_taken_with_all_that_is_known_of_them():
+    known = detections(
+        track_ids=(7, None), states=classes("red", None), signs=classes("stop", "40")
+    )
+    some = known.take([1, 0])
+    assert (some.labels, some.track_ids) == (("dog", "cat"), (None, 7))
+    assert (some.states.labels, some.states.class_ids) == ((None, "red"), (None, 0))
+    assert some.signs.labels == ("40", "stop")
+    assert some.signs.scores.tolist() == [1, 0.5]
+    (one,) = (known.take(np.array([False, True])),)
+    assert (one.labels, one.track_ids, one.states.labels) == (("dog",), (None,), (None,))
+    assert detections().take([0]).states is None
+
+
+def test_classes_of_objects_are_parallel():
+    assert len(classes("red", None)) == 2
+    with pytest.raises(ShapeError, match=r"^`class_ids` must have 2 items; got 1$"):
+        ObjectClasses(("a", "b"), (0,), np.zeros(2, np.float32))
+    with pytest.raises(ShapeError, match=r"^`scores` must be float32 \[2\]; got float32 \[3\]$"):
+        ObjectClasses(("a", "b"), (0, 1), np.zeros(3, np.float32))
+    with pytest.raises(ShapeError, match=r"^`scores` must be float32 \[1\]; got float64"):
+        ObjectClasses(("a",), (0,), np.zeros(1))
+
+
+@pytest.mark.parametrize("name", ["track_ids", "states", "signs"])
+def test_what_later_steps_say_is_parallel_too(name):
+    column = (1,) if name == "track_ids" else classes("red")
+    with pytest.raises(ShapeError, match=f"^`{name}` must have 2 items; got 1$"):
+        detections(**{name: column})
 
 
 def test_the_length_is_the_number_of_objects():

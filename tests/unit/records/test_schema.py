@@ -19,6 +19,7 @@ from sightflow.records import (
     Faces,
     Measures,
     ModelUse,
+    ObjectClasses,
     Rejected,
     Scene,
     Tracks,
@@ -228,6 +229,27 @@ def test_a_track_is_a_row_of_plain_values():
         "age_ms": 1_200,
         "n_hits": 31,
     }
+
+
+def test_what_is_known_of_objects_is_told_where_it_was_looked_for():
+    two = Detections(
+        np.zeros((2, 4), np.float32),
+        np.array([0.9, 0.5], np.float32),
+        np.zeros(2, np.int32),
+        ("traffic light", "traffic sign"),
+        (7, None),
+        ObjectClasses(("red", None), (0, None), np.array([THIRD, 0], np.float32)),
+        ObjectClasses((None, "unknown"), (None, None), np.array([0, 0.25], np.float32)),
+    )
+
+    light, sign = result_row(a_record(detections=two))["detections"]
+
+    assert (light["track_id"], light["state"]) == (7, {"label": "red", "score": 0.33333334})
+    assert (sign["track_id"], "state" in sign, "sign" in light) == (None, False, False)
+    assert sign["sign"] == {"label": "unknown", "class_id": None, "score": 0.25}
+    table = pa.Table.from_pylist([result_row(a_record(detections=two))], schema=RESULT_SCHEMA)
+    (back,) = table.to_pylist()
+    assert [found["sign"] for found in back["detections"]] == [None, sign["sign"]]
 
 
 def test_an_event_is_a_row_of_its_own_schema_without_what_does_not_apply():

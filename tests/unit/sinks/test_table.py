@@ -14,6 +14,7 @@ from sightflow.records import (
     Faces,
     ImageRecord,
     Measures,
+    ObjectClasses,
     Tracks,
     result_row,
 )
@@ -50,8 +51,23 @@ def test_a_box_has_four_columns(tmp_path: Path) -> None:
     heading, line = written(
         Csv(str(tmp_path / "t.csv"), of="detections"), a_record(detections=found)
     )
-    assert heading[4:] == ["label", "class_id", "score", "x1", "y1", "x2", "y2"]
-    assert line[4:] == ["cat", "0", "1.0", "1.0", "2.0", "3.5", "4.0"]
+    assert heading[4:11] == ["label", "class_id", "score", "x1", "y1", "x2", "y2"]
+    assert line[4:11] == ["cat", "0", "1.0", "1.0", "2.0", "3.5", "4.0"]
+
+
+def test_the_classes_of_an_object_have_a_column_for_each_part(tmp_path: Path) -> None:
+    box, one = np.array([[1, 2, 3.5, 4]] * 2, np.float32), np.ones(2, np.float32)
+    states = ObjectClasses(("red", None), (0, None), np.array([0.5, 0], np.float32))
+    found = Detections(box, one, np.zeros(2, np.int32), ("light", "sign"), (3, None), states)
+    heading, light, sign = written(
+        Csv(str(tmp_path / "t.csv"), of="detections"), a_record(detections=found)
+    )
+    assert heading[11:] == [
+        *("track_id", "state_label", "state_score"),
+        *("sign_label", "sign_class_id", "sign_score"),
+    ]
+    assert light[11:] == ["3", "red", "0.5", "", "", ""]
+    assert sign[11:] == [""] * 6
 
 
 FACE = ["score", "x1", "y1", "x2", "y2", "person_id", "similarity", "track_id"]

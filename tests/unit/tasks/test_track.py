@@ -335,6 +335,16 @@ def test_faces_are_told_which_track_they_have() -> None:
             assert track["box_xyxy"] == pytest.approx(shown[track["track_id"]], abs=1)
 
 
+def test_objects_are_told_which_track_they_have_also_where_some_are_left_out() -> None:
+    images = [
+        image(t, (300, 100, 0.9, "dog"), (100 + t, 100, 0.8, "cat"), (500, 400, 0.2, "cat"))
+        for t in range(2)
+    ]
+    for step, expected in ((Track(), [1, 2, None]), (Track(labels=("cat",)), [None, 1, None])):
+        *_, row = (row for result in run(images, step) for row in result.rows)
+        assert [found["track_id"] for found in row["detections"]] == expected
+
+
 def test_where_objects_are_followed_faces_are_left_as_they_are() -> None:
     with_faces = [replace(record, faces=faces_of(record).faces) for record in walk(3)]
     rows = [row for result in run(with_faces) for row in result.rows]
