@@ -16,6 +16,7 @@ from sightflow.protocols import KeyedOperator, LearningOperator, Operator
 from sightflow.records import ImageRecord
 from sightflow.tasks.align_faces import AlignFaces
 from sightflow.tasks.classify import Classify
+from sightflow.tasks.classify_objects import ClassifySign, ClassifyTrafficLight
 from sightflow.tasks.detect import Detect
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.embed_faces import EmbedFaces
@@ -29,13 +30,15 @@ from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 10, 4, 3
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 12, 4, 3
 
 NAMES = Names({"a": ("ann", (0.6, 0.8)), "b": ("bob", (1.0, 0.0))})
 
 EXAMPLES: dict[str, Operator] = {
     "AlignFaces": AlignFaces(),
     "Classify": Classify(top_k=2),
+    "ClassifySign": ClassifySign(zoo("efficientnet_lite0"), of=("person",)),
+    "ClassifyTrafficLight": ClassifyTrafficLight(zoo("efficientnet_lite0"), of=("person",)),
     "Detect": Detect(min_score=0.3),
     "DetectFaces": DetectFaces(min_score=0.0, tile_px=200),
     "EmbedFaces": EmbedFaces(),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import CardError, ModelError
+from sightflow.errors import CardError
 from sightflow.models import Card, ModelFile, zoo
 from sightflow.ops.scores import best_of
 from sightflow.options import check_count, check_share
@@ -18,8 +18,8 @@ from sightflow.tasks.model_step import (
     CLASSIFIER,
     check_model,
     labels_of,
-    make_head,
-    open_model,
+    open_classifier,
+    use_of,
 )
 
 __all__ = ["Classify"]
@@ -51,23 +51,16 @@ class Classify(Following):
             )
 
     def _open(self, context: Context) -> Process:
-        call = open_model(self.model, context)
+        classify, use = open_classifier(self.model, context), use_of(self.model, context)
         card = self.model.card
-        probabilities_of = make_head(card)
         weights = _scene_weights(card) if self.scenes else None
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-            batch = call([record.pixels for record in records])
-            probabilities = probabilities_of(batch.outputs)  # [B, classes]
-            if probabilities.shape[1:] != (len(card.labels),):
-                raise ModelError(
-                    f"model {card.name!r} gives {list(probabilities.shape)} for a batch; its card "
-                    f"has {len(card.labels)} labels; list one for each class"
-                )
+            probabilities = classify([record.pixels for record in records])
             return [
                 replace(
                     record,
-                    models=(*record.models, batch.use),
+                    models=(*record.models, use),
                     classification=self._best(row),
                     scene=None if weights is None else _scene(tuple(card.scenes), weights @ row),
                 )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sightflow.errors import PipelineError
 from sightflow.ops.alignment import warp
 from sightflow.records import Faces, ImageRecord
-from sightflow.tasks.model_step import Pixels, grey_record
+from sightflow.tasks.model_step import Pixels, grey_record, scale_of
 
 __all__ = ["FaceCrops", "face_record"]
 
@@ -36,7 +36,7 @@ class FaceCrops:
         self._records = records
         self._faces = [_faces_of(record, step) for record in records]
         self._images = np.repeat(np.arange(len(records)), [len(found) for found in self._faces])
-        self._scales = np.array([_scale_of(record) for record in records]).reshape(-1, 2)
+        self._scales = np.array([scale_of(record) for record in records]).reshape(-1, 2)
         self.n = len(self._images)
 
     @property
@@ -110,9 +110,3 @@ def _faces_of(record: ImageRecord, step: str) -> Faces:
             f"step {step!r} works on the faces of an earlier step; add one, such as DetectFaces"
         )
     return record.faces
-
-
-def _scale_of(record: ImageRecord) -> tuple[float, float]:
-    """Return how many decoded pixels there are for one of the original, in x and y."""
-    height, width = record.pixels.shape[:2]
-    return width / record.width, height / record.height

@@ -26,8 +26,10 @@ __all__ = [
     "labels_of",
     "make_head",
     "naming",
+    "open_classifier",
     "open_model",
     "output_of",
+    "scale_of",
     "try_out",
     "use_of",
 ]
@@ -81,6 +83,12 @@ def grey_record() -> ImageRecord:
     """Return a grey picture, to try a step with."""
     origin = Origin("grey", "check", 0, 0, "grey")
     return ImageRecord(origin, 64, 64, np.full((64, 64, 3), 128, np.uint8))
+
+
+def scale_of(record: ImageRecord) -> tuple[float, float]:
+    """Return how many decoded pixels there are for one of the original, in x and y."""
+    height, width = record.pixels.shape[:2]
+    return width / record.width, height / record.height
 
 
 def make_head(card: Card) -> Callable[..., Any]:
@@ -158,6 +166,28 @@ def open_model(model: ModelFile, context: Context) -> Callable[[Sequence[Pixels]
         return Batch(outputs, placements, use)
 
     return call
+
+
+def open_classifier(
+    model: ModelFile, context: Context
+) -> Callable[[Sequence[Pixels]], npt.NDArray[np.float32]]:
+    """Load a classifier and return a function of pictures: float32 [B, classes], probabilities.
+
+    That function raises `ModelError` where the model does not give one for each label of its card.
+    """
+    call, card = open_model(model, context), model.card
+    probabilities_of = make_head(card)
+
+    def classify(pictures: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        probabilities: npt.NDArray[np.float32] = probabilities_of(call(pictures).outputs)
+        if probabilities.shape[1:] != (len(card.labels),):
+            raise ModelError(
+                f"model {card.name!r} gives {list(probabilities.shape)} for a batch; its card "
+                f"has {len(card.labels)} labels; list one for each class"
+            )
+        return probabilities
+
+    return classify
 
 
 def use_of(model: ModelFile, context: Context) -> ModelUse:
