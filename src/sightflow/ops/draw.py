@@ -15,6 +15,7 @@ __all__ = [
     "Colour",
     "Pixels",
     "colour_of",
+    "colour_of_object",
     "colour_of_person",
     "draw_classification",
     "draw_detections",
@@ -22,14 +23,22 @@ __all__ = [
     "enlarged",
     "font_of",
     "ink_on",
+    "object_text",
 ]
 
 Pixels = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Said = tuple[str, float]
+"""What a light shows or a sign means, and the score."""
 
 _READABLE_SIDE = 320
 _GOLDEN_ANGLE = 0.618034
 _NOBODY: Colour = (150, 150, 150)
+_LIGHTS: dict[str, Colour] = {
+    "red": (225, 40, 40),
+    "yellow": (245, 195, 30),
+    "green": (40, 185, 85),
+}
 
 
 def enlarged(pixels: Pixels) -> tuple[Pixels, int]:
@@ -58,9 +67,40 @@ def draw_detections(
         min_score: objects that score less are left out, in [0, 1].
     """
     shown = [i for i in range(len(detections)) if detections.scores[i] >= min_score]
-    texts = [f"{detections.labels[i]} {float(detections.scores[i]):.2f}" for i in shown]
-    colours = [colour_of(int(detections.class_ids[i])) for i in shown]
+    said = [_said_of(detections, i) for i in shown]
+    texts = [
+        object_text(detections.labels[i], float(detections.scores[i]), one)
+        for i, one in zip(shown, said, strict=True)
+    ]
+    colours = [
+        colour_of_object(int(detections.class_ids[i]), one)
+        for i, one in zip(shown, said, strict=True)
+    ]
     return _draw_boxes(pixels, detections.boxes_xyxy[shown] * scale, texts, colours)
+
+
+def object_text(label: str, score: float, said: Said | None) -> str:
+    """Return what stands at an object: what it is, or what it shows or means, and how surely.
+
+    Examples:
+        >>> object_text("car", 0.914, None), object_text("traffic light", 0.8, ("red", 0.977))
+        ('car 0.91', 'traffic light: red 0.98')
+    """
+    return f"{label} {score:.2f}" if said is None else f"{label}: {said[0]} {said[1]:.2f}"
+
+
+def colour_of_object(class_id: int, said: Said | None) -> Colour:
+    """Return the colour that a traffic light shows, and of all other objects that of the class."""
+    return _LIGHTS.get("" if said is None else said[0], colour_of(class_id))
+
+
+def _said_of(detections: Detections, row: int) -> Said | None:
+    """Return what a step says that an object shows or means."""
+    for classes in (detections.states, detections.signs):
+        label = None if classes is None else classes.labels[row]
+        if classes is not None and label is not None:
+            return label, float(classes.scores[row])
+    return None
 
 
 def draw_faces(

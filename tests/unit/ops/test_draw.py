@@ -1,11 +1,14 @@
 """What is drawn lies where it should and can be read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from sightflow.ops.draw import (
     colour_of,
+    colour_of_object,
     colour_of_person,
     draw_classification,
     draw_detections,
@@ -14,7 +17,7 @@ from sightflow.ops.draw import (
     font_of,
     ink_on,
 )
-from sightflow.records import Classification, Detections, Faces
+from sightflow.records import Classification, Detections, Faces, ObjectClasses
 
 GREY = (90, 90, 90)
 WHITE = (255, 255, 255)
@@ -156,6 +159,33 @@ def people(*boxes, names=None, scores=None):
         person_ids=names,
         similarities=None if names is None else np.full(n, 0.75, np.float32),
     )
+
+
+def test_a_light_has_the_colour_that_it_shows_and_other_objects_that_of_their_class():
+    boxes = (20, 20, 60, 100), (200, 20, 240, 100), (400, 20, 440, 100)
+    states = ObjectClasses(("red", "unknown", None), (0, None, None), np.ones(3, np.float32))
+    lights = replace(found(*boxes, class_ids=[9, 9, 2]), states=states)
+
+    drawn = draw_detections(a_canvas(), lights)
+
+    shown = [tuple(drawn[60, x]) for x in (20, 200, 400)]
+    assert shown == [colour_of_object(0, ("red", 1.0)), colour_of(9), colour_of(2)]
+    red, green = colour_of_object(0, ("red", 1.0)), colour_of_object(0, ("green", 1.0))
+    assert red[0] > 2 * max(red[1:])
+    assert green[1] > 2 * max(green[0], green[2])
+
+
+def test_what_a_sign_means_is_written_in_place_of_how_sure_the_detector_is():
+    sign = ObjectClasses(("stop",), (14,), np.array([0.987], np.float32))
+    known = replace(found((100, 100, 200, 200), labels=("traffic sign",)), signs=sign)
+
+    drawn, plain = (
+        draw_detections(a_canvas(), one) for one in (known, found((100, 100, 200, 200)))
+    )
+
+    colour = colour_of(0)
+    widths = [where(one[:95], colour)[2] - where(one[:95], colour)[0] for one in (drawn, plain)]
+    assert widths[0] > widths[1] + 100, "a longer text: traffic sign: stop 0.99"
 
 
 def test_a_face_that_nobody_looked_up_has_a_grey_box():

@@ -13,7 +13,7 @@ import pytest
 
 from sightflow.errors import OutputError, OutputExistsError, PipelineError, SetupError
 from sightflow.ops.decode import decode
-from sightflow.ops.draw import colour_of, colour_of_person
+from sightflow.ops.draw import colour_of, colour_of_object, colour_of_person
 from sightflow.ops.overlay import Outline
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks import encoder
@@ -409,6 +409,22 @@ def test_faces_are_drawn_beside_the_objects_that_are_followed(tmp_path, clip):
     assert is_marked(pixels, track_id=5)
     assert np.abs(colour_at(pixels, face) - colour_of_person("Ada")).max() < 60
     assert is_plain(pixels[150:200, 10:70])
+
+
+@pytest.mark.parametrize("tracks", [None, [a_track(5)]])
+def test_a_light_is_drawn_in_the_colour_that_it_shows_also_where_it_is_followed(
+    tmp_path, clip, tracks
+):
+    light = {"label": "traffic light", "class_id": 9, "score": 0.9, "box_xyxy": list(BOX)}
+    light |= {"state": {"label": "green", "score": 0.98}}
+    if tracks is not None:
+        light |= {"track_id": 5}
+    rows = [a_row(clip, 0, detections=[light], **({"tracks": tracks} if tracks else {}))]
+
+    write(AnnotatedVideo(str(tmp_path / "out.mp4")), rows)
+
+    (pixels,) = frames(tmp_path / "out.mp4")
+    assert np.abs(colour_at(pixels) - colour_of_object(9, ("green", 0.98))).max() < 60
 
 
 def test_faces_of_the_unknown_are_blurred_in_the_frames_in_which_they_were_found(tmp_path):
