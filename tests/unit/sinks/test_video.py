@@ -99,6 +99,15 @@ def seconds(path: Path) -> list[float]:
     return [float(time - times[0]) for time in times]
 
 
+def show_the_same(one: Path, other: Path) -> bool:
+    """Return whether two videos have the same frames at the same times.
+
+    Their bytes may differ: x264 seldom writes the same frame with a few bytes more or less.
+    """
+    pairs = zip(frames(one), frames(other), strict=True)
+    return seconds(one) == seconds(other) and all((a == b).all() for a, b in pairs)
+
+
 def is_marked(pixels: Pixels, box: Sequence[int] = BOX, track_id: int = 1) -> bool:
     """Return whether the left edge of a box has the colour of a track, within what H.264 loses."""
     x, y = box[0], (box[1] + box[3]) // 2
@@ -241,7 +250,7 @@ def test_rows_that_come_in_another_order_give_the_same_video(tmp_path, clip):
     write(AnnotatedVideo(str(tmp_path / "one.mp4")), rows)
     write(AnnotatedVideo(str(tmp_path / "two.mp4")), rows[10:] + rows[:10])
 
-    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+    assert show_the_same(tmp_path / "one.mp4", tmp_path / "two.mp4")
 
 
 def test_what_came_after_a_position_is_forgotten(tmp_path, clip):
@@ -262,7 +271,7 @@ def test_what_came_after_a_position_is_forgotten(tmp_path, clip):
     sink.commit(SUMMARY)
 
     write(undisturbed, rows, events=crossing)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert show_the_same(tmp_path / "a.mp4", tmp_path / "b.mp4")
 
 
 def differs(pixels: Pixels, other: Pixels, part: tuple[slice, slice]) -> bool:
