@@ -59,15 +59,13 @@ class Finding:
                 filled[name] = [row if row["label"] else None for row in type_.rows(values)]
             elif values is not None:
                 filled[name] = _plain(values)
-        nested = {name for name, (_, type_) in self.columns.items() if isinstance(type_, Finding)}
-        return [
-            {
-                name: v
-                for name, v in zip(filled, row, strict=True)
-                if v is not None or name not in nested
-            }
-            for row in zip(*filled.values(), strict=True)
-        ]
+        rows = [dict(zip(filled, row, strict=True)) for row in zip(*filled.values(), strict=True)]
+        nested = [name for name in filled if isinstance(self.columns[name][1], Finding)]
+        for name in nested:
+            for row in rows:
+                if row[name] is None:
+                    del row[name]
+        return rows
 
 
 def _plain(column: Any) -> Any:
