@@ -15,6 +15,7 @@ from sightflow.ops.preprocess import Preprocess
 from sightflow.protocols import KeyedOperator, LearningOperator, Operator
 from sightflow.records import ImageRecord
 from sightflow.tasks.align_faces import AlignFaces
+from sightflow.tasks.announce import Announce
 from sightflow.tasks.classify import Classify
 from sightflow.tasks.classify_objects import ClassifySign, ClassifyTrafficLight
 from sightflow.tasks.detect import Detect
@@ -30,7 +31,7 @@ from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 12, 4, 3
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 12, 5, 3
 
 NAMES = Names({"a": ("ann", (0.6, 0.8)), "b": ("bob", (1.0, 0.0))})
 
@@ -50,6 +51,7 @@ EXAMPLES: dict[str, Operator] = {
 }
 
 KEYED_EXAMPLES: dict[str, KeyedOperator] = {
+    "Announce": Announce("states"),
     "CountLine": CountLine((300, 0), (300, 480), window_ms=1_000),
     "IdentifyTracks": IdentifyTracks(NAMES),
     "Track": Track(max_age_ms=500, labels=("person", "dog")),

@@ -32,6 +32,8 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "differed": "Two classifiers do not say the same of an image",
         "compared": "How often they do",
         "identified": "Whose face a track shows is known from now on, or known otherwise.",
+        "announced": "What a light shows, or a sign means, is known from now on, or is another.",
+        "ended": "That was no longer so, with its first and last image",
         "gallery": "Somebody was enrolled, or forgotten, while the run went on",
         "refused": "A picture was not enrolled",
         "joined": "At the end, where labels came later",

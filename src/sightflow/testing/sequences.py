@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.records import Classification, Detections, Faces, ImageRecord, Tracks
+from sightflow.records import Classification, Detections, Faces, ImageRecord, ObjectClasses, Tracks
 from sightflow.testing.builders import a_record, an_origin
 
 __all__ = ["lessons", "walkers"]
@@ -57,10 +57,20 @@ def walkers(n_images: int, source_id: str = "photos") -> Iterator[ImageRecord]:
             origin=an_origin(source_id=source_id, sequence=i, event_time_ms=i * 100),
             width=640,
             height=480,
-            detections=Detections(boxes, scores, classes, labels),
+            detections=Detections(
+                *(boxes, scores, classes, labels), (1, 2), _seen(i), _seen(i // 2)
+            ),
             tracks=Tracks(ids, boxes, scores, classes, labels, velocities, ages, hits),
             faces=_faces_of(boxes, i),
         )
+
+
+def _seen(number: int) -> ObjectClasses:
+    """Return what one of two objects shows: red, later green, and unknown in some images."""
+    label, class_id = ("red", 0) if number < 20 else ("green", 1)
+    if number % 5 == 4:
+        return ObjectClasses(("unknown", None), (None, None), np.array([0.3, 0], np.float32))
+    return ObjectClasses((label, None), (class_id, None), np.array([0.8, 0], np.float32))
 
 
 def _faces_of(boxes: npt.NDArray[np.float32], number: int) -> Faces:
