@@ -94,8 +94,8 @@ class Job:
             # library that wants back into Python takes the wrong one, and waits for ever.
             news = kept.flat_map(news_from, _bytes()).name(f"news of {name}").disable_chaining()
             news = news.uid(f"news of {name}").set_parallelism(1)
-            dealt = news.rebalance().map(_as_it_is, _bytes())
-            yield dealt.name(f"deal {name}").uid(f"deal {name}")
+            passed = _to_the_first(news).map(_as_it_is, _bytes())
+            yield passed.name(f"pass on {name}").uid(f"pass on {name}")
 
     def _trainer_key(self) -> Callable[[bytes], str]:
         """Return the keys of the trainers: names by which Flink gives each a place of its own.
@@ -196,6 +196,14 @@ def _remember(by_stream: KeyedStream, function: Remember) -> DataStream:
     )
     results = DataStream(stream.transform("remember", result, operator))
     return results.name("remember").uid("remember")
+
+
+def _to_the_first(stream: DataStream) -> DataStream:
+    """Send all to the first place of what follows, so that it stays in order.
+
+    Java's streams can; its name is a word of Python's, and PyFlink leaves it out.
+    """
+    return DataStream(getattr(stream._j_data_stream, "global")())
 
 
 def _as_it_is(value: bytes) -> bytes:
