@@ -288,8 +288,10 @@ class Pipeline:
             if missing:
                 raise PipelineError(
                     f"{place}: {type(part).__name__} needs {', '.join(missing)}, which no step "
-                    "before it gives; Detect gives detections, Track tracks, Classify "
-                    "classification, DetectFaces faces, and EmbedFaces faces.embeddings"
+                    "before it gives; Detect gives detections, Track tracks and which one each "
+                    "detection or face has (`track_ids`), Classify classification, "
+                    "ClassifyTrafficLight detections.states, ClassifySign detections.signs, "
+                    "DetectFaces faces, EmbedFaces faces.embeddings, Identify faces.person_ids"
                 )
             if gives is None:
                 return  # it may give anything

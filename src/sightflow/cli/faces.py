@@ -174,21 +174,29 @@ def enrol_people(gallery: Path, directory: str, **options: Any) -> None:
             several="take" if options["largest"] else "reject",
             thumbnails=options["thumbnails"],
             alike=max(alike, default=1.0),
+            unlike=min(alike, default=-1.0),
             on_progress=on_progress,
         )
     for row in found.rejected:
         print(f"rejected {row['uri']}: {row['reason']}: {row['message']}", file=sys.stderr)
-    for one in found.alike:
+    for one in found.unlike:
         print(
-            f"{one.uri}: looks like {one.other_id} ({one.similarity:.2f}); is it {one.person_id}?",
+            f"{one.uri}: is unlike the other pictures of {one.person_id} ({one.similarity:.2f}); "
+            "is it the same person, and a face?",
+            file=sys.stderr,
+        )
+    for like in found.alike:
+        print(
+            f"{like.uri}: looks like {like.other_id} ({like.similarity:.2f}); "
+            f"is it {like.person_id}?",
             file=sys.stderr,
         )
     if not found.n_faces:
         raise SourceError(f"{directory}: has no picture that can be enrolled")
     if not options["quiet"]:
         print(
-            f"{gallery}: {found.n_new} new faces; {found.n_faces} of {found.n_people} people are "
-            f"in {directory}, {len(found.rejected)} pictures rejected",
+            f"{gallery}: {found.n_new} new faces; {directory} has {found.n_faces} faces of "
+            f"{found.n_people} people, {len(found.rejected)} pictures rejected",
             file=sys.stderr,
         )
 
@@ -225,7 +233,11 @@ def forget_person(gallery: Path, person: str, picture: str | None) -> None:
 
     uri = None if picture is None else uri_of(picture)
     n_faces = GalleryFile(gallery).forget(person, uri=uri)
-    print(f"{gallery}: {n_faces} faces are gone", file=sys.stderr)
+    gone = "1 face is gone" if n_faces == 1 else f"{n_faces} faces are gone"
+    print(
+        f"{gallery}: {gone}; the pictures stay where they are: enrolling them brings it back",
+        file=sys.stderr,
+    )
 
 
 @faces.command("encrypt")

@@ -18,11 +18,11 @@ from sightflow.records import Row
 from sightflow.settings import RunSettings
 from sightflow.sources.directory import Directory
 from sightflow.storage.files import Reader
-from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
+from sightflow.storage.galleryfile import Enrolled, GalleryFacts, GalleryFile, NewFace
 from sightflow.storage.gallerylog import as_person_id
 from sightflow.tasks.face_index import FaceIndex
 
-__all__ = ["Enrolment", "Likeness", "by_person", "enrol", "uri_of"]
+__all__ = ["Enrolment", "Likeness", "Unlikeness", "by_person", "enrol", "uri_of"]
 
 _THUMBNAIL_PX, _THUMBNAIL_QUALITY, _AROUND = 112, 85, 0.25
 
@@ -38,6 +38,16 @@ class Likeness:
 
 
 @dataclass(frozen=True)
+class Unlikeness:
+    """A picture that is less like all others of its person than two people may be."""
+
+    uri: str
+    person_id: str
+    similarity: float
+    """With the most alike of the others."""
+
+
+@dataclass(frozen=True)
 class Enrolment:
     """What came of enrolling a folder."""
 
@@ -50,8 +60,10 @@ class Enrolment:
     n_people: int
     rejected: tuple[Row, ...]
     """Pictures that were not enrolled: `uri`, `reason`, `message`."""
-    alike: tuple[Likeness, ...]
+    alike: tuple[Likeness, ...] = ()
     """Who may be in the folder of somebody else."""
+    unlike: tuple[Unlikeness, ...] = ()
+    """What may be the face of nobody, or of somebody else."""
 
 
 def enrol(
@@ -64,6 +76,7 @@ def enrol(
     several: Literal["take", "reject"] = "reject",
     thumbnails: bool = False,
     alike: float = 1.0,
+    unlike: float = -1.0,
     on_progress: OnProgress = lambda ledger, n_images: None,
 ) -> Enrolment:
     """Put the people of a folder into a gallery: all of them at once, when all are described.
@@ -77,6 +90,7 @@ def enrol(
         several: what happens to a picture with several faces, see `MainFace`.
         thumbnails: whether a small picture of each face is kept.
         alike: similarity from which another person's picture is told.
+        unlike: similarity up to which a picture is told that is unlike the person's others.
         on_progress: told the ledger so far and how many pictures there are, now and then.
 
     Raises:
@@ -98,13 +112,14 @@ def enrol(
     new = [_new(face, person, thumbnails=thumbnails) for face, person in named]
     rejects = (*rejected, *nobody)
     if not new:
-        return Enrolment(before, 0, 0, 0, rejects, ())
+        return Enrolment(before, 0, 0, 0, rejects)
     embedder = models.embedder
     facts = GalleryFacts(embedder.card.name, embedder.version, new[0].embedding.size)
     version = file.enrol(new, facts)
     n_people = len({face.person_id for face in new})
-    likenesses = _alike(file, new, alike)
-    return Enrolment(version, version - before, len(new), n_people, rejects, likenesses)
+    entries = file.entries()
+    told = _alike(entries, new, alike), _unlike(entries, new, unlike)
+    return Enrolment(version, version - before, len(new), n_people, rejects, *told)
 
 
 def _check_same_model(file: GalleryFile, embedder: ModelFile) -> None:
@@ -172,10 +187,29 @@ def _thumbnail(face: DescribedFace) -> bytes:
     return buffer.getvalue()
 
 
-def _alike(file: GalleryFile, new: Sequence[NewFace], alike: float) -> tuple[Likeness, ...]:
+def _unlike(
+    entries: Sequence[Enrolled], new: Sequence[NewFace], unlike: float
+) -> tuple[Unlikeness, ...]:
+    """Return which new faces are unlike all others of their person, where there are others."""
+    theirs: dict[str, list[Enrolled]] = {face.person_id: [] for face in new}
+    for entry in entries:
+        if entry.person_id in theirs:
+            theirs[entry.person_id].append(entry)
+    found = []
+    for face in new:
+        others = [one.embedding for one in theirs[face.person_id] if one.uri != face.uri]
+        best = max((float(face.embedding @ other) for other in others), default=1.0)
+        if best <= unlike:
+            found.append(Unlikeness(face.uri, face.person_id, best))
+    return tuple(found)
+
+
+def _alike(
+    entries: Sequence[Enrolled], new: Sequence[NewFace], alike: float
+) -> tuple[Likeness, ...]:
     """Return which new faces are as alike to somebody else as the same person would be."""
     index = FaceIndex()
-    rows = {entry.key: (entry.person_id, entry.embedding) for entry in file.entries()}
+    rows = {entry.key: (entry.person_id, entry.embedding) for entry in entries}
     index.change(rows, version=0)
     embeddings = np.stack([face.embedding for face in new])
     others = index.most_alike_others(embeddings, [face.person_id for face in new])

@@ -4,9 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices, check_count
 from sightflow.protocols import Context, Fold
@@ -28,6 +25,7 @@ class Look:
     score: float
     sequence: int
     time_ms: int
+    box_xyxy: Box
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,10 @@ class Said:
 
     label: str
     class_id: int | None
-    first_sequence: int
-    first_ms: int
-    last_sequence: int
-    last_ms: int
-    last_box_xyxy: Box
+    first: Look
+    """The first image that says so."""
+    last: Look
+    """The last image of the object since, whatever it says."""
     n_votes: int
     """Images that say so."""
     score_sum: float
@@ -130,7 +127,7 @@ class Announce:
             labels, class_ids = list(classes.labels), list(classes.class_ids)
             for i, track_id, look in _looks(found, classes, record):
                 before = objects.get(track_id, Watched())
-                now = objects[track_id] = self._watched(before, look, found.boxes_xyxy[i])
+                now = objects[track_id] = self._watched(before, look)
                 told.change(track_id, before.said, now.said)
                 if now.said is not None:
                     labels[i], class_ids[i] = now.said.label, now.said.class_id
@@ -159,33 +156,20 @@ class Announce:
             )
         return found, classes
 
-    def _watched(self, before: Watched, look: Look, box: npt.NDArray[np.float32]) -> Watched:
+    def _watched(self, before: Watched, look: Look) -> Watched:
         """Return what is known of an object with one more look at it."""
         recent = [one for one in before.looks if one.time_ms > look.time_ms - self.memory_ms]
         looks = (*recent, look)[-self.n_looks :]
         label, said = self._vote(looks), before.said
-        x1, y1, x2, y2 = plain_floats(box)
         if label is not None and (said is None or said.label != label):
             votes = [one for one in looks if one.label == label]
-            first = votes[0]
-            said = Said(
-                label,
-                votes[-1].class_id,
-                first.sequence,
-                first.time_ms,
-                look.sequence,
-                look.time_ms,
-                (x1, y1, x2, y2),
-                len(votes),
-                sum(one.score for one in votes),
-            )
+            score_sum = sum(one.score for one in votes)
+            said = Said(label, votes[-1].class_id, votes[0], look, len(votes), score_sum)
         elif said is not None:
             agrees = look.label == said.label
             said = replace(
                 said,
-                last_sequence=look.sequence,
-                last_ms=look.time_ms,
-                last_box_xyxy=(x1, y1, x2, y2),
+                last=look,
                 n_votes=said.n_votes + agrees,
                 score_sum=said.score_sum + look.score * agrees,
             )
@@ -218,7 +202,7 @@ class _Teller:
         """Tell what is no longer said, with its images, and what is said from now on."""
         goes_on = before is not None and now is not None and before.label == now.label
         if before is not None and not goes_on:
-            self._tell("ended", track_id, before, before.last_ms - before.first_ms)
+            self._tell("ended", track_id, before, before.last.time_ms - before.first.time_ms)
         if now is not None and not goes_on:
             self._tell("announced", track_id, now, None)
 
@@ -226,19 +210,19 @@ class _Teller:
         figures = {
             "score": said.score,
             "n_votes": float(said.n_votes),
-            "first_sequence": float(said.first_sequence),
+            "first_sequence": float(said.first.sequence),
         }
         self.events.append(
             Event(
                 kind,
                 self._step,
                 self._source_id,
-                said.last_sequence,
-                said.last_ms,
+                said.last.sequence,
+                said.last.time_ms,
                 track_id,
                 said.class_id,
                 said.label,
-                said.last_box_xyxy,
+                said.last.box_xyxy,
                 duration_ms=duration_ms,
                 figures=figures,
             )
@@ -253,4 +237,6 @@ def _looks(
     columns = zip(found.track_ids or (), classes.labels, classes.class_ids, scores, strict=True)
     for i, (track_id, label, class_id, score) in enumerate(columns):
         if track_id is not None and label is not None:
-            yield i, track_id, Look(label, class_id, score, origin.sequence, origin.event_time_ms)
+            x1, y1, x2, y2 = plain_floats(found.boxes_xyxy[i])
+            at = origin.sequence, origin.event_time_ms
+            yield i, track_id, Look(label, class_id, score, *at, (x1, y1, x2, y2))

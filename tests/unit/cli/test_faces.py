@@ -166,13 +166,13 @@ def test_results_have_nothing_that_a_face_could_be_described_by(gallery: Path) -
 def test_a_person_is_enrolled_listed_and_forgotten(tmp_path: Path) -> None:
     gallery = tmp_path / "gallery"
     people = copy_people(tmp_path / "people", PEOPLE, [1, 2])
-    assert "4 new faces; 4 of 2 people are in" in enrol(gallery, people).stderr
-    assert "0 new faces; 4 of 2 people are in" in enrol(gallery, people).stderr
+    assert f"4 new faces; {people} has 4 faces of 2 people" in enrol(gallery, people).stderr
+    assert f"0 new faces; {people} has 4 faces of 2 people" in enrol(gallery, people).stderr
 
     rows = [json.loads(line) for line in call("list", gallery, "--json").stdout.splitlines()]
     assert [(row["person_id"], row["n_faces"]) for row in rows] == [("ann", 2), ("bob", 2)]
 
-    assert "2 faces are gone" in call("forget", gallery, "ann").stderr
+    assert "2 faces are gone; the pictures stay" in call("forget", gallery, "ann").stderr
 
     rows = [json.loads(line) for line in call("list", gallery, "--json").stdout.splitlines()]
     assert [row["person_id"] for row in rows] == ["bob"]
@@ -187,8 +187,7 @@ def test_one_picture_of_a_person_is_listed_and_forgotten(tmp_path: Path) -> None
     enrol(gallery, people)
 
     assert (
-        "1 faces are gone"
-        in call("forget", gallery, "ann", "--picture", people / "ann/1.pgm").stderr
+        "1 face is gone" in call("forget", gallery, "ann", "--picture", people / "ann/1.pgm").stderr
     )
 
     rows = [
@@ -224,7 +223,7 @@ def test_pictures_that_cannot_be_enrolled_are_told_and_the_rest_is(tmp_path: Pat
 
     assert "broken.jpg: not_an_image" in result.stderr
     assert "nobody.pgm: no_person" in result.stderr
-    assert "1 new faces; 1 of 1 people are in" in result.stderr
+    assert f"1 new faces; {people} has 1 faces of 1 people, 2 pictures rejected" in result.stderr
 
 
 def test_a_folder_that_cannot_be_a_person_is_told_as_that(tmp_path: Path) -> None:
@@ -267,6 +266,17 @@ def test_who_may_be_in_the_wrong_folder_is_told(tmp_path: Path) -> None:
     result = enrol(tmp_path / "gallery", people)
 
     assert "bob/2.pgm: looks like ann (0." in result.stderr
+
+
+def test_a_picture_that_is_unlike_the_others_of_its_person_is_told(tmp_path: Path) -> None:
+    people = copy_people(tmp_path / "people", {"ann": 1}, [1, 2, 3])
+    stranger = people / "ann" / "9.pgm"
+    stranger.write_bytes(a_face(3, 1).read_bytes())
+
+    told = enrol(tmp_path / "gallery", people).stderr
+
+    assert f"{stranger}: is unlike the other pictures of ann (0." in told
+    assert told.count("is unlike") == 1
 
 
 def test_thumbnails_are_kept_only_when_they_are_asked_for(tmp_path: Path) -> None:
