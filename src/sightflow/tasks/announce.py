@@ -10,6 +10,7 @@ from sightflow.protocols import Context, Fold
 from sightflow.records import UNKNOWN, Detections, Event, ImageRecord, ObjectClasses
 from sightflow.records.arrays import plain_floats
 from sightflow.records.state import StateCodec
+from sightflow.tasks.vote import majority
 
 __all__ = ["Announce"]
 
@@ -177,10 +178,8 @@ class Announce:
 
     def _vote(self, looks: Sequence[Look]) -> str | None:
         """Return what most looks say, if enough do; `unknown` is never said."""
-        labels = [look.label for look in looks if look.label != UNKNOWN]
-        best = max(sorted(set(labels)), key=labels.count, default=None)
-        n_votes = 0 if best is None else labels.count(best)
-        return best if n_votes >= self.min_votes and 2 * n_votes > len(looks) else None
+        labels = [None if look.label == UNKNOWN else look.label for look in looks]
+        return majority(labels, min_votes=self.min_votes)
 
 
 class _Teller:

@@ -16,6 +16,7 @@ from sightflow.records.arrays import plain_floats
 from sightflow.records.state import StateCodec
 from sightflow.tasks.face_index import FaceIndex
 from sightflow.tasks.identify import Identify
+from sightflow.tasks.vote import majority
 
 __all__ = ["IdentifyTracks"]
 
@@ -146,10 +147,7 @@ class IdentifyTracks:
 
     def _vote(self, looks: Sequence[Look]) -> str | None:
         """Return the person that most pictures say, if enough do."""
-        names = [look.person_id for look in looks if look.person_id is not None]
-        best = max(sorted(set(names)), key=names.count, default=None)
-        n_votes = names.count(best) if best is not None else 0
-        return best if n_votes >= self.min_votes and 2 * n_votes > len(looks) else None
+        return majority([look.person_id for look in looks], min_votes=self.min_votes)
 
 
 def _looks(faces: Faces, time_ms: int) -> Iterator[tuple[int, Look]]:
