@@ -157,7 +157,7 @@ def calibrate(
         _held_out(embeddings, people),
         n_people,
         len(faces),
-        by_reason(rejected) | ({"no_person": len(nobody)} if len(nobody) else {}),
+        by_reason(rejected) | ({"no_person": len(nobody)} if nobody else {}),
     )
 
 

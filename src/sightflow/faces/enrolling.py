@@ -106,8 +106,9 @@ def enrol(
     faces, rejected = describe(
         Directory(directory), models, settings, several=several, on_progress=on_progress
     )
-    named, nobody = by_person(faces, directory)
-    if person_id is not None:
+    if person_id is None:
+        named, nobody = by_person(faces, directory)
+    else:
         named, nobody = [(face, person_id) for face in faces], []
     new = [_new(face, person, thumbnails=thumbnails) for face, person in named]
     rejects = (*rejected, *nobody)
