@@ -13,6 +13,7 @@ from sightflow.errors import SourceError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.protocols import LabelSource, Source, StreamSource
 from sightflow.records import EncodedImage, Label, Rejected
+from sightflow.sources.annotated import Annotated
 from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined
 from sightflow.sources.jsonlabels import JsonLabels
@@ -32,7 +33,7 @@ from sightflow.testing import (
     encode_image,
 )
 
-AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 7, 2, 1
+AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 2, 1
 N_PICTURES = 6
 
 
@@ -71,7 +72,18 @@ def write_labels(path: Path) -> JsonLabels:
     return JsonLabels(str(path), follow=False)
 
 
+def write_annotations(path: Path) -> str:
+    path.write_text(
+        '{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 2, "name": "car"}],'
+        ' "annotations": [{"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4]}]}'
+    )
+    return str(path)
+
+
 EXAMPLES: dict[str, Callable[[Path], Source]] = {
+    "Annotated": lambda folder: Annotated(
+        Directory(write_pictures(folder / "photos")), write_annotations(folder / "coco.json")
+    ),
     "Directory": lambda folder: Directory(write_pictures(folder / "photos")),
     "Labelled": lambda folder: Labelled(Directory(write_pictures(folder / "photos"))),
     "MotDetections": lambda folder: MotDetections(
@@ -136,6 +148,7 @@ def test_it_keeps_the_promises_of_a_source(kind: str, tmp_path: Path) -> None:
 
 
 NOWHERE: dict[str, Callable[[str], Source]] = {
+    "Annotated": lambda path: Annotated(Directory(path), "coco.json"),
     "Directory": Directory,
     "MotDetections": MotDetections,
     "Labelled": lambda path: Labelled(Directory(path)),

@@ -7,6 +7,7 @@ from sightflow.engine.chunks import Chunk, chunked
 from sightflow.engine.recall import open_recall
 from sightflow.pipeline import LearningStep, Pipeline
 from sightflow.protocols import Context, Source, SourceFacts, StreamSource, TakesSourceFacts
+from sightflow.records import Origin
 from sightflow.settings import RunSettings
 
 __all__ = ["Work", "chunks_of", "informed", "is_by_source", "last_ones", "stateful_context"]
@@ -103,7 +104,13 @@ def _facts_of(source: Source | StreamSource) -> SourceFacts:
         return SourceFacts()
     claims = list(source.claims())
     later = (label.label for claim in claims for label in claim.labels)
-    labels = {*later, *(claim.origin.label for claim in claims)} - {None}
+    labels = {*later, *(claim.origin.label for claim in claims)}
+    labels |= {one.label for claim in claims for one in claim.origin.objects or ()}
     to_learn = (claim.origin for claim in claims if not claim.origin.held_out)
-    n_images = sum(origin.label is not None or origin.awaits_label for origin in to_learn)
+    n_images = sum(map(_is_labelled, to_learn))
     return SourceFacts(tuple(sorted(label for label in labels if label is not None)), n_images)
+
+
+def _is_labelled(origin: Origin) -> bool:
+    told = origin.label is not None or origin.objects is not None
+    return told or origin.awaits_label

@@ -13,7 +13,14 @@ import numpy as np
 
 from sightflow.records.arrays import PackedArray
 from sightflow.records.findings import FINDINGS
-from sightflow.records.image import ImageRecord, ModelUse, Origin, Outcome, Rejected
+from sightflow.records.image import (
+    ImageRecord,
+    LabelledObject,
+    ModelUse,
+    Origin,
+    Outcome,
+    Rejected,
+)
 from sightflow.records.objectclasses import ObjectClasses
 from sightflow.records.state import as_bytes, as_text
 
@@ -24,6 +31,9 @@ _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 
 _Column: TypeAlias = PackedArray | list[str | int | None]
 """One column of what was found."""
+
+_Object: TypeAlias = tuple[bytes, tuple[float, float, float, float], bool]
+"""A `LabelledObject`."""
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -44,6 +54,7 @@ class _Wire(msgspec.Struct, array_like=True):
     label: bytes | None
     held_out: bool
     awaits_label: bool
+    objects: list[_Object] | None
     arrays: dict[str, PackedArray]
 
 
@@ -84,7 +95,7 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
         as_bytes(origin.name),
     )
     label = None if origin.label is None else as_bytes(origin.label)
-    truth = label, origin.held_out, origin.awaits_label
+    truth = label, origin.held_out, origin.awaits_label, _objects_to_wire(origin)
     if isinstance(outcome, Rejected):
         why = outcome.step, outcome.reason, as_bytes(outcome.message)
         return _Wire(*place, (0, 0), [], {}, why, *truth, {})
@@ -111,6 +122,7 @@ def _from_wire(wire: _Wire) -> Outcome:
         None if wire.label is None else as_text(wire.label),
         wire.held_out,
         wire.awaits_label,
+        _objects_from_wire(wire),
     )
     if wire.rejected is not None:
         step, reason, message = wire.rejected
@@ -122,6 +134,20 @@ def _from_wire(wire: _Wire) -> Outcome:
     }
     found.update((name, packed.unpack()) for name, packed in wire.arrays.items())
     return ImageRecord(origin, width, height, _NO_PIXELS, uses, **found)
+
+
+def _objects_to_wire(origin: Origin) -> list[_Object] | None:
+    if origin.objects is None:
+        return None
+    return [(as_bytes(one.label), one.box_xyxy, one.ignored) for one in origin.objects]
+
+
+def _objects_from_wire(wire: _Wire) -> tuple[LabelledObject, ...] | None:
+    if wire.objects is None:
+        return None
+    return tuple(
+        LabelledObject(as_text(label), box, ignored) for label, box, ignored in wire.objects
+    )
 
 
 def _columns(found: Any) -> dict[str, _Column]:

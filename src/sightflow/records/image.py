@@ -21,6 +21,7 @@ __all__ = [
     "EncodedImage",
     "ImageRecord",
     "Label",
+    "LabelledObject",
     "ModelUse",
     "Origin",
     "Outcome",
@@ -47,6 +48,17 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledObject:
+    """An object that is in an image, as told by somebody who knows."""
+
+    label: str
+    box_xyxy: tuple[float, float, float, float]
+    """In pixels of the original image; origin top left; x2, y2 exclusive."""
+    ignored: bool = False
+    """Whether it is neither right nor wrong to find it: a crowd, or too small to tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where one image comes from, and when it was taken."""
 
@@ -65,6 +77,8 @@ class Origin:
     """Whether networks are tested with it and never learn from it."""
     awaits_label: bool = False
     """Whether it is remembered until its label comes."""
+    objects: tuple[LabelledObject, ...] | None = None
+    """All objects that are in it, as told by somebody who knows; None where nobody has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ import csv
 import io
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sightflow.errors import PipelineError, SourceError
 from sightflow.protocols import Context, Read, Source, given_by
 from sightflow.records import Claim
-from sightflow.storage.files import Reader, split_uri
+from sightflow.sources.endings import Endings, path_of
+from sightflow.storage.files import Reader
 
 __all__ = ["Labelled"]
 
@@ -49,13 +50,13 @@ class Labelled:
         Raises:
             SourceError: the table cannot be read, or lacks a column.
         """
-        label_of = _folder_of if self.table is None else _Table(self._rows(self.table)).label_of
+        label_of = _folder_of if self.table is None else Endings(self._rows(self.table)).of
         for claim in self.source.claims():
             if claim.origin.awaits_label or claim.labels:
                 raise SourceError(
                     f"{claim.origin.uri}: its label comes later; put Late around Labelled"
                 )
-            label = label_of(claim)
+            label = label_of(claim.origin.uri)
             origin = replace(claim.origin, label=label, held_out=self.held_out)
             yield replace(claim, origin=origin)
 
@@ -85,28 +86,6 @@ class Labelled:
             raise SourceError(f"{table}: cannot be read as CSV: {error}") from error
 
 
-def _folder_of(claim: Claim) -> str | None:
-    name = posixpath.basename(posixpath.dirname(_path(claim)))
+def _folder_of(uri: str) -> str | None:
+    name = posixpath.basename(posixpath.dirname(path_of(uri)))
     return None if name.startswith(".") else name or None
-
-
-def _path(claim: Claim) -> str:
-    """Return the path of an image; in `zip://a/1.jpg::/photos.zip` it is `a/1.jpg`."""
-    return split_uri(claim.origin.uri)[1]
-
-
-class _Table:
-    """Labels by the ends of paths."""
-
-    def __init__(self, labels: Mapping[str, str]) -> None:
-        """Take labels by path."""
-        self._labels = {tuple(path.strip("/").split("/")): label for path, label in labels.items()}
-        self._lengths = sorted({len(path) for path in self._labels}, reverse=True)
-
-    def label_of(self, claim: Claim) -> str | None:
-        """Return the label of the longest path that the image's path ends with."""
-        parts = tuple(_path(claim).strip("/").split("/"))
-        for length in self._lengths:
-            if (label := self._labels.get(parts[-length:])) is not None:
-                return label
-        return None

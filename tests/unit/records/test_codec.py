@@ -10,6 +10,7 @@ import pytest
 from sightflow.records import (
     Classification,
     Detections,
+    LabelledObject,
     ModelUse,
     ObjectClasses,
     Rejected,
@@ -99,7 +100,14 @@ def test_rejected_images_keep_their_place_among_the_records():
 
 @pytest.mark.parametrize(
     "told",
-    [{"label": "Straßenbahn"}, {"label": ""}, {"held_out": True}, {"awaits_label": True}],
+    [
+        {"label": "Straßenbahn"},
+        {"label": ""},
+        {"held_out": True},
+        {"awaits_label": True},
+        {"objects": ()},
+        {"objects": (LabelledObject("Straßenbahn", (0.1, 2, 3, 4), ignored=True),)},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("rejected", [False, True], ids=["recognised", "rejected"])
