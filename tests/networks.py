@@ -50,7 +50,8 @@ class _Trainable(TrainableHead):
     def export(self):
         """Return something that only looks like a model; nothing recognises with it."""
         data = b"".join(weight.tobytes() for weight in self.weights().values())
-        return Exported(data, ModelInput(Thumbnails().preparation.preprocess), "p")
+        made = Thumbnails().preparation.preprocess
+        return Exported(data, ModelInput(made), {"kind": "Probabilities", "output": "p"})
 
 
 def _flat(inputs):

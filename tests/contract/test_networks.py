@@ -6,17 +6,19 @@ import os
 import pytest
 
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.detection_head import DetectionHead
 from sightflow.learn.head import Head
 from sightflow.learn.network import Network
 from sightflow.learn.torch_networks import ConvNet, TorchNetwork
 from sightflow.ops.preprocess import Preprocess
 from sightflow.testing import check_network
 
-AT_LEAST = 3
-OF_TORCH = {"ConvNet", "TorchNetwork"}
+AT_LEAST = 4
+OF_TORCH = {"ConvNet", "DetectionHead", "TorchNetwork"}
 
 EXAMPLES: dict[str, Network] = {
     "ConvNet": ConvNet(Preprocess(stretch=(16, 16)), width=4),
+    "DetectionHead": DetectionHead(width=4, depth=1, bins=8, min_score=0.0),
     "Head": Head(hidden=8),
     "TorchNetwork": TorchNetwork(
         "sightflow.learn.torch_modules:conv_net",

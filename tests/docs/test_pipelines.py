@@ -7,6 +7,7 @@ from sightflow import RunSettings
 from sightflow.configuration import read_pipeline
 from sightflow.errors import PipelineError
 from sightflow.kinds import known_kinds, resolve_kind
+from sightflow.learn.compose import Compose
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
@@ -39,7 +40,7 @@ def test_the_table_of_noise_is_that_of_the_motion():
 
 
 @pytest.mark.parametrize(
-    ("number", "part"), [(1, Optimiser), (2, Replay), (3, Augment), (4, Publish)]
+    ("number", "part"), [(1, Optimiser), (2, Replay), (3, Augment), (4, Compose), (5, Publish)]
 )
 def test_the_tables_of_train_are_those_of_its_parts(number, part):
     assert [row[:2] for row in table(PAGE, "Train", number=number)] == options(part)

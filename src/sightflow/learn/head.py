@@ -178,7 +178,8 @@ class TrainableHead:
         layers = [
             (weights[f"layer{i}.weight"], weights[f"layer{i}.bias"]) for i in range(self._n_layers)
         ]
-        return Exported(with_head(self._head.model, layers), self._head.model.card.input, OUTPUT)
+        head = {"kind": "Probabilities", "output": OUTPUT}
+        return Exported(with_head(self._head.model, layers), self._head.model.card.input, head)
 
     def _predicting(self) -> dict[str, Floats]:
         """Return the weights that predict, for standardised features."""

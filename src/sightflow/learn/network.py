@@ -10,14 +10,33 @@ import safetensors.numpy
 
 from sightflow.learn.optimiser import Optimiser
 from sightflow.models import ModelInput
+from sightflow.ops.preprocess import Preprocess
 from sightflow.protocols import Operator
 
-__all__ = ["Exported", "Network", "Predict", "Tensors", "Trainable", "packed"]
+__all__ = [
+    "Exported",
+    "Network",
+    "ObjectNetwork",
+    "Predict",
+    "Said",
+    "Tensors",
+    "Trainable",
+    "Truth",
+    "packed",
+]
 
 Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
-Predict: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
-"""Returns float32 [B, classes], the probability of each class, for inputs [B, ...]."""
+Truth: TypeAlias = int | npt.NDArray[np.float32]
+"""What is true of an input: the number of its class; or its objects, float32 [N, 5]: x1, y1, x2, y2
+in pixels of the input, and the number of the class, -1 of an object that is ignored."""
+
+Said: TypeAlias = Any
+"""What a network says of B inputs: float32 [B, classes], the probability of each class; or the
+`Found` of each, objects in pixels of the input."""
+
+Predict: TypeAlias = Callable[[npt.NDArray[Any]], Said]
+"""Returns what is said of inputs [B, ...]."""
 
 
 class Trainable(Protocol):
@@ -26,11 +45,13 @@ class Trainable(Protocol):
     The same steps from the same tensors give the same tensors, to the last bit.
     """
 
-    def predict(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return float32 [B, classes], the probability of each class, for inputs [B, ...]."""
+    def predict(self, inputs: npt.NDArray[Any]) -> Said:
+        """Return what it says of inputs [B, ...]."""
 
-    def learn(self, inputs: npt.NDArray[Any], class_ids: npt.NDArray[np.int64], step: int) -> float:
+    def learn(self, inputs: npt.NDArray[Any], truths: Any, step: int) -> float:
         """Make one step of gradient descent and return the mean loss before it.
+
+        `truths` are those of the inputs: int64 [B] of classes, or a list of B arrays of objects.
 
         All randomness of a step follows from its number, so that none is in the state.
         """
@@ -67,12 +88,13 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True)
 class Exported:
-    """A network as an ONNX file, from pictures to probabilities."""
+    """A network as an ONNX file, and what its card says of it."""
 
     onnx: bytes
     input: ModelInput
-    output: str
-    """Name of the output [B, classes] that holds the probabilities."""
+    head: Mapping[str, Any]
+    """How its outputs are read: `kind` and options, as on a card."""
+    task: str = "classify"
 
 
 @runtime_checkable
@@ -93,6 +115,23 @@ class Network(Protocol):
         self, n_classes: int, shape: tuple[int, ...], optimiser: Optimiser, seed: int
     ) -> Trainable:
         """Return the network with its first weights, for inputs of this shape."""
+
+
+@runtime_checkable
+class ObjectNetwork(Network, Protocol):
+    """The description of a network that learns where objects are; others learn classes."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Makes its input."""
+
+    @property
+    def max_iou(self) -> float:
+        """Of two objects of one class that overlap more than this, the better one stays."""
+
+    @property
+    def max_objects(self) -> int:
+        """At most this many objects of an image are kept, the best ones."""
 
 
 def packed(tensors: Tensors) -> bytes:

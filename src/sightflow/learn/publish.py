@@ -1,15 +1,14 @@
 """Versions of a network in training go to a registry; the best one serves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
 from sightflow.learn.contest import Contest, Verdict
-from sightflow.learn.network import Exported, Predict, Tensors, Trainable, packed
+from sightflow.learn.network import Exported, Predict, Said, Tensors, Trainable, packed
 from sightflow.models import Card, DataRange, Facts, ModelFile, Registry, Version
 from sightflow.models.finding import parse_address
 from sightflow.options import check_choices, check_count, check_number
@@ -134,8 +133,8 @@ class Publisher:
     def compare(
         self,
         inputs: npt.NDArray[Any],
-        truths: npt.NDArray[np.int64],
-        said: npt.NDArray[np.int64],
+        ours: Sequence[bool],
+        judge: Callable[[Said], Sequence[bool]],
         *,
         held_out: bool,
     ) -> None:
@@ -143,14 +142,13 @@ class Publisher:
 
         Args:
             inputs: [B, ...] of labelled images.
-            truths: int64 [B], the right classes.
-            said: int64 [B], what the network in training said.
+            ours: whether the network in training was right about each.
+            judge: returns the same of what another network says of them.
             held_out: whether they are of a test.
         """
-        ours = (said == truths).tolist()
-        theirs: list[bool] | list[None] = [None] * len(ours)
+        theirs: Sequence[bool | None] = [None] * len(ours)
         if self._predict is not None:
-            theirs = (self._predict(inputs).argmax(axis=1) == truths).tolist()
+            theirs = judge(self._predict(inputs))
         self.contest.add(list(zip(ours, theirs, strict=True)), held_out=held_out)
 
     def publish(
@@ -178,9 +176,9 @@ class Publisher:
         begun = "" if self._start is None else f" from {self._start.address}"
         return Card(
             name=self._how.name,
-            task="classify",
+            task=exported.task,
             input=exported.input,
-            head={"kind": "Probabilities", "output": exported.output},
+            head=exported.head,
             labels=labels,
             origin=f"trained on the stream{begun}, step {facts.step}, {facts.n_samples} samples",
         )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from sightflow.errors import JobError
+from sightflow.learn.network import Truth
 from sightflow.learn.samples import Sample
 from sightflow.learn.snapshot import Kept
 from sightflow.protocols import Place, Recall
@@ -29,7 +30,10 @@ class Recollection:
 
     def keep(self, samples: Sequence[Sample]) -> list[Kept]:
         """Return samples for a checkpoint."""
-        return [Kept(sample.place, sample.class_id, self._array(sample)) for sample in samples]
+        return [
+            Kept(sample.place, _packed(sample.truth), self._array(sample), sample.group)
+            for sample in samples
+        ]
 
     def samples(self, kept: Sequence[Kept]) -> list[Sample]:
         """Return the samples of a checkpoint; what is not in it is read again.
@@ -42,8 +46,9 @@ class Recollection:
         return [
             Sample(
                 one.place,
-                one.class_id,
+                one.truth if isinstance(one.truth, int) else one.truth.unpack(),
                 found[one.place] if one.array is None else one.array.unpack(),
+                one.group,
             )
             for one in kept
         ]
@@ -67,3 +72,7 @@ class Recollection:
                 )
             inputs.append(self._input_of(outcome))
         return inputs
+
+
+def _packed(truth: Truth) -> int | PackedArray:
+    return truth if isinstance(truth, int) else PackedArray.of(truth)

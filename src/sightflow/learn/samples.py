@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sightflow.learn.network import Truth
 from sightflow.options import check_count
 from sightflow.protocols import Place
 
@@ -18,9 +19,11 @@ class Sample:
     """An image to learn from."""
 
     place: Place
-    class_id: int
+    truth: Truth
     array: npt.NDArray[Any]
     """Input of the network."""
+    group: int
+    """The class whose share of a memory it takes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class ReplayMemory:
 
     def add(self, sample: Sample) -> None:
         """Remember a sample, perhaps in place of another."""
-        class_id = sample.class_id
+        class_id = sample.group
         n_seen = self._n_seen[class_id] = self._n_seen.get(class_id, 0) + 1
         if len(self.samples) < self._size:
             self._rows.setdefault(class_id, []).append(len(self.samples))

@@ -15,8 +15,9 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     """A sample in a checkpoint: where it was listed, or, where that is gone, itself."""
 
     place: Place
-    class_id: int
+    truth: int | PackedArray
     array: PackedArray | None
+    group: int
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -54,4 +55,4 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """Step and `n_unknown` when they were told last."""
 
 
-SNAPSHOTS = StateCodec(Snapshot, "training", version=3)
+SNAPSHOTS = StateCodec(Snapshot, "training", version=4)

@@ -2,11 +2,11 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from sightflow.errors import ModelError, PipelineError
+from sightflow.learn.compose import Compose
 from sightflow.learn.head import Head
-from sightflow.learn.network import Network
+from sightflow.learn.network import Network, ObjectNetwork
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish, weights_of
 from sightflow.learn.samples import Replay
@@ -24,9 +24,10 @@ __all__ = ["Train"]
 class Train:
     """Improve a network by gradient descent on the labelled images, in their order.
 
-    Each image is first classified by the network as it is then, which gives its `classification`;
-    afterwards a labelled one is learned from. So the results are an honest test. Images without a
-    label, and those that are held out, are only classified.
+    Each image is first recognised by the network as it is then, which gives its `classification`,
+    or its `detections` where the network learns objects; afterwards a labelled one is learned from.
+    So the results are an honest test. Images without a label, and those that are held out, are only
+    recognised.
     """
 
     labels: tuple[str, ...] = ()
@@ -43,6 +44,8 @@ class Train:
     """What is learned again; None: each image is learned from once."""
     augment: Augment | None = None
     """How images are changed before they are learned from."""
+    compose: Compose | None = None
+    """How images are put together before they are changed, where objects are learned."""
     publish: Publish | None = None
     """Where versions are published; None: nowhere."""
     trainers: int = 1
@@ -60,7 +63,10 @@ class Train:
     report_every: int = 50
     """Steps between events of the kind `trained`."""
 
-    gives: ClassVar[tuple[str, ...]] = ("classification",)
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """What the network says of an image."""
+        return ("detections",) if isinstance(self.network, ObjectNetwork) else ("classification",)
 
     @property
     def preparation(self) -> Operator:
@@ -77,19 +83,17 @@ class Train:
         counts = ("batch_size", "trainers", "average_every", "top_k", "report_every")
         check_count(self, *counts, at_least=1)
         check_count(self, "kept_bytes")
-        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
-            raise PipelineError(
-                f"Train: `labels` are two or more different words; got {list(self.labels)}; give "
-                "them, or a source with two labels or more: a folder for each class"
-            )
+        self._check_labels()
         if self._lacks_steps:
             raise PipelineError(
                 f"Train: the schedule {self.optimiser.schedule!r} needs `optimiser.n_steps`, since "
                 "the source does not list how many images there are"
             )
-        for label in self.labels:
-            if not label.isprintable():  # a name of a folder that is no UTF-8
-                raise PipelineError(f"Train: `labels` are printable; got {label!r}")
+        if self.compose is not None and not isinstance(self.network, ObjectNetwork):
+            raise PipelineError(
+                f"Train: `compose` is for networks that learn where objects are; "
+                f"{type(self.network).__name__} learns classes"
+            )
         if self.augment is not None and self.network.takes != "prepared":
             raise PipelineError(
                 f"Train: `augment` changes pixels; {type(self.network).__name__} learns from "
@@ -104,6 +108,19 @@ class Train:
                     "`publish.every_steps`"
                 )
         self.network.check()
+
+    def _check_labels(self) -> None:
+        least = 1 if isinstance(self.network, ObjectNetwork) else 2
+        if len(self.labels) < least or len(set(self.labels)) < len(self.labels):
+            how_many = "one or more" if least == 1 else "two or more"
+            told = "Annotated tells objects" if least == 1 else "a folder for each class"
+            raise PipelineError(
+                f"Train: `labels` are {how_many} different words; got {list(self.labels)}; give "
+                f"them, or a source with so many labels: {told}"
+            )
+        for label in self.labels:
+            if not label.isprintable():  # a name of a folder that is no UTF-8
+                raise PipelineError(f"Train: `labels` are printable; got {label!r}")
 
     def _check_start(self) -> None:
         if self.start is None:

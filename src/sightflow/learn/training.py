@@ -13,15 +13,14 @@ import safetensors.numpy
 from sightflow.errors import JobError
 from sightflow.learn.averaging import Averager
 from sightflow.learn.contest import Contest
-from sightflow.learn.network import Trainable, packed
+from sightflow.learn.network import Said, Trainable, packed
 from sightflow.learn.publish import Publisher, Share, together, weights_of
 from sightflow.learn.recollection import Recollection
 from sightflow.learn.samples import ReplayMemory, Sample
 from sightflow.learn.snapshot import SNAPSHOTS, Snapshot
-from sightflow.ops.scores import best_of
+from sightflow.learn.subjects import open_subject
 from sightflow.protocols import Context, Place
 from sightflow.records import (
-    Classification,
     Event,
     ImageRecord,
     ModelUse,
@@ -48,7 +47,7 @@ class Training:
         """Start with first weights, or with what a snapshot of an earlier run holds."""
         self._how = how
         self._context = context
-        self._class_ids = {label: i for i, label in enumerate(how.labels)}
+        self._subject = open_subject(how)
         self._network: Trainable | None = None
         self._shape: tuple[int, ...] | None = None
         self._step = self._n_samples = self._n_unknown = 0
@@ -80,17 +79,19 @@ class Training:
     def take(
         self, records: Sequence[ImageRecord], places: Sequence[Place]
     ) -> tuple[list[Outcome], list[tuple[int, Event]]]:
-        """Classify the next images, then learn from those with a label."""
+        """Recognise the next images, then learn from those with a label."""
         outcomes: list[Outcome] = list(records)
         rows = []
         for row, record in enumerate(records):
-            if record.origin.label is None or record.origin.label in self._class_ids:
+            unknown = self._subject.unknown(record.origin)
+            if unknown is None:
                 rows.append(row)
             else:
-                outcomes[row] = self._unknown(record)
+                step = self._context.step
+                outcomes[row] = Rejected(record.origin, step, "unknown_label", unknown)
         events = list[tuple[int, Event]]()
         for part in self._parts(records, rows, events):
-            found = list(self._classified([records[row] for row in part]))
+            found = list(self._recognised([records[row] for row in part]))
             for row, outcome in zip(part, found, strict=True):
                 outcomes[row] = outcome
             self._compare(found)
@@ -101,13 +102,13 @@ class Training:
     def take_labels(
         self, records: Sequence[ImageRecord], places: Sequence[Place]
     ) -> list[tuple[int, Event]]:
-        """Learn from images that were classified when they came; unknown labels are counted."""
-        rows = [i for i, record in enumerate(records) if record.origin.label in self._class_ids]
+        """Learn from images that were recognised when they came; unknown labels are counted."""
+        rows = [i for i, r in enumerate(records) if self._subject.unknown(r.origin) is None]
         self._n_unknown += len(records) - len(rows)
         events = list[tuple[int, Event]]()
         for part in self._parts(records, rows, events):
             if self._publisher is not None:
-                self._compare(list(self._classified([records[row] for row in part])))
+                self._compare(list(self._recognised([records[row] for row in part])))
             for row in part:
                 events.extend((row, event) for event in self._see(records[row], places[row]))
         return events
@@ -124,7 +125,7 @@ class Training:
         """
         for is_test, group in groupby(rows, lambda row: records[row].origin.held_out):
             part = list(group)
-            labelled = (row for row in part if records[row].origin.label is not None)
+            labelled = (row for row in part if self._subject.truth(records[row]) is not None)
             first = next(labelled, None)
             if is_test and first is not None and len(self._waiting) > 1:
                 events.extend((part[0], event) for event in self._learn())
@@ -139,13 +140,14 @@ class Training:
         """Keep an image to learn from, and learn if it makes a batch."""
         origin = record.origin
         self._moment = Moment.of(origin)
-        if origin.label is None or origin.held_out:
+        truth = self._subject.truth(record)
+        if truth is None or origin.held_out:
             return
         first_ms, last_ms = self._times_ms
         time_ms = origin.event_time_ms
         self._times_ms = min(first_ms, time_ms), max(last_ms, time_ms)
-        class_id = self._class_ids[origin.label]
-        self._waiting.append(Sample(place, class_id, self._input(record)))
+        group = self._subject.group(truth)
+        self._waiting.append(Sample(place, truth, self._input(record), group))
         if len(self._waiting) == self._how.batch_size:
             yield from self._learn()
 
@@ -221,25 +223,19 @@ class Training:
                 "start the run anew"
             ) from error
 
-    def _unknown(self, record: ImageRecord) -> Rejected:
-        message = f"its label {record.origin.label!r} is none of {list(self._how.labels)}"
-        return Rejected(record.origin, self._context.step, "unknown_label", message)
-
     def _input(self, record: ImageRecord) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = getattr(record, self._how.network.takes)
         return array
 
-    def _classified(self, records: Sequence[ImageRecord]) -> Iterator[ImageRecord]:
+    def _recognised(self, records: Sequence[ImageRecord]) -> Iterator[ImageRecord]:
         """Yield the records with what the network says now."""
         use = ModelUse(self._context.step, type(self._how.network).__name__, f"step-{self._step}")
         for start in range(0, len(records), _MAX_PREDICT):
             part = records[start : start + _MAX_PREDICT]
             inputs = self._stacked([self._input(record) for record in part])
-            for record, row in zip(part, self._opened(inputs).predict(inputs), strict=True):
-                best = best_of(row, self._how.top_k)
-                labels = tuple(self._how.labels[i] for i in best)
-                found = Classification(labels, best.astype(np.int32), row[best])
-                yield replace(record, models=(*record.models, use), classification=found)
+            for record, said in zip(part, self._opened(inputs).predict(inputs), strict=True):
+                found = self._subject.found(record, said)
+                yield replace(found, models=(*record.models, use))
 
     def _stacked(self, arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Return arrays as a batch.
@@ -298,21 +294,20 @@ class Training:
         """Hold the network against the one that serves, if it is to be published.
 
         Args:
-            records: as they were classified; all are held out, or none.
+            records: as they were recognised; all are held out, or none.
         """
-        if self._publisher is None:
+        subject = self._subject
+        known = [record for record in records if subject.truth(record) is not None]
+        if self._publisher is None or not known:
             return
-        inputs, truths, said = list[npt.NDArray[Any]](), list[int](), list[int]()
-        for record in records:
-            label, found = record.origin.label, record.classification
-            if label is not None and found is not None:
-                inputs.append(self._input(record))
-                truths.append(self._class_ids[label])
-                said.append(int(found.class_ids[0]))
-        if inputs:
-            right, ours = np.array(truths, np.int64), np.array(said, np.int64)
-            held_out = records[0].origin.held_out
-            self._publisher.compare(self._stacked(inputs), right, ours, held_out=held_out)
+
+        def judge(said: Said) -> list[bool]:
+            pairs = zip(known, said, strict=True)
+            return [subject.is_right(subject.found(record, one)) for record, one in pairs]
+
+        inputs = self._stacked([self._input(record) for record in known])
+        ours = [subject.is_right(record) for record in known]
+        self._publisher.compare(inputs, ours, judge, held_out=known[0].origin.held_out)
 
     def _published(self, publisher: Publisher, shares: Sequence[Share]) -> Iterator[Event]:
         """Publish the network as it is now, if those who share in it have learned anything."""
@@ -339,10 +334,9 @@ class Training:
     def _descend(self, samples: Sequence[Sample]) -> float:
         """Make one step of gradient descent; return the loss before it."""
         inputs = self._stacked([sample.array for sample in samples])
-        if self._how.augment is not None:
-            inputs = self._how.augment.apply(inputs, self._rng(_DRAW_AUGMENT))
-        class_ids = np.array([sample.class_id for sample in samples], np.int64)
-        loss = self._opened(inputs).learn(inputs, class_ids, self._step)
+        truths = [sample.truth for sample in samples]
+        inputs, changed = self._subject.changed(inputs, truths, self._rng(_DRAW_AUGMENT))
+        loss = self._opened(inputs).learn(inputs, changed, self._step)
         if not math.isfinite(loss):
             raise JobError(
                 f"step {self._context.step!r}: the loss is {loss} at step {self._step} of gradient "

@@ -59,6 +59,9 @@ class Card:
     """Of the model file; checked when it is loaded."""
     features: str | None = None
     """Name of the output float32 [B, D] that heads can be trained on."""
+    maps: Mapping[int, str] = field(default_factory=dict)
+    """Of a detector: for strides in pixels of the input the name of the value, float32
+    [B, C, H / stride, W / stride], that detection heads can be trained on."""
     backend: str = "onnx"
     """What runs the file: a kind of the group `backends`."""
     fp16: bool = False

@@ -1,4 +1,4 @@
-"""A model file with another head: the graph up to its features, and new layers behind them."""
+"""A model file with another head: the graph up to some of its values, and new layers behind."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sightflow.errors import CardError
 from sightflow.models.files import ModelFile
 
-__all__ = ["OUTPUT", "with_head"]
+__all__ = ["OUTPUT", "opset_of", "trunk_of", "with_graph", "with_head"]
 
 Layer = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
@@ -57,6 +57,84 @@ def with_head(model: ModelFile, layers: Sequence[Layer]) -> bytes:
     return data
 
 
+def trunk_of(model: ModelFile, values: Sequence[str]) -> bytes:
+    """Return an ONNX file: a model up to some of its values, which are its outputs.
+
+    Raises:
+        CardError: nothing in the file has one of these names.
+    """
+    import onnx
+
+    loaded = onnx.load(model.path)
+    _cut_at(model, loaded.graph, values)
+    onnx.checker.check_model(loaded)
+    data: bytes = loaded.SerializeToString(deterministic=True)
+    return data
+
+
+def with_graph(model: ModelFile, values: Sequence[str], head: bytes) -> bytes:
+    """Return an ONNX file: a model up to some of its values, then another graph.
+
+    Args:
+        model: the trunk.
+        values: what of it the other graph takes, in the order of its inputs.
+        head: an ONNX file of the same operator set; its outputs are those of the result.
+
+    Raises:
+        CardError: nothing in the model has one of these names.
+    """
+    import onnx
+    import onnx.compose
+
+    trunk, behind = onnx.load(model.path), onnx.load_from_string(head)
+    _cut_at(model, trunk.graph, values)
+    outputs = {output.name for output in behind.graph.output}
+    inside = {n for node in behind.graph.node for n in (*node.input, *node.output)} - outputs
+    rename = {name: f"{_PREFIX}{name}" for name in inside if name}
+    for node in behind.graph.node:
+        node.input[:] = [rename.get(name, name) for name in node.input]
+        node.output[:] = [rename.get(name, name) for name in node.output]
+    for part in (*behind.graph.initializer, *behind.graph.input):
+        part.name = rename.get(part.name, part.name)
+    behind.ir_version = trunk.ir_version
+    pairs = zip(values, [given.name for given in behind.graph.input], strict=True)
+    merged = onnx.compose.merge_models(trunk, behind, io_map=list(pairs))
+    onnx.checker.check_model(merged)
+    data: bytes = merged.SerializeToString(deterministic=True)
+    return data
+
+
+def opset_of(model: ModelFile) -> int:
+    """Return the version of the operators that a model file is written in."""
+    import onnx
+
+    versions = {one.domain: one.version for one in onnx.load(model.path).opset_import}
+    return int(versions[""])
+
+
+_PREFIX = "detection/"
+"""Before the names inside of another graph, which may be those of the trunk."""
+
+
+def _cut_at(model: ModelFile, graph: Any, values: Sequence[str]) -> None:
+    """Make some values of a graph its outputs, and remove what they do not depend on."""
+    import onnx
+
+    there = {name for node in graph.node for name in node.output}
+    if missing := [value for value in values if value not in there]:
+        raise CardError(
+            f"model {model.card.name!r}: `maps` on its card are values of its graph; it has no "
+            f"{missing[0]!r}"
+        )
+    del graph.output[:]
+    for value in values:
+        shape = ["batch", None, None, None]
+        graph.output.append(
+            onnx.helper.make_tensor_value_info(value, onnx.TensorProto.FLOAT, shape)
+        )
+    _keep_what_leads_to(graph, *values)
+
+
 def _add(graph: Any, operation: str, inputs: list[str], output: str, **attributes: Any) -> str:
     import onnx
 
@@ -64,9 +142,9 @@ def _add(graph: Any, operation: str, inputs: list[str], output: str, **attribute
     return output
 
 
-def _keep_what_leads_to(graph: Any, name: str) -> None:
-    """Remove the nodes and weights that a value does not depend on."""
-    wanted, nodes = {name}, []
+def _keep_what_leads_to(graph: Any, *names: str) -> None:
+    """Remove the nodes and weights that no value of these names depends on."""
+    wanted, nodes = set(names), []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
             wanted.update(node.input)

@@ -1,5 +1,6 @@
 """Changed copies of training images, so that a network does not learn them by heart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sightflow.ops.moving import Objects, keep_visible, mirrored_before, move_objects
 from sightflow.options import check_number, check_share
 
 __all__ = ["Augment"]
@@ -43,39 +45,67 @@ class Augment:
 
     def apply(self, images: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed images, uint8 [B, H, W, 3]; the draws are those of `rng`."""
+        return self._changed(images, rng)[0]
+
+    def apply_to_objects(
+        self, images: Pixels, objects: Sequence[Objects], rng: np.random.Generator
+    ) -> tuple[Pixels, list[Objects]]:
+        """Return changed images, uint8 [B, H, W, 3], and where their objects are then.
+
+        Of an object that is mostly outside nothing is left: its rest becomes grey.
+
+        Args:
+            images: uint8 [B, H, W, 3].
+            objects: of each, float32 [N, 5]: x1, y1, x2, y2 in pixels, and anything more.
+            rng: draws the same for `apply`.
+        """
+        changed, moves = self._changed(images, rng)
+        moved = [move_objects(one, move) for one, move in zip(objects, moves, strict=True)]
+        kept = [keep_visible(image, one) for image, one in zip(changed, moved, strict=True)]
+        return changed, kept
+
+    def _changed(
+        self, images: Pixels, rng: np.random.Generator
+    ) -> tuple[Pixels, list[npt.NDArray[np.float64]]]:
+        """Return changed images, and for each the matrix [2, 3] that moved its pixels."""
         draws = rng.uniform(-1, 1, (len(images), 6))
         mirrored = rng.random(len(images)) < (0.5 if self.flip else 0.0)
         tints = rng.uniform(-1, 1, (len(images), 3)) if self.colour else None
         tables = self._tables(draws[:, 4], draws[:, 5], tints)
-        changed = np.empty_like(images)
+        changed, moves = np.empty_like(images), []
         for i, (turn, x, y, size, _, _) in enumerate(draws.tolist()):
+            move = self._move(images.shape[1], images.shape[2], turn, x, y, size)
             image = images[i, :, ::-1] if mirrored[i] else images[i]
-            self._move(image, changed[i], turn, x, y, size)
+            self._write_moved(image, move, changed[i])
             if self.brightness or self.contrast or self.colour:
                 cv2.LUT(changed[i], tables[i], dst=changed[i])
+            moves.append(mirrored_before(move, images.shape[2]) if mirrored[i] else move)
         if self.erase:
             self._erase(changed, rng.random((len(images), 4)))
-        return changed
+        return changed, moves
 
     def _move(
-        self, image: Pixels, target: Pixels, turn: float, x: float, y: float, size: float
-    ) -> None:
-        """Write an image into `target`, turned about its middle, scaled and shifted.
+        self, height: int, width: int, turn: float, x: float, y: float, size: float
+    ) -> npt.NDArray[np.float64]:
+        """Return the matrix [2, 3] that turns about the middle, scales and shifts.
 
-        The draws are in [-1, 1]; what comes from outside is what lies at the edge.
+        The draws are in [-1, 1].
         """
-        if not (self.rotation_deg or self.shift or self.scale):
-            target[:] = image
-            return
-        height, width = image.shape[:2]
         middle = (width - 1) / 2, (height - 1) / 2
         angle, zoom = turn * self.rotation_deg, 1 + size * self.scale
         move = np.array(cv2.getRotationMatrix2D(middle, angle, zoom), np.float64)
         move[:, 2] += x * self.shift * width, y * self.shift * height
+        return move
+
+    def _write_moved(self, image: Pixels, move: npt.NDArray[np.float64], target: Pixels) -> None:
+        """Write a moved image into `target`; what comes from outside is what lies at the edge."""
+        if not (self.rotation_deg or self.shift or self.scale):
+            target[:] = image
+            return
         cv2.warpAffine(
             np.ascontiguousarray(image),
             move,
-            (width, height),
+            image.shape[1::-1],
             dst=target,
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sightflow.errors import DecodeError
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "decode", "may_be_picture"]
+__all__ = ["FORMATS", "MAX_PIXELS", "Decoded", "decode", "decode_cutout", "may_be_picture"]
 
 MAX_PIXELS = 178_000_000
 """Default limit for width x height of a picture."""
@@ -102,6 +102,19 @@ def decode(
         return _decode_jpeg(data, image, scale_for)
     pixels = _decode_with_pillow(image)
     return _decoded(pixels, image.size, _orientation(image))
+
+
+def decode_cutout(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return a PNG file with transparency as uint8 [H, W, 4], RGB and alpha.
+
+    Raises:
+        DecodeError: it is no such file.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            return np.asarray(image.convert("RGBA"), np.uint8)
+    except (OSError, ValueError) as error:
+        raise DecodeError("not_an_image", f"is no PNG file: {error}") from error
 
 
 def _open(data: bytes) -> Image.Image:

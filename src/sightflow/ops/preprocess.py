@@ -48,6 +48,16 @@ class Placement:
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         return (boxes_xyxy - pad) / scale
 
+    def from_source(self, boxes_xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return boxes of the source image, float32 [N, 4], in pixels of the prepared image."""
+        pad = np.array([self.pad_x, self.pad_y] * 2, np.float32)
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        return boxes_xyxy * scale + pad
+
+    def behind(self, scale_x: float, scale_y: float) -> "Placement":
+        """Return where the pixels came from in an image of which the source is a scaled copy."""
+        return Placement(self.scale_x * scale_x, self.scale_y * scale_y, self.pad_x, self.pad_y)
+
 
 class PrepareFunction(Protocol):
     """Prepares an image, see `Preprocess.compile`."""
@@ -131,6 +141,20 @@ class Preprocess:
             return self.size[0] * self.size[1]
         scale_y, scale_x = self._scales(height, width)
         return round(width * scale_x) * round(height * scale_y)
+
+    def placement_for(self, width: int, height: int) -> Placement:
+        """Return where the pixels of an image of this size will lie, to a pixel."""
+        scale_y, scale_x = self._scales(height, width)
+        have = [max(1, round(height * scale_y)), max(1, round(width * scale_x))]
+        scale_y, scale_x = have[0] / height, have[1] / width
+        pads = [0, 0]
+        centre = 0.0 if self.anchor == "top_left" else 0.5
+        for size, at in ((self.letterbox, centre), (self.crop, 0.5)):
+            if size is not None:
+                slack = [want - there for want, there in zip(size, have, strict=True)]
+                pads = [pad + round(free * at) for pad, free in zip(pads, slack, strict=True)]
+                have = list(size)
+        return Placement(scale_x, scale_y, pads[1], pads[0])
 
     def compile(self) -> PrepareFunction:
         """Return one function: uint8 [H, W, 3] RGB to (prepared image, where its pixels lay).

@@ -1,10 +1,12 @@
 """Find objects in each image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from sightflow.models import ModelFile, zoo
 from sightflow.ops.boxes import clip_boxes, nms
@@ -14,9 +16,9 @@ from sightflow.protocols import Context, Process
 from sightflow.records import Detections, ImageRecord
 from sightflow.tasks.following import Following
 from sightflow.tasks.heads import Found
-from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model
+from sightflow.tasks.model_step import check_model, labels_of, make_head, open_model, scale_of
 
-__all__ = ["Detect"]
+__all__ = ["Detect", "detections_of"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Detect(Following):
     def _open(self, context: Context) -> Process:
         call = open_model(self.model, context)
         decode = make_head(self.model.card)
+        name_classes = partial(labels_of, self.model.card)
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             batch = call([record.pixels for record in records])
@@ -50,25 +53,44 @@ class Detect(Following):
                 replace(
                     record,
                     models=(*record.models, batch.use),
-                    detections=self._detections(record, objects, placement),
+                    detections=detections_of(
+                        objects,
+                        placement.behind(*scale_of(record)),
+                        size=(record.width, record.height),
+                        max_iou=self.max_iou,
+                        max_objects=self.max_objects,
+                        name_classes=name_classes,
+                    ),
                 )
                 for record, objects, placement in zip(records, found, batch.placements, strict=True)
             ]
 
         return process
 
-    def _detections(self, record: ImageRecord, found: Found, placement: Placement) -> Detections:
-        """Suppress duplicates and bring the boxes into pixels of the original."""
-        kept = nms(found.boxes_xyxy, found.scores, found.class_ids, max_iou=self.max_iou)
-        height, width = record.pixels.shape[:2]
-        reduced = np.array([record.width / width, record.height / height] * 2, np.float32)
-        boxes = placement.to_source(found.boxes_xyxy[kept]) * reduced
-        boxes = clip_boxes(boxes, width=record.width, height=record.height)
-        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not wholly in a letterbox's bar
-        kept, boxes = kept[inside][: self.max_objects], boxes[inside][: self.max_objects]
-        return Detections(
-            boxes_xyxy=boxes,
-            scores=found.scores[kept],
-            class_ids=found.class_ids[kept],
-            labels=labels_of(self.model.card, found.class_ids[kept]),
-        )
+
+def detections_of(
+    found: Found,
+    placement: Placement,
+    *,
+    size: tuple[int, int],
+    max_iou: float,
+    max_objects: int,
+    name_classes: Callable[[npt.NDArray[np.int32]], tuple[str, ...]],
+) -> Detections:
+    """Suppress duplicates and bring boxes into pixels of an image.
+
+    Args:
+        found: candidates, in pixels of what a model saw.
+        placement: where these came from.
+        size: (width, height) of the image.
+        max_iou: of two objects of one class that overlap more than this, the better one stays.
+        max_objects: at most this many are kept, the best ones.
+        name_classes: returns the labels of classes.
+    """
+    kept = nms(found.boxes_xyxy, found.scores, found.class_ids, max_iou=max_iou)
+    width, height = size
+    boxes = clip_boxes(placement.to_source(found.boxes_xyxy[kept]), width=width, height=height)
+    inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not wholly in a letterbox's bar
+    kept, boxes = kept[inside][:max_objects], boxes[inside][:max_objects]
+    class_ids = found.class_ids[kept]
+    return Detections(boxes, found.scores[kept], class_ids, name_classes(class_ids))

@@ -239,7 +239,7 @@ def test_the_exported_model_says_what_the_head_says(hidden: int | None) -> None:
         head.learn(features, np.array([0, 1, 2, 0]), step)
     exported = head.export()
     session = onnxruntime.InferenceSession(exported.onnx)
-    (found,) = session.run([exported.output], {session.get_inputs()[0].name: batch})
+    (found,) = session.run([exported.head["output"]], {session.get_inputs()[0].name: batch})
     assert found == pytest.approx(head.predict(features), abs=1e-4)
     assert exported.input == model.card.input
     assert head.export().onnx == exported.onnx, "the same weights give the same bytes"

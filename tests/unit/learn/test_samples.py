@@ -10,7 +10,7 @@ from sightflow.learn.samples import Replay, ReplayMemory, Sample
 
 
 def a_sample(class_id: int, number: int = 0) -> Sample:
-    return Sample((number, 0), class_id, np.zeros(1))
+    return Sample((number, 0), class_id, np.zeros(1), class_id)
 
 
 def filled(class_ids: list[int], size: int, seed: int = 0) -> ReplayMemory:
@@ -21,7 +21,7 @@ def filled(class_ids: list[int], size: int, seed: int = 0) -> ReplayMemory:
 
 
 def classes(memory: ReplayMemory) -> Counter:
-    return Counter(sample.class_id for sample in memory.samples)
+    return Counter(sample.group for sample in memory.samples)
 
 
 def test_all_is_remembered_while_there_is_room() -> None:
@@ -55,7 +55,7 @@ def test_of_a_class_with_its_share_each_image_stays_with_the_same_chance() -> No
 def test_a_draw_has_no_image_twice_and_not_more_than_there_are() -> None:
     memory = filled(list(range(5)), size=5)
     drawn = memory.draw(9, np.random.default_rng(0))
-    assert sorted(sample.class_id for sample in drawn) == [0, 1, 2, 3, 4]
+    assert sorted(sample.group for sample in drawn) == [0, 1, 2, 3, 4]
 
 
 def test_it_goes_on_from_its_state_as_if_nothing_had_happened() -> None:

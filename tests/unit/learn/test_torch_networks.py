@@ -255,7 +255,7 @@ def test_the_exported_file_says_what_the_network_predicts(network: Any) -> None:
 
     session = onnxruntime.InferenceSession(exported.onnx, providers=["CPUExecutionProvider"])
     prepared = np.stack([_as_floats(exported.input.preprocess, picture) for picture in pictures])
-    (found,) = session.run([exported.output], {exported.input.name: prepared})
+    (found,) = session.run([exported.head["output"]], {exported.input.name: prepared})
     np.testing.assert_allclose(
         found, trainable.predict(pictures[..., :: _step(network)]), atol=1e-5
     )
@@ -335,7 +335,7 @@ def opened_loss(network: ConvNet, pictures: Any, class_ids: Any, row: int, label
     import torch
 
     with torch.no_grad():
-        trainable._begin_step(0.0)
+        trainable._set_mode()
         logits = trainable._logits(trainable._module, pictures)[row : row + 1]
         return float(torch.nn.functional.cross_entropy(logits, torch.tensor([label])))
 

@@ -360,7 +360,7 @@ def test_a_trained_head_is_published_and_classifies_a_picture(folder, tmp_path):
         name="gates",
         task="classify",
         input=exported.input,
-        head={"kind": "Probabilities", "output": exported.output},
+        head=exported.head,
         labels=("gate", "fence"),
         licence=zoo("efficientnet_lite0").card.licence,
     )

@@ -184,3 +184,25 @@ def test_what_is_not_asked_for_draws_nothing() -> None:
 def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         Augment(**options)
+
+
+def test_objects_move_with_their_pixels() -> None:
+    images = np.zeros((8, 60, 80, 3), np.uint8)
+    images[:, 20:40, 30:50] = 255
+    objects = [np.array([[30, 20, 50, 40, 3]], np.float32)] * 8
+    augment = Augment(shift=0.1, scale=0.3, flip=True)
+    changed, moved = augment.apply_to_objects(images, objects, np.random.default_rng(0))
+    assert (changed == augment.apply(images, np.random.default_rng(0))).all()
+    for image, rows in zip(changed, moved, strict=True):
+        ys, xs = np.nonzero(image[..., 0] > 127)
+        box = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        assert rows[0, :4].tolist() == pytest.approx(box, abs=1.0)
+        assert rows[0, 4] == 3
+
+
+def test_an_object_that_is_moved_out_is_gone() -> None:
+    images = np.full((1, 40, 40, 3), 200, np.uint8)
+    objects = [np.array([[30, 10, 40, 20, 0]], np.float32)]
+    rng: Any = Extremes(x=1)
+    _, moved = Augment(shift=0.5).apply_to_objects(images, objects, rng)
+    assert len(moved[0]) == 0

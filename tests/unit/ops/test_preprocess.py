@@ -414,3 +414,30 @@ def test_the_shape_is_known_where_the_size_is():
     assert Preprocess(crop=(4, 5), std=(1, 1, 2), layout="HWC").shape == (4, 5, 3)
     assert Preprocess(crop=(4, 5)).shape == (4, 5, 3)
     assert Preprocess(resize=4).shape is None
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        Preprocess(letterbox=(64, 64), anchor="top_left"),
+        Preprocess(letterbox=(64, 96)),
+        Preprocess(stretch=(32, 80)),
+        Preprocess(resize=40, crop=(32, 32)),
+        Preprocess(),
+    ],
+)
+@pytest.mark.parametrize("size", [(100, 75), (75, 100), (64, 64), (37, 91)])
+def test_where_the_pixels_of_an_image_will_lie_is_known_from_its_size(
+    preprocess: Preprocess, size: tuple[int, int]
+) -> None:
+    width, height = size
+    _, placement = preprocess.compile()(np.zeros((height, width, 3), np.uint8))
+    assert preprocess.placement_for(width, height) == placement
+
+
+def test_boxes_go_into_the_prepared_image_and_back() -> None:
+    placement = Preprocess(letterbox=(64, 64)).placement_for(128, 64)
+    box = np.array([[10, 20, 30, 40]], np.float32)
+    assert placement.from_source(box).tolist() == [[5, 26, 15, 36]]
+    assert placement.to_source(placement.from_source(box)).tolist() == box.tolist()
+    assert placement.behind(0.5, 2).from_source(box).tolist() == [[2.5, 36, 7.5, 56]]
