@@ -216,12 +216,14 @@ def _print_objects(learning: "Learning") -> None:
 def _object_row(
     name: str, figures: Mapping[str, Any], columns: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return figures as texts: counts, and shares as percents."""
-    texts = (
-        f"{100 * figures[key]:.2f}" if shown.endswith("%") else f"{figures[key]:.0f}"
-        for shown, key in columns.items()
-    )
-    return name, *texts
+    """Return figures as texts: counts, shares as percents, and - for what there is not."""
+    return name, *(_text(figures.get(key), shown) for shown, key in columns.items())
+
+
+def _text(value: float | None, column: str) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.2f}" if column.endswith("%") else f"{value:.0f}"
 
 
 def _rows(learning: "Learning") -> Iterator[tuple[str, ...]]:

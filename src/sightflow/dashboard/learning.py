@@ -67,7 +67,7 @@ class Details:
     @property
     def is_of_objects(self) -> bool:
         """Whether they tell how well objects were found."""
-        return any("ap_50" in _figures(event) for event in self.scored)
+        return any("n_false" in _figures(event) for event in self.scored)
 
 
 @dataclass(frozen=True)

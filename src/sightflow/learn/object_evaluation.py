@@ -185,13 +185,13 @@ class _Account:
             "precision": scores.precision,
             "recall": scores.recall,
             "f1": scores.f1,
-            "ap_50": scores.ap[:, 0],
-            "ap": scores.ap.mean(axis=1),
             "n": scores.n_objects,
             "n_false": scores.n_false,
         }
+        averages = {"ap_50": scores.ap[:, 0], "ap": scores.ap.mean(axis=1)}
         for class_id in np.flatnonzero(scores.occurs).tolist():
-            figures = {name: column[class_id].item() for name, column in columns.items()}
+            known = {**columns, **(averages if scores.n_objects[class_id] else {})}
+            figures = {name: column[class_id].item() for name, column in known.items()}
             event = self.event("scored", step, {**figures, "held_out": self._held_out})
             yield replace(event, class_id=class_id, label=self._labels[class_id])
 

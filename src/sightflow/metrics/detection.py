@@ -159,12 +159,14 @@ class DetectionMetrics:
         self._n_objects += np.bincount(counted[counted >= 0], minlength=len(self._labels))
         found_ids = self._ids_of(detections.labels)
         order = np.argsort(-detections.scores, kind="stable")
+        parts = [np.zeros(0, _ROW)]
         for class_id in np.unique(found_ids[found_ids >= 0]).tolist():
             chosen = order[found_ids[order] == class_id][:_MAX_FOUND]
             mine = true_ids == class_id
             boxes = detections.boxes_xyxy[chosen].astype(np.float64)
             flags = match_boxes(boxes, truth[mine], ignored[mine], self._limits)
-            self._parts.append(_rows(detections.scores[chosen], class_id, *flags))
+            parts.append(_rows(detections.scores[chosen], class_id, *flags))
+        self._parts.append(np.concatenate(parts))
 
     def merge(self, other: "DetectionMetrics") -> None:
         """Add the images of another, as if they had come after those that are here.

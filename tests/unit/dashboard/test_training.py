@@ -317,6 +317,13 @@ def test_tests_with_objects_have_tables_of_their_own_and_no_accuracy(tmp_path: P
     assert "Confusion matrix" not in page
 
 
+def test_a_figure_that_a_class_does_not_have_is_a_dash(tmp_path: Path) -> None:
+    event = scored_objects(0, "car", 0)
+    for name in ("ap", "ap_50"):
+        del event["figures"][name]
+    assert page_of(tmp_path, [event]).count('<td class="n">-</td>') == 2
+
+
 def test_tests_of_classes_and_of_objects_are_told_apart_in_one_run(tmp_path: Path) -> None:
     learning = read(tmp_path, [*COURSE, *FOUND, *DETAILS])
     assert [one.figures["n"] for one in learning.of_classes.of("tested")] == [4, 4]

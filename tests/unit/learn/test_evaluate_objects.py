@@ -173,6 +173,12 @@ def test_at_the_end_there_are_figures_of_each_class_and_of_the_last_test_too() -
     ]
 
 
+def test_a_class_without_objects_has_no_average_precision() -> None:
+    (found,) = figures(run([image(0, {}, ("cat", 0.9, LEFT))], EvaluateObjects(LABELS)), "scored")
+    assert (found["n"], found["n_false"], found["precision"]) == (0, 1, 0)
+    assert {"ap", "ap_50"} & found.keys() == set()
+
+
 FULL = EvaluateObjects(LABELS, min_iou=0.7, min_score=0.3, every=40)
 
 
