@@ -1,13 +1,16 @@
 """Pictures to learn from: dark and bright ones, in folders named after what they are."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tests.networks import Thumbnails
+from tests.steps import Bright
 
 from sightflow import Directory, Pipeline
 from sightflow.learn.evaluate import Evaluate
+from sightflow.learn.evaluate_objects import EvaluateObjects
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.publish import Publish
 from sightflow.learn.samples import Replay
@@ -17,6 +20,7 @@ from sightflow.ops.augment import Augment
 from sightflow.protocols import Operator, Source
 from sightflow.sinks.events import JsonEvents
 from sightflow.sinks.results import JsonLines
+from sightflow.sources.annotated import Annotated
 from sightflow.sources.labelled import Labelled
 from sightflow.sources.passes import Passes
 from sightflow.testing import encode_image
@@ -38,13 +42,27 @@ def draw_lessons(folder: Path, n_images: int, *, n_broken: int = 0, seed: int = 
     return folder
 
 
+def annotated(folder: Path) -> Annotated:
+    """Return drawn pictures with their labels, and with an object that fills most of each."""
+    images, annotations = list[dict[str, object]](), list[dict[str, object]]()
+    for i, path in enumerate(sorted(folder.rglob("*.png"))):
+        images.append({"id": i, "file_name": f"{path.parent.name}/{path.name}"})
+        box = [0, 0, 40 - i % 9, 30 - i % 7]
+        annotations.append({"image_id": i, "category_id": 1, "bbox": box})
+    told = {"images": images, "annotations": annotations}
+    told["categories"] = [{"id": 1, "name": "image"}]
+    (folder / "objects.json").write_text(json.dumps(told))
+    pictures = Directory(str(folder), pattern="*.png")
+    return Annotated(Labelled(pictures), str(folder / "objects.json"))
+
+
 def lessons(folder: Path, n_images: int, n_passes: int = 2) -> Passes:
     """Return passes over drawn pictures, with a test after each."""
     train = draw_lessons(folder / "train", n_images, n_broken=3)
     test = draw_lessons(folder / "test", 10, seed=1)
     return Passes(
-        Labelled(Directory(str(train))),
-        Labelled(Directory(str(test))),
+        annotated(train),
+        annotated(test),
         n_passes=n_passes,
         test_every=1,
     )
@@ -67,7 +85,7 @@ def taught(
 ) -> Pipeline:
     """Return a pipeline that learns, with files for results and events."""
     pipeline = Pipeline(source)
-    for i, step in enumerate(before):
+    for i, step in enumerate((Bright(), *before)):
         pipeline = pipeline.apply(f"before{i}", step)
     every_steps = 20 if trainers == 1 else None
     publish = Publish(str(folder / "registry"), "light", every_steps=every_steps)
@@ -75,6 +93,8 @@ def taught(
     pipeline = pipeline.apply("train", train)
     if trainers == 1:
         pipeline = pipeline.apply("evaluate", Evaluate(TRAIN.labels, window=30, every=40))
+        objects = EvaluateObjects(("image",), min_iou=0.8, min_score=0.45, every=40)
+        pipeline = pipeline.apply("evaluate objects", objects)
     return pipeline.write("results", JsonLines(str(folder / f"{name}.jsonl"))).write(
         "events", JsonEvents(str(folder / f"{name}.events"))
     )

@@ -8,6 +8,7 @@ from tests.tables import Names
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.compare import Compare
 from sightflow.learn.evaluate import Evaluate
+from sightflow.learn.evaluate_objects import EvaluateObjects
 from sightflow.learn.samples import Replay
 from sightflow.learn.train import Train
 from sightflow.models import zoo
@@ -31,7 +32,7 @@ from sightflow.tasks.track import Track
 from sightflow.tasks.zones import CountLine, Zone
 from sightflow.testing import check_keyed_operator, check_learning_operator, check_operator
 
-AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 12, 5, 3
+AT_LEAST, AT_LEAST_KEYED, AT_LEAST_LEARNING = 12, 5, 4
 
 NAMES = Names({"a": ("ann", (0.6, 0.8)), "b": ("bob", (1.0, 0.0))})
 
@@ -61,6 +62,7 @@ KEYED_EXAMPLES: dict[str, KeyedOperator] = {
 LEARNING_EXAMPLES: dict[str, LearningOperator] = {
     "Compare": Compare(every=15),
     "Evaluate": Evaluate(("a", "b"), window=5, every=6, n_mistakes=3),
+    "EvaluateObjects": EvaluateObjects(("a", "b"), min_score=0.7, every=6),
     "Train": Train(("a", "b"), batch_size=4, replay=Replay(batches=2, size=10), report_every=5),
 }
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,12 @@ def train(monkeypatch, name: str, data: Path, *more: str) -> list[dict]:
 
 
 def test_every_example_is_tested() -> None:
-    assert sorted(["evaluate", "lights", "scenes", "traffic_lights", *WITH_PYTORCH]) == EXAMPLES
+    assert (
+        sorted(
+            ["evaluate", "evaluate_objects", "lights", "scenes", "traffic_lights", *WITH_PYTORCH]
+        )
+        == EXAMPLES
+    )
 
 
 def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
@@ -51,6 +57,32 @@ def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
     words = ["evaluate", "examples/evaluate.yaml", "--data", "lessons/test", "--quiet"]
     assert call(monkeypatch, *words, "--set", "model=models/scenes", "--runner", "inline") == 0
     assert Path("evaluate-evaluation", "report.html").exists()
+
+
+def test_evaluate_objects_tests_a_detector(place, monkeypatch, capfd) -> None:
+    # The model finds a gate at [80, 80, 160, 80] in each: it is there, a part of it is, none is.
+    boxes = [[80, 80, 160, 80], [110, 80, 160, 80], [0, 0, 40, 40]]
+    annotated = {
+        "images": [{"id": i, "file_name": f"{i:04d}.jpg"} for i in range(3)],
+        "categories": [{"id": 1, "name": "gate"}, {"id": 2, "name": "fence"}],
+        "annotations": [
+            {"image_id": i, "category_id": category_id, "bbox": box}
+            for i, (category_id, box) in enumerate(zip((1, 1, 2), boxes, strict=True))
+        ],
+    }
+    Path("objects.json").write_text(json.dumps(annotated))
+    words = ["evaluate", "examples/evaluate_objects.yaml", "--data", "photos", "--runner", "inline"]
+    words += ["--set", "file=objects.json", "--set", "model=my.onnx"]
+    assert call(monkeypatch, *words) == 0
+    rows = [re.split(r" *│ *", line)[1:-1] for line in capfd.readouterr().out.splitlines()]
+    # Of AP, at IoU 0.7 to 0.95 one gate in two is found: 51 of 101 recalls.
+    assert [row for row in rows if row] == [
+        ["stream", "3", "3", "1", "66.67", "66.67", "66.67", "50.00", "35.15"],
+        ["fence", "1", "0", "0.00", "0.00", "0.00", "0.00", "0.00"],
+        ["gate", "2", "1", "66.67", "100.00", "80.00", "100.00", "70.30"],
+    ]
+    page = Path("evaluate_objects-evaluation", "report.html").read_text()
+    assert "3 objects in images of the stream" in page
 
 
 def traffic_lights() -> Path:

@@ -30,6 +30,9 @@ def undisturbed(tmp_path_factory) -> tuple[Passes, list[bytes]]:
     assert len(losses) >= 3 * 2 * (N_IMAGES - 3) // 6
     assert losses[-1] < losses[0] / 2, "it has learned"
     assert len(expected) >= 2 + 5, "versions were published"
+    maps = [event["figures"]["map"] for event in events if "map" in event["figures"]]
+    assert len(maps) >= 2 * (N_IMAGES - 3) // 40 + 2, "objects were tested"
+    assert 0 < max(maps) < 1
     assert {"evaluated", "tested", "mistaken"} <= {event["kind"] for event in events}
     return source, expected
 

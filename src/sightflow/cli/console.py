@@ -131,6 +131,8 @@ def _learned(last: Mapping[str, Row]) -> str:
         >>> tested = {"kind": "tested", "figures": {"n": 140, "accuracy": 0.95}}
         >>> _learned({"trained": trained, "tested": tested})
         'step 50, loss 0.6, test 95.0 % of 140 right'
+        >>> _learned({"evaluated": {"kind": "evaluated", "figures": {"n": 9, "map_50": 0.5}}})
+        'mAP@0.5 50.0 % in the stream'
     """
     figures = {kind: event.get("figures") or {} for kind, event in last.items()}
     said = []
@@ -141,8 +143,13 @@ def _learned(last: Mapping[str, Row]) -> str:
         window = "window_" if "window_accuracy" in now else ""
         if f"{window}accuracy" in now:
             said.append(f"{_right(now, window)} in the {'window' if window else 'stream'}")
-    if "accuracy" in (now := figures.get("tested", {})):
-        said.append(f"test {_right(now)}")
+        if "map_50" in now:
+            said.append(f"mAP@0.5 {100 * now['map_50']:.1f} % in the stream")
+    tested = figures.get("tested", {})
+    if "accuracy" in tested:
+        said.append(f"test {_right(tested)}")
+    if "map_50" in tested:
+        said.append(f"mAP@0.5 {100 * tested['map_50']:.1f} % in the test")
     if now := figures.get("published"):
         said.append(f"version {now['version']:.0f} {'serves' if now['serves'] else 'published'}")
     return ", ".join(said)

@@ -67,20 +67,22 @@ def evaluate() -> None:
 @learning_options(out="evaluation")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
-    """Test a model as CONFIG says: a pipeline in YAML with a step of the kind Evaluate.
+    """Test a model as CONFIG says: a pipeline in YAML that has a step of a kind that tests.
 
-    Its source has labels, and a step before classifies. report.html shows how good it is.
+    Evaluate tests what a step before it classifies, by the labels of the source; EvaluateObjects
+    what one detects, by the objects of its images. report.html shows how good it is.
     """
     from sightflow.engine.plan import informed
     from sightflow.learn.evaluate import Evaluate
+    from sightflow.learn.evaluate_objects import EvaluateObjects
     from sightflow.learn.train import Train
 
     pipeline, settings = filled(config, options)
     operators = [step.operator for step in pipeline.learning]
     if any(isinstance(operator, Train) for operator in operators):
         raise click.UsageError(f"{config}: has a step that trains; call `sightflow train {config}`")
-    if not any(isinstance(operator, Evaluate) for operator in operators):
-        raise click.UsageError(f"{config}: has no step of the kind Evaluate")
+    if not any(isinstance(operator, (Evaluate, EvaluateObjects)) for operator in operators):
+        raise click.UsageError(f"{config}: has no step of the kind Evaluate or EvaluateObjects")
     pipeline = informed(pipeline)
     _check_labels(pipeline)
     folder = options["out"] or Path(f"{config.stem}-evaluation")
@@ -101,9 +103,11 @@ def evaluate_pipeline(config: Path, *, as_json: bool, **options: Any) -> None:
 def _check_labels(pipeline: "Pipeline") -> None:
     """Refuse a test in which the models know none of the labels, and warn where they lack some."""
     from sightflow.learn.evaluate import Evaluate
+    from sightflow.learn.evaluate_objects import EvaluateObjects
 
+    kinds = Evaluate, EvaluateObjects
     steps = [step.operator for step in pipeline.learning]
-    labels = {one for step in steps if isinstance(step, Evaluate) for one in step.labels}
+    labels = {one for step in steps if isinstance(step, kinds) for one in step.labels}
     known = {label for model in pipeline.models for label in model.card.labels}
     missing = sorted(labels - known)
     if not known or not missing:

@@ -36,6 +36,23 @@ __all__ = [
 ]
 
 _N_TESTS = 5
+_RATES = {"precision %": "precision", "recall %": "recall", "F1 %": "f1"}
+_OF_TESTS = {
+    "n": "n",
+    "objects": "n_objects",
+    "false": "n_false",
+    **_RATES,
+    "mAP@0.5 %": "map_50",
+    "mAP %": "map",
+}
+_OF_CLASSES = {
+    "objects": "n",
+    "false": "n_false",
+    **_RATES,
+    "AP@0.5 %": "ap_50",
+    "AP %": "ap",
+}
+"""Columns of tables about objects, and the figures in them."""
 
 config_argument = click.argument(
     "config", type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -158,10 +175,11 @@ def print_learning(learning: "Learning") -> None:
     """Print how good it is, and which versions were published."""
     from sightflow.cli import console
 
-    rows = list(_rows(learning))
+    rows = list(_rows(learning.of_classes))
     if rows:
         columns = "images", "n", "accuracy %", "top k %", "log loss", "calibration error"
         console.print_table(columns, rows)
+    _print_objects(learning.of_objects)
     trained = learning.last("trained")
     if trained is not None and trained.figures.get("n_unknown"):
         n_unknown = trained.figures["n_unknown"]
@@ -177,6 +195,35 @@ def print_learning(learning: "Learning") -> None:
     for one in learning.of("published"):
         serves = "serves" if one.figures["serves"] else "does not serve"
         click.echo(f"published {one.event['uri']}: {serves}, {one.event['reason']}")
+
+
+def _print_objects(learning: "Learning") -> None:
+    """Print how well objects were found: in all, and those of each class."""
+    from sightflow.cli import console
+
+    tests = [(f"test {number}", test) for number, test in enumerate(learning.of("tested"), 1)]
+    evaluated = learning.last("evaluated")
+    told = [*tests[-_N_TESTS:], *([("stream", evaluated)] if evaluated else [])]
+    if told:
+        rows = [_object_row(name, one.figures, _OF_TESTS) for name, one in told]
+        console.print_table(("images", *_OF_TESTS), rows)
+    for part in learning.details[:1]:
+        rows = [_object_row(e["label"], e["figures"], _OF_CLASSES) for e in part.scored]
+        name = f"class, {'last test' if part.held_out else 'stream'}"
+        console.print_table((name, *_OF_CLASSES), rows)
+
+
+def _object_row(
+    name: str, figures: Mapping[str, Any], columns: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return figures as texts: counts, shares as percents, and - for what there is not."""
+    return name, *(_text(figures.get(key), shown) for shown, key in columns.items())
+
+
+def _text(value: float | None, column: str) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.2f}" if column.endswith("%") else f"{value:.0f}"
 
 
 def _rows(learning: "Learning") -> Iterator[tuple[str, ...]]:

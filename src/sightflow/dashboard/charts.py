@@ -50,14 +50,17 @@ class Chart:
 
 
 def curves_of(learning: Learning) -> list[Chart]:
-    """Return the charts of a run: accuracy and loss, each where there is one."""
+    """Return the charts of a run: accuracy, objects and loss, each where there is one."""
     marks = tuple(
         Mark(_short(placed.n_images) or 0.0, placed.kind)
         for kind in ("drifted", "published")
         for placed in learning.of(kind)
     )
-    charts = [Chart("Accuracy", tuple(_accuracy(learning)), marks)]
-    charts.append(Chart("Loss and learning rate", tuple(_loss(learning)), marks))
+    charts = [
+        Chart("Accuracy", tuple(_accuracy(learning.of_classes)), marks),
+        Chart("Objects", tuple(_objects(learning.of_objects)), marks),
+        Chart("Loss and learning rate", tuple(_loss(learning.of_classes)), marks),
+    ]
     return [chart for chart in charts if chart.curves]
 
 
@@ -67,6 +70,17 @@ def _accuracy(learning: Learning) -> Iterable[Curve]:
         yield from _curve(f"since the start{step}", events, "accuracy", "share", "--second")
     for step, events in _by_step(learning.of("tested")).items():
         yield from _curve(f"tests{step}", events, "accuracy", "share", "--third", points=True)
+
+
+def _objects(learning: Learning) -> Iterable[Curve]:
+    for step, events in _by_step(learning.of("evaluated")).items():
+        yield from _curve(f"mAP@0.5{step}", events, "map_50", "share", "--third")
+        yield from _curve(f"mAP{step}", events, "map", "share", "--right")
+        yield from _curve(f"precision{step}", events, "precision", "share", "--first")
+        yield from _curve(f"recall{step}", events, "recall", "share", "--second")
+    for step, events in _by_step(learning.of("tested")).items():
+        label = f"mAP@0.5 of tests{step}"
+        yield from _curve(label, events, "map_50", "share", "--third", points=True)
 
 
 def _loss(learning: Learning) -> Iterable[Curve]:

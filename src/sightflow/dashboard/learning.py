@@ -1,7 +1,7 @@
 """What the events of a run tell of training and of tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,11 @@ class Placed:
         """Numbers by name; None for one that is none, such as the loss of a training that broke."""
         return _figures(self.event)
 
+    @property
+    def is_of_objects(self) -> bool:
+        """Whether it tells how well objects were found."""
+        return "map_50" in self.figures
+
 
 @dataclass(frozen=True)
 class Details:
@@ -56,8 +61,13 @@ class Details:
 
     @property
     def n(self) -> int:
-        """How many images."""
+        """How many images; or objects, where it is told how well these were found."""
         return sum(int(_figures(event)["n"]) for event in self.scored)
+
+    @property
+    def is_of_objects(self) -> bool:
+        """Whether they tell how well objects were found."""
+        return any("n_false" in _figures(event) for event in self.scored)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,21 @@ class Learning:
     def last(self, kind: str) -> Placed | None:
         """Return what happened last of one kind; None: nothing did."""
         return next((placed for placed in reversed(self.course) if placed.kind == kind), None)
+
+    @property
+    def of_classes(self) -> "Learning":
+        """The same without what tells how well objects were found."""
+        return self._part(of_objects=False)
+
+    @property
+    def of_objects(self) -> "Learning":
+        """What tells how well objects were found, alone."""
+        return self._part(of_objects=True)
+
+    def _part(self, *, of_objects: bool) -> "Learning":
+        course = tuple(one for one in self.course if one.is_of_objects == of_objects)
+        details = tuple(part for part in self.details if part.is_of_objects == of_objects)
+        return replace(self, course=course, details=details)
 
     @property
     def labels_later(self) -> str:
@@ -187,12 +212,15 @@ def _details(rows: Sequence[Row]) -> Iterator[Details]:
 
 def _plain(part: Details) -> dict[str, Any]:
     """Return the details as plain values."""
-    columns = "precision", "recall", "f1", "n"
+    columns = "precision", "recall", "f1", "ap_50", "ap", "n", "n_false"
     return {
         "step": part.step,
         "held_out": part.held_out,
         "n": part.n,
-        "classes": {e["label"]: {c: _figures(e)[c] for c in columns} for e in part.scored},
+        "classes": {
+            e["label"]: {c: _figures(e)[c] for c in columns if c in _figures(e)}
+            for e in part.scored
+        },
         "confused": [
             {"label": e["label"], "predicted": e.get("predicted"), "n": _figures(e)["n"]}
             for e in part.confused

@@ -1,6 +1,6 @@
 """A page that shows how a training or a test went: curves, confusion matrix, worst mistakes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,7 @@ def write_training_report(
     Args:
         path: the HTML file; it appears when it is complete.
         title: heading of the page.
-        events: what `JsonEvents` wrote of a run with `Train`, `Evaluate` or both.
+        events: what `JsonEvents` wrote of a run with `Train`, `Evaluate` or `EvaluateObjects`.
         facts: what else is to be told of the run, by name.
 
     Returns:
@@ -59,7 +59,8 @@ def write_training_report(
         learned=learning.last("trained") is not None,
         marks={kind: bool(learning.of(kind)) for kind in ("drifted", "published")},
         parts=_parts(learning),
-        **{kind: learning.of(kind) for kind in ("published", "tested", "drifted")},
+        **{kind: learning.of_classes.of(kind) for kind in ("published", "tested", "drifted")},
+        tested_objects=learning.of_objects.of("tested"),
         **_vendored(),
     )
     return learning
@@ -96,21 +97,31 @@ def _lead(learning: Learning) -> str:
 
 def _tiles(learning: Learning) -> list[dict[str, str]]:
     """Return the figures that are seen first."""
-    tested, evaluated = learning.last("tested"), learning.last("evaluated")
-    trained = learning.last("trained")
-    tiles = []
+    of_classes, trained = learning.of_classes, learning.last("trained")
+    tested, evaluated = of_classes.last("tested"), of_classes.last("evaluated")
+    tiles = list[dict[str, str]]()
     if tested is not None and tested.figures["n"]:
         tiles.append(_share("last test", tested.figures, ""))
     if evaluated is not None and evaluated.figures["n"]:
         if evaluated.figures.get("window_n"):
             tiles.append(_share("window", evaluated.figures, "window_"))
         tiles.append(_share("since the start", evaluated.figures, ""))
+    tiles.extend(_tiles_of_objects(learning.of_objects))
     if trained is not None and trained.figures["loss"] is not None:
         tiles.append(_tile("loss", f"{trained.figures['loss']:.4g}", "mean of the last batch"))
     alarms = learning.of("drifted")
     if alarms:
         tiles.append(_tile("alarms", str(len(alarms)), "a watched value has changed"))
     return tiles
+
+
+def _tiles_of_objects(learning: Learning) -> Iterator[dict[str, str]]:
+    """Yield how well objects were found: in the last test, and in the stream."""
+    for name, kind in (("last test", "tested"), ("since the start", "evaluated")):
+        if (told := learning.last(kind)) is not None:
+            figures = told.figures
+            note = f"mAP@0.5 of {figures['n_objects']:.0f} objects in {figures['n']:.0f} images"
+            yield _tile(name, f"{100 * figures['map_50']:.1f} %", note)
 
 
 def _share(name: str, figures: Mapping[str, Any], prefix: str) -> dict[str, str]:
@@ -151,4 +162,6 @@ def _parts(learning: Learning) -> list[dict[str, Any]]:
 
 def _title(part: Details, *, several: bool) -> str:
     what = "images of the last test" if part.held_out else "images of the stream"
+    if part.is_of_objects:
+        what = f"objects in {what}"
     return f"{part.n} {what}{f', {part.step}' if several else ''}"

@@ -60,6 +60,11 @@ class Account:
         """How many images were tested."""
         return self._metrics.n
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no image with a label, not even with one that is unknown."""
+        return self.n + self.n_unknown == 0
+
     def add(self, records: Sequence[ImageRecord], verdicts: Verdicts) -> None:
         """Add images that were tested."""
         first = self._metrics.n

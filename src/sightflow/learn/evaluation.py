@@ -1,14 +1,15 @@
 """A test under way: what `Evaluate` does with the images, and what it remembers of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from sightflow.errors import JobError, PipelineError
+from sightflow.errors import PipelineError
 from sightflow.learn.account import Account, KeptAccount
+from sightflow.learn.held_out import HeldOutTests
+from sightflow.learn.options import check_same, options_of
 from sightflow.learn.watch import KeptValue, measure
 from sightflow.metrics.classification import Window
 from sightflow.metrics.verdicts import Verdicts, judge
@@ -61,8 +62,8 @@ class Evaluation:
         self._has_window = bool(how.window or how.window_ms)
         self._window = Window(how.window or _MAX_WINDOW, how.window_ms, top_k=how.top_k)
         self._watch = None if how.drift is None else how.drift.open()
-        self._n_told = self._n_tests = 0
-        self._is_testing = False
+        self._tests = HeldOutTests(self._tested, context.step)
+        self._n_told = 0
         if snapshot is not None:
             self._restore(_SNAPSHOTS.decode(snapshot))
 
@@ -81,7 +82,7 @@ class Evaluation:
 
     def end(self) -> list[Event]:
         """Tell all that there is to tell."""
-        events = list(self._end_test())
+        events = list(self._tests.end())
         online = self._online
         if online.n > self._n_told or (online.n == 0 and online.n_unknown):
             events.append(self._evaluated())
@@ -93,32 +94,26 @@ class Evaluation:
         return _SNAPSHOTS.encode(
             _Snapshot(
                 self._how.labels,
-                self._options(),
+                options_of(self._how),
                 self._online.state(),
                 self._n_told,
                 window,
                 [] if self._watch is None else self._watch.state(),
                 self._tested.state(),
-                self._n_tests,
-                self._is_testing,
+                self._tests.n,
+                self._tests.is_under_way,
             )
         )
 
     def _restore(self, kept: _Snapshot) -> None:
-        here = self._how.labels, self._options()
-        if (kept.labels, kept.options) != here:
-            raise JobError(
-                f"step {self._step!r}: the checkpoint has a test with {kept.options}, "
-                f"{len(kept.labels)} labels; this one is with {here[1]}, {len(here[0])} labels; "
-                "keep its options, or start the run anew"
-            )
+        check_same(self._step, (kept.labels, kept.options), self._how)
         self._online.restore(kept.online)
         self._tested.restore(kept.tested)
         self._window.restore({name: array.unpack() for name, array in kept.window.items()})
         if self._how.drift is not None:
             self._watch = self._how.drift.open(kept.watch)
-        self._n_told, self._n_tests = kept.n_told, kept.n_tests
-        self._is_testing = kept.is_testing
+        self._n_told = kept.n_told
+        self._tests.restore(kept.n_tests, is_under_way=kept.is_testing)
 
     def _judged_by_part(self, records: Sequence[ImageRecord], *, again: bool) -> _Told:
         """Test images, those apart that are held out; `again`: they were seen before."""
@@ -131,34 +126,21 @@ class Evaluation:
                 events.extend((start + row, e) for row, e in self._evaluate(part, again=again))
         return events
 
-    def _options(self) -> str:
-        return repr(replace(self._how, labels=()))
-
     def _test(self, records: Sequence[ImageRecord]) -> None:
         """Test images that are held out."""
         rows, unknown = self._labelled(records)
         if not rows and not unknown:
             return
-        if not self._is_testing:
-            self._is_testing = True
-            self._n_tests += 1
-            self._tested.reset()
+        self._tests.begin()
         known = [records[row] for row in rows]
         self._tested.add(known, self._judged(known))
         self._tested.n_unknown += len(unknown)
         self._tested.see(records[max([*rows, *unknown])].origin)
 
-    def _end_test(self) -> Iterator[Event]:
-        """Tell how a test went that is over now."""
-        if self._is_testing and self._tested.n + self._tested.n_unknown:
-            figures = {**self._tested.figures(), "test": float(self._n_tests)}
-            yield self._tested.event("tested", self._step, figures)
-        self._is_testing = False
-
     def _evaluate(self, records: Sequence[ImageRecord], *, again: bool) -> _Told:
         """Test images that are not held out, one `every` after the other."""
         rows, unknown = self._labelled(records)
-        told = [(0, event) for event in self._end_test()] if rows or unknown else []
+        told = [(0, event) for event in self._tests.end()] if rows or unknown else []
         known = [records[row] for row in rows]
         verdicts = self._judged(known)
         told.extend(self._drifted(records, rows, verdicts, again=again))

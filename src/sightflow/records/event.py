@@ -22,7 +22,7 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "counted": "A window of time ended, with what was counted in it",
         "trained": "A network has learned",
         "published": "A version of it is in the registry",
-        "evaluated": "What was classified so far was held against the labels",
+        "evaluated": "What was recognised so far was held against the truth",
         "tested": "A test is over, an uninterrupted run of images that are held out",
         "drifted": "A watched value has changed",
         "scored": "At the end, of each class",

@@ -5,14 +5,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.records import Classification, Detections, Faces, ImageRecord, ObjectClasses, Tracks
+from sightflow.records import (
+    Classification,
+    Detections,
+    Faces,
+    ImageRecord,
+    LabelledObject,
+    ObjectClasses,
+    Tracks,
+)
 from sightflow.testing.builders import a_record, an_origin
 
 __all__ = ["lessons", "walkers"]
 
 
 def lessons(n_images: int) -> Iterator[ImageRecord]:
-    """Yield labelled images, the last ones held out."""
+    """Yield labelled images with an object each, the last ones held out."""
     rng = np.random.default_rng(0)
     for i in range(n_images):
         label = "ab"[i % 2]
@@ -27,7 +35,9 @@ def lessons(n_images: int) -> Iterator[ImageRecord]:
                 label=None if i % 7 == 3 else label,
                 held_out=i >= 35,
                 awaits_label=i % 7 == 3,
+                objects=None if i % 7 == 3 else (LabelledObject(label, (4, 4, 20, 20)),),
             ),
+            detections=_found("ab"[classes[0]], best, shift=i % 4),
             features=rng.normal(brightness / 100, 0.2, 8).astype(np.float32),
             prepared=np.clip(rng.normal(brightness, 20, (8, 8, 3)), 0, 255).astype(np.uint8),
             classification=_said(classes, best),
@@ -39,6 +49,13 @@ def _said(classes: Sequence[int], best: np.float32) -> Classification:
     """Return what is said of an image of the classes `a` and `b`."""
     labels, scores = tuple("ab"[c] for c in classes), np.array([best, 1 - best], np.float32)
     return Classification(labels, np.array(classes, np.int32), scores)
+
+
+def _found(label: str, score: np.float32, *, shift: int) -> Detections:
+    """Return one object of 16 x 16 pixels, so many of them to the right of (4, 4)."""
+    box = np.array([[4 + shift, 4, 20 + shift, 20]], np.float32)
+    class_ids = np.array(["ab".index(label)], np.int32)
+    return Detections(box, np.array([score]), class_ids, (label,))
 
 
 def walkers(n_images: int, source_id: str = "photos") -> Iterator[ImageRecord]:

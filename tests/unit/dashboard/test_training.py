@@ -70,6 +70,28 @@ CALIBRATED = an_event(
     },
 )  # fmt: skip
 
+OBJECTS = {
+    "n": 8, "n_objects": 20, "n_false": 3, "n_unknown": 0, "precision": 0.75, "recall": 0.5,
+    "f1": 0.6, "map": 0.25,
+}  # fmt: skip
+
+
+def of_objects(kind: str, n: int, map_50: float) -> Row:
+    return an_event(kind, "objects", figures={**OBJECTS, "n": n, "map_50": map_50})
+
+
+def scored_objects(class_id: int, label: str, n: int, held_out: int = 0) -> Row:
+    figures = {"precision": 0.5, "recall": 0.25, "f1": 0.375, "ap_50": 0.625, "ap": 0.125}
+    figures |= {"n": n, "n_false": 3, "held_out": held_out}
+    return an_event("scored", "objects", class_id=class_id, label=label, figures=figures)
+
+
+FOUND = [
+    of_objects("evaluated", 20, 0.375), of_objects("tested", 4, 0.5),
+    of_objects("evaluated", 40, 0.4375),
+    scored_objects(0, "car", 6), scored_objects(1, "dog", 2),
+]  # fmt: skip
+
 COURSE = [
     trained(2, 20, 1.5),
     evaluated(20, 0.5, 0.25),
@@ -261,6 +283,63 @@ def test_a_run_that_learned_nothing_gives_a_page(tmp_path: Path) -> None:
     page = page_of(tmp_path, [an_event("crossed")])
     assert "Nothing was learned or tested." in page
     assert charts_of(page) == []
+
+
+def test_the_curves_of_objects_are_precision_recall_and_mean_average_precision(
+    tmp_path: Path,
+) -> None:
+    (chart,) = charts_of(page_of(tmp_path, FOUND))
+    assert chart["title"] == "Objects"
+    assert {curve["label"]: (curve["x"], curve["y"]) for curve in chart["curves"]} == {
+        "mAP@0.5": ([20, 40], [0.375, 0.4375]),
+        "mAP": ([20, 40], [0.25, 0.25]),
+        "precision": ([20, 40], [0.75, 0.75]),
+        "recall": ([20, 40], [0.5, 0.5]),
+        "mAP@0.5 of tests": ([40], [0.5]),
+    }
+
+
+def test_tests_with_objects_have_tables_of_their_own_and_no_accuracy(tmp_path: Path) -> None:
+    page = page_of(tmp_path, FOUND)
+    assert "Tested on 40 images." in page
+    assert "mAP@0.5 of 20 objects in 4 images" in page
+    assert re.findall(r"<summary><h2>(.*?)</h2>", page) == ["8 objects in images of the stream"]
+    headings = re.findall(r"<thead><tr>(.*?)</tr></thead>", page)
+    tests, classes = (re.findall(r"<th[^>]*>(.*?)</th>", heading) for heading in headings)
+    assert tests == [
+        "After images", "Images", "Objects", "Precision", "Recall", "F1", "mAP@0.5", "mAP",
+    ]  # fmt: skip
+    assert classes == ["Class", "Precision", "Recall", "F1", "AP@0.5", "AP", "False", "Objects"]
+    row = re.search(r'<th scope="row">car</th>(.*?)</tr>', page, re.S)
+    assert row is not None
+    cells = ["50.0 %", "25.0 %", "37.5 %", "62.5 %", "12.5 %", "3", "6"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row[1]) == cells
+    assert "Confusion matrix" not in page
+
+
+def test_a_figure_that_a_class_does_not_have_is_a_dash(tmp_path: Path) -> None:
+    event = scored_objects(0, "car", 0)
+    for name in ("ap", "ap_50"):
+        del event["figures"][name]
+    assert page_of(tmp_path, [event]).count('<td class="n">-</td>') == 2
+
+
+def test_tests_of_classes_and_of_objects_are_told_apart_in_one_run(tmp_path: Path) -> None:
+    learning = read(tmp_path, [*COURSE, *FOUND, *DETAILS])
+    assert [one.figures["n"] for one in learning.of_classes.of("tested")] == [4, 4]
+    assert [one.figures["n"] for one in learning.of_objects.of("tested")] == [4]
+    assert [part.step for part in learning.of_objects.details] == ["objects"]
+    titles = [chart["title"] for chart in charts_of(page_of(tmp_path, [*COURSE, *FOUND]))]
+    assert titles == ["Accuracy", "Objects", "Loss and learning rate"]
+
+
+def test_the_results_of_objects_are_plain_values(tmp_path: Path) -> None:
+    found = read(tmp_path, FOUND).as_dict()
+    assert found["all"]["map_50"] == 0.4375
+    assert found["details"][0]["classes"]["dog"] == {
+        "precision": 0.5, "recall": 0.25, "f1": 0.375, "ap_50": 0.625, "ap": 0.125, "n": 2,
+        "n_false": 3,
+    }  # fmt: skip
 
 
 def test_a_test_without_known_labels_gives_a_page(tmp_path: Path) -> None:
