@@ -11,7 +11,7 @@ from tests.classifiers import save_colour_classifier
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.models import ModelFile, find_model, zoo, zoo_names
 from sightflow.tasks.face_heads import BlazeFace, Embedding, OnetLandmarks, Scrfd, YuNet
-from sightflow.tasks.heads import Logits, NanoDet, Probabilities, XyxyScoreClass, Yolo
+from sightflow.tasks.heads import Logits, NanoDet, Probabilities, SeveralHeads, XyxyScoreClass, Yolo
 from sightflow.testing import check_backend, check_head
 
 BACKENDS_AT_LEAST, HEADS_AT_LEAST = 1, 10
@@ -69,6 +69,17 @@ HEADS: dict[str, tuple[Any, dict[str, Any], str, int]] = {
         FACES,
         "detect_faces",
         1,
+    ),
+    "SeveralHeads": (
+        SeveralHeads(
+            (
+                {"kind": "XyxyScoreClass", "output": "x", "classes": {1: 0}},
+                {"kind": "Yolo", "output": "y", "transposed": True, "classes": {0: 2, 1: 1}},
+            )
+        ),
+        {"x": BOXES, "y": CENTRES},
+        "detect",
+        3,
     ),
     "XyxyScoreClass": (XyxyScoreClass(), {"x": BOXES}, "detect", 2),
     "Yolo": (Yolo(transposed=True), {"x": CENTRES}, "detect", 2),

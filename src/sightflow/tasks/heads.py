@@ -15,9 +15,9 @@ import numpy.typing as npt
 from sightflow.errors import ModelError
 from sightflow.ops.boxes import cxcywh_to_xyxy
 from sightflow.ops.scores import softmax
-from sightflow.tasks.model_step import output_of
+from sightflow.tasks.model_step import build_head, output_of
 
-__all__ = ["Found", "Logits", "NanoDet", "Probabilities", "XyxyScoreClass", "Yolo"]
+__all__ = ["Found", "Logits", "NanoDet", "Probabilities", "SeveralHeads", "XyxyScoreClass", "Yolo"]
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 
@@ -142,6 +142,33 @@ class NanoDet:
         sides = bins @ np.arange(bins.shape[2], dtype=np.float32) * stride  # left top right bottom
         boxes = np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1)
         return _found(boxes, scores[cells, class_ids], class_ids)
+
+
+@dataclass(frozen=True)
+class SeveralHeads:
+    """A detector with several heads, each of which finds objects of classes of its own."""
+
+    parts: tuple[Mapping[str, Any], ...]
+    """Each has the `kind` and the options of a head, and `classes`: for a class id of this head the
+    class id on the card. Other classes are left out."""
+
+    def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[Found]:
+        """Return what all of them find that scores at least `min_score`."""
+        found = [self._of_part(part, outputs, min_score) for part in self.parts]
+        return [_joined(of_image) for of_image in zip(*found, strict=True)]
+
+    def _of_part(self, part: Mapping[str, Any], outputs: Outputs, min_score: float) -> list[Found]:
+        options = {name: value for name, value in part.items() if name != "classes"}
+        head = build_head(options)
+        known = {int(own): int(other) for own, other in part.get("classes", {}).items()}
+        return [_renamed(found, known) for found in head(outputs, min_score=min_score)]
+
+
+def _renamed(found: Found, class_ids: Mapping[int, int]) -> Found:
+    """Return candidates with other class ids, without those of other classes."""
+    new = np.array([class_ids.get(own, -1) for own in found.class_ids.tolist()], np.int32)
+    kept = new >= 0
+    return Found(found.boxes_xyxy[kept], found.scores[kept], new[kept])
 
 
 def _found(boxes: npt.NDArray[Any], scores: npt.NDArray[Any], class_ids: npt.NDArray[Any]) -> Found:

@@ -20,6 +20,7 @@ __all__ = [
     "CLASSIFIER",
     "Batch",
     "Pixels",
+    "build_head",
     "check_model",
     "grey_record",
     "head_of",
@@ -112,14 +113,26 @@ def head_of(card: Card) -> Any:
     Raises:
         CardError: the card names none, or an option that the head does not have.
     """
-    options = dict(card.head)
-    kind = options.pop("kind", None)
-    if not isinstance(kind, str):
-        raise CardError(f"model {card.name!r}: `head` needs a `kind`; got {dict(card.head)}")
     try:
-        return resolve_kind("heads", kind)(**options)
+        return build_head(card.head)
+    except CardError as error:
+        raise CardError(f"model {card.name!r}: {error}") from error
+
+
+def build_head(options: Mapping[str, Any]) -> Any:
+    """Return a head, by its `kind` and its options.
+
+    Raises:
+        CardError: there is no such kind or option.
+    """
+    given = dict(options)
+    kind = given.pop("kind", None)
+    if not isinstance(kind, str):
+        raise CardError(f"`head` needs a `kind`; got {dict(options)}")
+    try:
+        return resolve_kind("heads", kind)(**given)
     except (TypeError, CardError) as error:
-        raise CardError(f"model {card.name!r}: `head`: {error}") from error
+        raise CardError(f"`head`: {error}") from error
 
 
 @contextmanager

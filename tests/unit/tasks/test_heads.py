@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from sightflow.errors import ModelError
-from sightflow.tasks.heads import Logits, NanoDet, Probabilities, XyxyScoreClass, Yolo
+from sightflow.errors import CardError, ModelError
+from sightflow.tasks.heads import (
+    Logits,
+    NanoDet,
+    Probabilities,
+    SeveralHeads,
+    XyxyScoreClass,
+    Yolo,
+)
 
 
 def f32(values):
@@ -193,3 +200,28 @@ def test_each_image_of_a_batch_has_its_own_candidates():
 
     assert [len(f.scores) for f in found] == [0, 1]
     assert rows_of(found[0]) == []
+
+
+# --- several heads -------------------------------------------------------------------------------
+
+CARS = f32([[[1, 2, 3, 4, 0.5, 7], [5, 6, 7, 8, 0.9, 2]], [[9, 9, 9, 9, 0.8, 2]] * 2])
+SIGNS = f32([[[0, 0, 2, 2, 0.7, 0]], [[0, 0, 3, 3, 0.2, 0]]])
+
+
+def test_each_head_has_classes_of_its_own_and_others_are_left_out():
+    head = SeveralHeads(
+        (
+            {"kind": "XyxyScoreClass", "output": "cars", "classes": {2: 0}},
+            {"kind": "XyxyScoreClass", "output": "signs", "classes": {0: 1}},
+        )
+    )
+
+    first, second = head({"cars": CARS, "signs": SIGNS}, min_score=0.3)
+
+    assert rows_of(first) == [([5, 6, 7, 8], 0.9, 0), ([0, 0, 2, 2], 0.7, 1)]
+    assert rows_of(second) == [([9, 9, 9, 9], 0.8, 0)] * 2
+
+
+def test_a_part_without_a_kind_is_refused():
+    with pytest.raises(CardError, match=r"`head` needs a `kind`; got {'output': 'x'}"):
+        SeveralHeads(({"output": "x"},))({"x": SIGNS}, min_score=0.5)
