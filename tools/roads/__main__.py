@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from sightflow.errors import SightflowError
 from tools.roads import frames as road_frames
 from tools.roads.errors import RoadsError
 from tools.roads.package import package_folder
@@ -34,6 +35,20 @@ def frames(photos: Path, out: Path, crops: Path | None, drawn: int, seed: int) -
     except RoadsError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{out}  frames: {_told(n_frames)}  cut-outs: {_told(cutouts)}")
+
+
+@main.command()
+@click.argument("model")
+@click.argument("out", type=FOLDER)
+def detector(model: str, out: Path) -> None:
+    """Put the head of MODEL, REGISTRY/NAME@VERSION, beside that of its trunk, into OUT."""
+    from sightflow.models import find_model
+    from tools.roads.detector import write_detector
+
+    try:
+        click.echo(write_detector(find_model(model), out))
+    except (RoadsError, SightflowError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _told(counts: dict[str, int]) -> str:

@@ -124,9 +124,10 @@ class _Objects:
         return rows
 
     def group(self, truth: Truth) -> int:
-        """Return the class of the first object, so that rare ones are learned as often."""
-        classes = cast("npt.NDArray[np.float32]", truth)[:, 4]
-        return int(classes[0]) if len(classes) else -1
+        """Return the class of the smallest object, which is the hardest; -1 without any."""
+        objects = cast("npt.NDArray[np.float32]", truth)
+        areas = np.prod(objects[:, 2:4] - objects[:, :2], axis=1)
+        return int(objects[areas.argmin(), 4]) if len(objects) else -1
 
     def found(self, record: ImageRecord, said: Found) -> ImageRecord:
         return replace(

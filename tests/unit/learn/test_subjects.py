@@ -71,6 +71,7 @@ def test_nothing_is_true_of_an_image_of_which_nobody_has_told(subject: Subject) 
     assert np.asarray(subject.truth(an_image(()))).shape == (0, 5)
 
 
-def test_an_image_shares_a_memory_with_those_of_its_first_object(subject: Subject) -> None:
-    groups = [subject.group(subject.truth(an_image(o))) for o in ((SIGN, CAR), (CAR,), ())]
+def test_an_image_takes_the_share_of_its_smallest_object(subject: Subject) -> None:
+    small = LabelledObject("sign", (0, 0, 8, 8))
+    groups = [subject.group(subject.truth(an_image(o))) for o in ((CAR, small), (CAR,), ())]
     assert groups == [1, 0, -1]
