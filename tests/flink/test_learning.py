@@ -1,21 +1,32 @@
 """A training survives what happens to its job: to the last bit, as if nothing had happened."""
 
+import importlib.util
 import json
+import os
+from dataclasses import replace
 
 import pytest
+from tests.detectors import mean_maps
 from tests.flink.kills import in_the_middle, keeping, kill_java
 from tests.lessons import learned, lessons, taught
 from tests.steps import FailOnce, Slow
 from tests.streams import Offered, labelled_later
 
-from sightflow import RunSettings, run
+from sightflow import Pipeline, RunSettings, run
 from sightflow.errors import JobError
+from sightflow.learn.compose import Compose
+from sightflow.learn.detection_head import DetectionHead
+from sightflow.learn.publish import Publish
+from sightflow.learn.train import Train
 from sightflow.models import Registry
+from sightflow.sinks.events import JsonEvents
+from sightflow.sinks.results import JsonLines
 from sightflow.sources.passes import Passes
 
 pytestmark = pytest.mark.flink
 
 N_IMAGES = 120
+REQUIRED = os.environ.get("SIGHTFLOW_REQUIRE", "").split(",")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +58,41 @@ def test_after_a_failure_it_learns_on_as_if_nothing_had_happened(undisturbed, tm
 
     assert flag.exists(), "the step has failed"
     assert learned(tmp_path) == expected
+
+
+def test_a_detector_learns_on_after_a_failure_as_if_nothing_had_happened(tmp_path):
+    if importlib.util.find_spec("torch") is None and "torch" not in REQUIRED:
+        pytest.skip("PyTorch is missing: pip install 'sightflow[train]'")
+    source = lessons(tmp_path / "pictures", 30)
+    head = DetectionHead(mean_maps(tmp_path), width=8, depth=1, bins=8)
+    train = Train(
+        ("image",), network=head, batch_size=6, compose=Compose(worse=0.5), report_every=1
+    )
+
+    def taught_by(folder, *before):
+        pipeline = Pipeline(source)
+        for step in before:
+            pipeline = pipeline.apply("before", step)
+        publish = Publish(str(folder / "models"), "image")
+        return (
+            pipeline.apply("train", replace(train, publish=publish))
+            .write("results", JsonLines(str(folder / "out.jsonl")))
+            .write("events", JsonEvents(str(folder / "out.events")))
+        )
+
+    inline, flink = tmp_path / "inline", tmp_path / "flink"
+    run(taught_by(inline), RunSettings(runner="inline"))
+    failing = FailOnce("pass-1/dark/0010.png", str(tmp_path / "failed"), delay_s=0.005)
+    settings = RunSettings(workers=2, checkpoint_interval_ms=100, restart_attempts=1)
+    run(taught_by(flink, failing), settings)
+
+    assert (tmp_path / "failed").exists(), "the step has failed"
+    assert (flink / "out.jsonl").read_bytes() == (inline / "out.jsonl").read_bytes()
+    one, two = (Registry(str(folder / "models")).versions("image") for folder in (inline, flink))
+    assert [version.sha256 for version in one] == [version.sha256 for version in two]
+    events = [json.loads(line) for line in (flink / "out.events").read_text().splitlines()]
+    losses = [event["figures"]["loss"] for event in events if event["kind"] == "trained"]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
