@@ -1,5 +1,6 @@
-"""Command line: `python -m tools.roads frames PHOTOS OUT`, and the same with `lights`."""
+"""Command line: `python -m tools.roads frames PHOTOS OUT`, the same with `lights`, and `states`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -73,6 +74,19 @@ def lights(photos: Path, out: Path, crops: Path | None, drawn: int, views: int, 
     except RoadsError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{out}  {_told(counts)}")
+
+
+@main.command()
+@click.argument("photos", type=EXISTING)
+@click.option("--model", default="traffic_lights", show_default=True, metavar="MODEL")
+def states(photos: Path, model: str) -> None:
+    """Print how often the lights in PHOTOS are told rightly, as JSON; it needs Sightflow."""
+    from tools.roads.states import measure_states
+
+    try:
+        click.echo(json.dumps(measure_states(photos, model)))
+    except RoadsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _told(counts: dict[str, int]) -> str:

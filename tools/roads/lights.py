@@ -14,7 +14,7 @@ from tools.roads.draw_lights import STATES, draw_light
 from tools.roads.package import package_crops
 from tools.roads.photos import Box, Photo, Pixels, cut, read_photos, write_png
 
-__all__ = ["ANNOTATIONS", "Amounts", "write_lights"]
+__all__ = ["ANNOTATIONS", "STATE_OF", "Amounts", "around", "write_lights"]
 
 ANNOTATIONS = "lightstate.json"
 STATE_OF = MappingProxyType({"redlight": "red", "greenlight": "green", "unlight": "off"})
@@ -92,10 +92,10 @@ def _from_photos(
             if name in UNCLEAR or min(box.right - box.left, box.bottom - box.top) < MIN_SIDE:
                 continue
             for view in range(n_views):
-                yield f"train/{state}", f"{name}_{view}", cut(pixels, _around(box, rng))
+                yield f"train/{state}", f"{name}_{view}", cut(pixels, around(box, rng))
 
 
-def _around(box: Box, rng: np.random.Generator) -> Box:
+def around(box: Box, rng: np.random.Generator) -> Box:
     """Return a box as a detector may find it: each edge a little outside, or inside."""
     width, height = box.right - box.left, box.bottom - box.top
     left, right = rng.uniform(-0.08, 0.2, 2) * width

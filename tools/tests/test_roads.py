@@ -352,3 +352,18 @@ def test_annotations_of_states_that_are_not_there_are_told(photos, crops, out):
 
     assert done.exit_code == 1
     assert "lightstate.json: cannot be read: No such file" in done.output
+
+
+# --- what is said of them ------------------------------------------------------------------------
+
+
+def test_states_are_counted_for_photos_that_are_held_out_and_for_all(photos, states):
+    told = json.loads(make("states", photos))
+
+    n_lights = {name: figures["lights"] for name, figures in told.items()}
+    assert n_lights == {"held_out": 1, "held_out_moved": 10, "all": 2}
+    for figures in told.values():
+        wrong = sum(n for *_, n in figures["confused"])
+        assert figures["right"] + wrong == figures["lights"]
+        assert sum(n for _, n in figures["by_state"].values()) == figures["lights"]
+    assert sorted(told["all"]["by_state"]) == ["green", "red"]
