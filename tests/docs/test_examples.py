@@ -39,12 +39,16 @@ def train(monkeypatch, name: str, data: Path, *more: str) -> list[dict]:
 
 
 def test_every_example_is_tested() -> None:
-    assert (
-        sorted(
-            ["evaluate", "evaluate_objects", "lights", "scenes", "traffic_lights", *WITH_PYTORCH]
-        )
-        == EXAMPLES
-    )
+    others = [
+        "evaluate",
+        "evaluate_objects",
+        "lights",
+        "road_objects",
+        "road_lights",
+        "scenes",
+        "traffic_lights",
+    ]
+    assert sorted([*others, *WITH_PYTORCH]) == EXAMPLES
 
 
 def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
@@ -104,6 +108,13 @@ def test_traffic_lights_are_learned_from_scratch(place, monkeypatch) -> None:
     *_, tested = (event["figures"] for event in events if event["kind"] == "tested")
     assert tested["n"] == 297
     assert tested["accuracy"] >= 0.985
+
+
+def test_road_lights_learns_from_a_folder_for_each_state(place, monkeypatch) -> None:
+    require_pytorch()
+    events = train(monkeypatch, "road_lights", place / "lessons")
+    (published,) = (event for event in events if event["kind"] == "published")
+    assert published["uri"] == "models/road_lights@1"
 
 
 @pytest.mark.parametrize("name", WITH_PYTORCH)

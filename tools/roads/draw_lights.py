@@ -29,10 +29,26 @@ HOUSINGS: tuple[Colour, ...] = (
     (90, 90, 90),
     (15, 15, 15),
 )
+ARROW = (((-0.5, 0.0), (0.0, -0.6), (0.5, 0.0)), ((0.0, -0.6), (0.0, 0.7)))
+"""Lines through points, x and y in radii of the lens around its middle."""
+FIGURE = (
+    ((0.0, -0.75), (0.0, -0.6)),
+    ((0.0, -0.3), (0.0, 0.2), (-0.25, 0.8)),
+    ((0.0, 0.2), (0.25, 0.8)),
+    ((-0.3, 0.2), (-0.2, -0.3), (0.2, -0.3), (0.3, 0.2)),
+)
+QUARTER_TURN = np.array([[0, 1], [-1, 0]])
+GREY = 90
+"""What grey glass shows of daylight."""
 HEIGHT = 256
 """Of a housing, in pixels, before it is seen from aside."""
 AROUND = 40
 """Pixels of the canvas around the housing: room for its plate and for a tilt."""
+BESIDE = 120
+"""The same, where there are tubes."""
+
+SIGHT = 1.6
+"""Radii of a lens between it and the end of its tube, as a picture shows them, that hide it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,22 @@ class Canvas:
 
 
 @dataclass(frozen=True)
+class Glass:
+    """What the lenses of a light are like."""
+
+    greyness: float = 0.0
+    """Of one that is not lit, from 0: dark, in its colour, to 1: grey."""
+    strength: float = 1.0
+    """Of the lamp behind one that is lit, to 1."""
+    whiteness: float = 0.0
+    """Of one that is lit, as in a picture that was exposed for too long, to 1."""
+    symbol: str = "disc"
+    """What is lit of it: a `disc`, an `arrow` or a `figure`."""
+    quarters: int = 0
+    """Quarter turns of the arrow from upwards, clockwise."""
+
+
+@dataclass(frozen=True)
 class Shape:
     """What a light is made of; lengths are in pixels of the canvas."""
 
@@ -65,37 +97,52 @@ class Shape:
     corner: int
     radius: int
     housing: Colour
+    around: int
+    """Pixels of the canvas, around the housing."""
+    glass: Glass
 
     def centre(self, lens: int) -> tuple[int, int]:
         """Return x and y of the middle of a lens."""
-        return AROUND + self.width // 2, AROUND + int(HEIGHT * (lens + 0.5) / len(self.lenses))
+        return self.around + self.width // 2, self.around + int(
+            HEIGHT * (lens + 0.5) / len(self.lenses)
+        )
 
 
-def draw_light(rng: np.random.Generator, state: str | None = None) -> DrawnLight:
+def draw_light(
+    rng: np.random.Generator, state: str | None = None, *, is_hard: bool = False
+) -> DrawnLight:
     """Draw a traffic light; equal generators draw equal ones.
 
     Args:
         rng: Where chance comes from.
         state: `red`, `yellow`, `green` or `off`; None leaves it to chance.
+        is_hard: Whether its state is hard to see. Hoods are tubes, and it is looked at past them:
+            they hide a part of the lenses, or all of them where it is `off`, as what nobody can
+            see shows nothing. The glass may be grey, and the lamp weak.
     """
     state = state or str(rng.choice(STATES))
-    shape = _shape(rng, state)
-    size = HEIGHT + 2 * AROUND, shape.width + 2 * AROUND
+    shape = _shape(rng, state, is_hard=is_hard)
+    size = HEIGHT + 2 * shape.around, shape.width + 2 * shape.around
     canvas = Canvas(np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8))
     if rng.random() < 0.25:
         _plate(canvas, shape, rng)
     _housing(canvas, shape)
-    has_hoods = rng.random() < 0.75
+    has_hoods = not is_hard and rng.random() < 0.75
     for i, lens in enumerate(shape.lenses):
-        _lens(canvas, shape, i, rng, is_lit=lens == state)
+        if lens == state:
+            _lit_lens(canvas, shape, i, rng)
+        else:
+            _dark_lens(canvas, shape, i, rng)
         if has_hoods:
             _hood(canvas, shape, i, rng)
+    if is_hard:
+        _tubes(canvas, shape, rng, is_off=state == "off")
     if state in shape.lenses and rng.random() < 0.4:
         _glow(canvas, shape, shape.lenses.index(state))
     return DrawnLight(_cropped(_seen(canvas, rng)), state)
 
 
-def _shape(rng: np.random.Generator, state: str) -> Shape:
+def _shape(rng: np.random.Generator, state: str, *, is_hard: bool) -> Shape:
     """Choose what a light looks like; only one with three lenses can show yellow."""
     has_three = state == "yellow" or rng.random() < 0.85
     lenses = ("red", "yellow", "green") if has_three else ("red", "green")
@@ -106,7 +153,17 @@ def _shape(rng: np.random.Generator, state: str) -> Shape:
         corner=int(rng.uniform(0.02, 0.2) * width),
         radius=int(min(width, HEIGHT / len(lenses)) * rng.uniform(0.33, 0.44)),
         housing=_near(rng, HOUSINGS[rng.integers(len(HOUSINGS))], 16),
+        around=BESIDE if is_hard else AROUND,
+        glass=_glass(rng) if is_hard else Glass(),
     )
+
+
+def _glass(rng: np.random.Generator) -> Glass:
+    """Choose lenses whose state is hard to see."""
+    greyness, strength = rng.uniform([0.3, 0.55], [0.95, 1])
+    symbol = str(rng.choice(["disc", "arrow", "figure"], p=[0.75, 0.15, 0.1]))
+    whiteness = rng.uniform(0, 0.8) if rng.random() < 0.3 else 0
+    return Glass(greyness, strength, whiteness, symbol, int(rng.choice([-1, 0, 1])))
 
 
 def _near(rng: np.random.Generator, colour: npt.ArrayLike, by: int) -> Colour:
@@ -120,8 +177,8 @@ def _plate(canvas: Canvas, shape: Shape, rng: np.random.Generator) -> None:
     beyond = int(rng.uniform(0.06, 0.15) * shape.width)
     _slab(canvas, shape, beyond, (20, 20, 20))
     if rng.random() < 0.5:
-        low = (AROUND - beyond, AROUND - beyond)
-        high = (AROUND + shape.width + beyond, AROUND + HEIGHT + beyond)
+        low = (shape.around - beyond,) * 2
+        high = (shape.around + shape.width + beyond, shape.around + HEIGHT + beyond)
         for picture, value in ((canvas.rgb, (230, 230, 230)), (canvas.alpha, 255)):
             cv2.rectangle(picture, low, high, value, max(2, beyond // 3))
 
@@ -132,8 +189,8 @@ def _housing(canvas: Canvas, shape: Shape) -> None:
 
 def _slab(canvas: Canvas, shape: Shape, beyond: int, colour: Colour) -> None:
     """Fill a rectangle with round corners that is larger than the housing by `beyond`."""
-    corner, left, top = shape.corner, AROUND - beyond, AROUND - beyond
-    right, bottom = AROUND + shape.width + beyond, AROUND + HEIGHT + beyond
+    corner, (left, top) = shape.corner, (shape.around - beyond,) * 2
+    right, bottom = shape.around + shape.width + beyond, shape.around + HEIGHT + beyond
     for picture, value in ((canvas.rgb, colour), (canvas.alpha, 255)):
         cv2.rectangle(picture, (left + corner, top), (right - corner, bottom), value, -1)
         cv2.rectangle(picture, (left, top + corner), (right, bottom - corner), value, -1)
@@ -142,18 +199,37 @@ def _slab(canvas: Canvas, shape: Shape, beyond: int, colour: Colour) -> None:
                 cv2.circle(picture, (x, y), corner, value, -1)
 
 
-def _lens(
-    canvas: Canvas, shape: Shape, lens: int, rng: np.random.Generator, *, is_lit: bool
-) -> None:
-    """Draw a lens: dark glass, or its colour with a paler middle."""
-    colour, centre = np.array(LENSES[shape.lenses[lens]]), shape.centre(lens)
-    if not is_lit:
-        dark = colour * rng.uniform(0.08, 0.35) + rng.uniform(5, 40)
-        cv2.circle(canvas.rgb, centre, shape.radius, _near(rng, dark.astype(int), 8), -1)
+def _dark_lens(canvas: Canvas, shape: Shape, lens: int, rng: np.random.Generator) -> None:
+    """Draw glass without a light behind it."""
+    colour = np.array(LENSES[shape.lenses[lens]])
+    dark = colour * rng.uniform(0.08, 0.35) + rng.uniform(5, 40)
+    shown = _near(rng, (dark + shape.glass.greyness * (GREY - dark)).astype(int), 8)
+    cv2.circle(canvas.rgb, shape.centre(lens), shape.radius, shown, -1)
+
+
+def _lit_lens(canvas: Canvas, shape: Shape, lens: int, rng: np.random.Generator) -> None:
+    """Draw a disc with a paler middle, or a symbol on dark glass."""
+    glass, centre = shape.glass, shape.centre(lens)
+    colour = (np.array(LENSES[shape.lenses[lens]]) * glass.strength).astype(int)
+    lit = _near(rng, (colour + glass.whiteness * (255 - colour) * 0.8).astype(int), 30)
+    pale = _near(rng, (colour * 0.5 + 150 * glass.strength + 90 * glass.whiteness).astype(int), 0)
+    if glass.symbol != "disc":
+        cv2.circle(canvas.rgb, centre, shape.radius, (20, 20, 20), -1)
+        _symbol(canvas, shape, centre, lit)
         return
-    cv2.circle(canvas.rgb, centre, shape.radius, _near(rng, colour, 30), -1)
-    pale = _near(rng, (colour * 0.5 + 150).astype(int), 0)
+    cv2.circle(canvas.rgb, centre, shape.radius, lit, -1)
     cv2.circle(canvas.rgb, centre, int(shape.radius * rng.uniform(0.3, 0.75)), pale, -1)
+
+
+def _symbol(canvas: Canvas, shape: Shape, centre: tuple[int, int], colour: Colour) -> None:
+    """Draw an arrow, or a person, in a lens."""
+    radius = shape.radius
+    for line in FIGURE if shape.glass.symbol == "figure" else ARROW:
+        points = np.array(line) * radius
+        if shape.glass.symbol == "arrow":
+            points = points @ np.linalg.matrix_power(QUARTER_TURN, shape.glass.quarters % 4)
+        corners = np.rint(points + centre).astype(np.int32)
+        cv2.polylines(canvas.rgb, [corners], False, colour, max(2, int(0.25 * radius)))
 
 
 def _hood(canvas: Canvas, shape: Shape, lens: int, rng: np.random.Generator) -> None:
@@ -162,6 +238,29 @@ def _hood(canvas: Canvas, shape: Shape, lens: int, rng: np.random.Generator) -> 
     axes = (int(shape.radius * 1.08),) * 2
     thickness = max(3, int(shape.radius * rng.uniform(0.1, 0.3)))
     cv2.ellipse(canvas.rgb, shape.centre(lens), axes, 0, 180, 360, (red, green, blue), thickness)
+
+
+def _tubes(canvas: Canvas, shape: Shape, rng: np.random.Generator, *, is_off: bool) -> None:
+    """Draw a tube around each lens, looked at from a side, through which a part of it is seen.
+
+    From beyond `SIGHT` radii nothing of a lens is seen.
+    """
+    farthest = 1.6 * SIGHT if is_off else 0.8 * SIGHT
+    aside = rng.uniform(0, farthest) * rng.choice([-1, 1])
+    offset = np.rint(shape.radius * np.array([aside, rng.uniform(-0.2, 0.35)])).astype(int)
+    lenses, shade, radius = canvas.rgb.copy(), rng.uniform(0.6, 1.2), int(1.12 * shape.radius)
+    outside = _near(rng, (np.array(shape.housing) * shade).astype(int), 8)
+    for i in reversed(range(len(shape.lenses))):
+        lens, end = np.array(shape.centre(i)), shape.centre(i) + offset
+        for picture, value in ((canvas.rgb, outside), (canvas.alpha, 255)):
+            cv2.line(picture, lens.tolist(), end.tolist(), value, 2 * radius)
+        inside = tuple(part // 4 for part in outside)
+        cv2.circle(canvas.rgb, end.tolist(), int(0.95 * radius), inside, -1)
+        seen, hole = np.zeros_like(canvas.alpha), np.zeros_like(canvas.alpha)
+        cv2.circle(seen, lens.tolist(), shape.radius, 255, -1)
+        cv2.circle(hole, end.tolist(), int(0.95 * radius), 255, -1)
+        is_seen = (seen & hole) > 0
+        canvas.rgb[is_seen] = lenses[is_seen]
 
 
 def _glow(canvas: Canvas, shape: Shape, lens: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import PipelineError
+from sightflow.models import ModelFile, zoo
 from sightflow.options import check_number, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import UNKNOWN, Detections, ImageRecord, ObjectClasses
@@ -127,8 +128,9 @@ class ClassifySign(ClassifyObjects):
 
 @dataclass(frozen=True)
 class ClassifyTrafficLight(ClassifyObjects):
-    """Say what each traffic light shows."""
+    """Say what each traffic light shows; the model that ships knows lights that are off too."""
 
+    model: ModelFile = field(default_factory=lambda: zoo("traffic_lights"))
     of: tuple[str, ...] = field(default=("traffic light",), kw_only=True)
     """Labels of the objects that are traffic lights."""
 

@@ -162,3 +162,24 @@ def test_a_model_for_another_task_is_refused():
 def test_a_card_with_fewer_labels_than_classes_is_refused(classifier):
     with pytest.raises((CardError, ModelError), match="its card has 2 labels"):
         ClassifyTrafficLight(classifier(labels=("red", "green"))).check()
+
+
+@pytest.mark.parametrize(
+    ("lit", "colour", "state"),
+    [
+        (0, (235, 40, 30), "red"),
+        (1, (250, 190, 40), "yellow"),
+        (2, (60, 225, 130), "green"),
+        (None, (0, 0, 0), "off"),
+    ],
+)
+def test_the_model_that_ships_tells_which_lamp_is_lit(lit, colour, state):
+    record = scene(("traffic light", (30, 10, 54, 70), (25, 28, 25)))
+    y, x = np.mgrid[:80, :100]
+    for lamp in range(3):
+        disc = (x - 42) ** 2 + (y - (20 + 20 * lamp)) ** 2 <= 64
+        record.pixels[disc] = colour if lamp == lit else (50, 50, 48)
+
+    (outcome,) = looked_at(ClassifyTrafficLight(), record)
+
+    assert outcome.detections.states.labels == (state,)
