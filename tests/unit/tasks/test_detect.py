@@ -176,7 +176,7 @@ def test_what_an_edge_between_tiles_cuts_is_left_to_other_views(detector):
 
 
 def test_a_part_of_what_another_view_shows_whole_is_no_object(detector):
-    """Of (5, 5, 90, 55) in a tile 0.88, and 0.83 in the other, lie in (9, 9, 162, 99), cut at 90."""
+    """Of (5, 5, 90, 55) 0.88 and 0.83, by tile, lie in (9, 9, 162, 99), cut at 90."""
     whole = (5, 5, 90, 55, 0.9, CAT)
 
     alone = detect(a_picture(180, 90), detector(whole), tiles=SIDE_BY_SIDE)
