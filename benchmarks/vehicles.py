@@ -5,8 +5,8 @@
 
 DATA is a folder with COCO's `annotations.json` and its pictures; it is not part of the project. An
 object counts as found where a box of its class overlaps its own by half. Small, medium and large
-are COCO's: below 32 x 32 pixels, below 96 x 96, and above. Times are those of the step on one
-thread, without decoding.
+are COCO's: below 32 x 32 pixels, below 96 x 96, and above. Times are what the step takes of
+one core, without decoding.
 """
 
 import argparse
@@ -55,9 +55,9 @@ def measure(truth: COCO, pictures: Mapping[int, ImageRecord], step: Detect) -> d
     process(list(pictures.values())[:1])
     rows, spent_ms = list[dict[str, Any]](), list[float]()
     for number, record in pictures.items():
-        started = time.perf_counter()
+        started = time.thread_time()
         (outcome,) = process([record])
-        spent_ms.append((time.perf_counter() - started) * 1e3)
+        spent_ms.append((time.thread_time() - started) * 1e3)
         found = outcome.detections
         columns = zip(found.boxes_xyxy.tolist(), found.scores.tolist(), found.labels, strict=True)
         rows += [
