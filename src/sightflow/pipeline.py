@@ -290,8 +290,9 @@ class Pipeline:
                     f"{place}: {type(part).__name__} needs {', '.join(missing)}, which no step "
                     "before it gives; Detect gives detections, Track tracks and which one each "
                     "detection or face has (`track_ids`), Classify classification, "
-                    "ClassifyTrafficLight detections.states, ClassifySign detections.signs, "
-                    "DetectFaces faces, EmbedFaces faces.embeddings, Identify faces.person_ids"
+                    "ClassifyTrafficLight detections.states, ClassifySign detections.signs, Drive "
+                    "both, DetectFaces faces, EmbedFaces faces.embeddings, Identify "
+                    "faces.person_ids"
                 )
             if gives is None:
                 return  # it may give anything

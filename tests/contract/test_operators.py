@@ -21,6 +21,7 @@ from sightflow.tasks.classify import Classify
 from sightflow.tasks.classify_objects import ClassifySign, ClassifyTrafficLight
 from sightflow.tasks.detect import Detect
 from sightflow.tasks.detect_faces import DetectFaces
+from sightflow.tasks.drive import Drive
 from sightflow.tasks.embed_faces import EmbedFaces
 from sightflow.tasks.features import Features
 from sightflow.tasks.identify import Identify
@@ -43,6 +44,12 @@ EXAMPLES: dict[str, Operator] = {
     "ClassifyTrafficLight": ClassifyTrafficLight(zoo("efficientnet_lite0"), of=("person",)),
     "Detect": Detect(min_score=0.3),
     "DetectFaces": DetectFaces(min_score=0.0, tile_px=200),
+    "Drive": Drive(
+        light_model=zoo("efficientnet_lite0"),
+        sign_model=zoo("efficientnet_lite0"),
+        min_score=0.05,
+        tiles=(1, 2),
+    ),
     "EmbedFaces": EmbedFaces(),
     "Features": Features(),
     "Identify": Identify(NAMES),

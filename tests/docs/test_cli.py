@@ -21,8 +21,8 @@ from sightflow.models.listing import VERSION_COLUMNS
 from sightflow.storage.naming import VIDEO_SUFFIXES
 
 PAGE = "docs/reference/cli.md"
-SHARED = "Options of classify, detect, track, preprocess and faces identify"
-RECOGNISE = ("classify", "detect", "track", "preprocess", "faces identify")
+SHARED = "Options of classify, detect, track, drive, preprocess and faces identify"
+RECOGNISE = ("classify", "detect", "track", "drive", "preprocess", "faces identify")
 
 
 def all_commands(group=cli, prefix=""):
@@ -134,6 +134,7 @@ def test_without_out_results_are_lines_of_json_and_rejected_pictures_are_beside(
         ["detect", "photos/0000.jpg", "--min-score", "7"],
         ["detect", "photos/0000.jpg", "--out", "my.yaml"],
         ["classify", "photos/0000.jpg", "--model", "nanodet"],
+        ["drive", "photos/0000.jpg", "--light-model", "nanodet", "--sign-model", "nanodet"],
         ["run", "nowhere.yaml"],
         ["models", "quantise"],
         ["models", "quantize", "nanodet", "--data", "photos", "--out", "int8.onnx"],

@@ -10,6 +10,7 @@ from tests.faces import copy_people, identifying, orl_faces
 from tests.lessons import learned, lessons, taught
 from tests.networks import Thumbnails
 from tests.pictures import draw_video, fill_folder
+from tests.roads import save_road_models
 from tests.steps import Bright, Count
 from tests.streams import Offered, labelled_later
 
@@ -28,8 +29,11 @@ from sightflow import (
 from sightflow.faces import FaceModels, enrol
 from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.train import Train
+from sightflow.models import find_model
 from sightflow.sinks.events import JsonEvents
 from sightflow.sources.late import Late
+from sightflow.tasks.announce import Announce
+from sightflow.tasks.drive import Drive
 from sightflow.tasks.gallery import Gallery
 from sightflow.tasks.identify_tracks import IdentifyTracks
 from sightflow.tasks.track import Track
@@ -295,3 +299,30 @@ def test_faces_are_those_of_the_inline_runner(settings, tmp_path):
     ]
     identified = [event["person_id"] for event in events if event["kind"] == "identified"]
     assert identified == ["ann"], "once for a track"
+
+
+@pytest.mark.flink
+def test_roads_are_seen_the_same_on_flink(tmp_path):
+    video = draw_video(tmp_path / "street.mp4", 40)
+    models = {name: find_model(path) for name, path in save_road_models(tmp_path).items()}
+    pipeline = (
+        Pipeline(Video(str(video), segment_frames=7))
+        .apply("drive", Drive(**models, tiles=(1, 2)))
+        .apply("track", Track())
+        .apply("lights", Announce("states"))
+        .apply("signs", Announce("signs"))
+    )
+
+    for name, how in {
+        "inline": RunSettings(runner="inline"),
+        "flink": RunSettings(runner="flink", workers=2, batch_size=3),
+    }.items():
+        described = pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl")))
+        run(described.write("events", JsonEvents(str(tmp_path / f"{name}.events.jsonl"))), how)
+
+    for ending in ("jsonl", "events.jsonl"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+        assert inline
+    told = [json.loads(line)["kind"] for line in inline.splitlines()]
+    assert told.count("announced") == told.count("ended") >= 2

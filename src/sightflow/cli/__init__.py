@@ -9,6 +9,7 @@ import sys
 import click
 
 from sightflow.cli.doctor import doctor
+from sightflow.cli.drive import drive
 from sightflow.cli.evaluate import evaluate
 from sightflow.cli.faces import faces
 from sightflow.cli.models import models
@@ -58,6 +59,7 @@ for command in (
     classify,
     detect,
     track,
+    drive,
     train,
     faces,
     preprocess,

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
+from sightflow.records.rows import said_of, tracks_in
 from sightflow.storage.jsonlines import read_rows
 from sightflow.storage.naming import VIDEO_SUFFIXES
 
@@ -218,6 +219,9 @@ def _for_people(row: Mapping[str, Any]) -> str:
         >>> car = {"track_id": 3, "label": "car", "score": 0.8, "box_xyxy": [1.2, 2.0, 30.4, 40.0]}
         >>> _for_people({"uri": "a.mp4", "sequence": 7, "detections": [], "tracks": [car]})
         'a.mp4 frame 7: #3 car 0.80 at [1, 2, 30, 40]\n'
+        >>> light = {"label": "traffic light", "state": {"label": "red", "score": 0.98}}
+        >>> _for_people({"uri": "a.jpg", "sequence": 0, "detections": [light]})
+        'a.jpg: traffic light: red 0.98\n'
         >>> face = {"score": 0.9, "person_id": "ann", "similarity": 0.71}
         >>> _for_people({"uri": "a.jpg", "sequence": 0, "faces": [face]})
         'a.jpg: ann 0.71\n'
@@ -225,7 +229,8 @@ def _for_people(row: Mapping[str, Any]) -> str:
     found = []
     kinds = ("classification", "tracks" if "tracks" in row else "detections", "scene")
     for key in ("faces",) if "faces" in row else kinds:
-        for item in row.get(key, ())[: 3 if key == "scene" else None]:
+        items = list(tracks_in(row)) if key == "tracks" else row.get(key, ())
+        for item in items[: 3 if key == "scene" else None]:
             box = item.get("box_xyxy")
             place = f" at {[round(v) for v in box]}" if box else ""
             name = f"#{item['track_id']} " if item.get("track_id") else ""
@@ -236,6 +241,8 @@ def _for_people(row: Mapping[str, Any]) -> str:
 
 def _said(item: Row) -> str:
     """Return what was said of an object or a face."""
+    if closer := said_of(item):
+        return f"{item['label']}: {closer[0]} {closer[1]:.2f}"
     if "label" in item:
         return f"{item['label']} {item['score']:.2f}"
     if "similarity" not in item:

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from sightflow.records.ledger import Summary
     from sightflow.settings import RunSettings
 
+OnEvent = Callable[[Mapping[str, Any]], None]
+
 __all__ = [
+    "OnEvent",
     "add_options",
     "chosen_model",
     "events_file",
@@ -134,13 +137,17 @@ def add_options(
     return add
 
 
-def chosen_model(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the model of a call as an option of its step; nothing where the call names none."""
-    if options["model"] is None:
+def chosen_model(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the models of a call as options of its step; of those that the call names.
+
+    Without `names` it is the one of `--model`.
+    """
+    chosen = given(options, *(names or ("model",)))
+    if not chosen:
         return {}
     from sightflow.models import find_model
 
-    return {"model": find_model(options["model"])}
+    return {name: find_model(model) for name, model in chosen.items()}
 
 
 def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
@@ -169,13 +176,18 @@ def source_of(options: dict[str, Any], *, as_frames: bool = False) -> "Source":
 
 
 def run_to_out(
-    pipeline: "Pipeline", options: dict[str, Any], **more_kinds: Callable[..., Any]
+    pipeline: "Pipeline",
+    options: dict[str, Any],
+    *,
+    on_event: OnEvent | None = None,
+    **more_kinds: Callable[..., Any],
 ) -> None:
     """Run a pipeline into the file of `--out`, or print its results.
 
     Args:
         pipeline: without a sink for its results.
         options: of the call.
+        on_event: told each event; after a restart some come again.
         more_kinds: sinks by the ending of their file, beside `jsonl` and `parquet`.
     """
     from sightflow.cli import console
@@ -192,13 +204,14 @@ def run_to_out(
             known = ", ".join(f".{kind}" for kind in kinds)
             raise click.UsageError(f"--out {out}: the ending must be one of {known}")
         sink = kinds[ending](out, overwrite=options["overwrite"])
-        run_with(pipeline.write("results", sink), options)
+        run_with(pipeline.write("results", sink), options, on_event=on_event)
         return
     if options["state_dir"]:
         raise click.UsageError("--state-dir needs --out: what goes on needs a place")
     with tempfile.TemporaryDirectory(prefix="sightflow-") as folder:
         path = Path(folder, "results.jsonl")
-        run_with(pipeline.write("results", JsonLines(str(path))), options, hidden=folder)
+        pipeline = pipeline.write("results", JsonLines(str(path)))
+        run_with(pipeline, options, hidden=folder, on_event=on_event)
         console.print_results(path, as_json=not sys.stdout.isatty())
 
 
@@ -226,7 +239,13 @@ def _sinks_by_ending() -> dict[str, Any]:
     return found
 
 
-def run_with(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | None = None) -> None:
+def run_with(
+    pipeline: "Pipeline",
+    options: dict[str, Any],
+    *,
+    hidden: str | None = None,
+    on_event: OnEvent | None = None,
+) -> None:
     """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
     from sightflow.settings import RunSettings
 
@@ -235,7 +254,7 @@ def run_with(pipeline: "Pipeline", options: dict[str, Any], *, hidden: str | Non
     if options["max_megapixels"]:
         chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
     settings = RunSettings(**chosen)
-    execute(pipeline, settings, quiet=options["quiet"], hidden=hidden)
+    execute(pipeline, settings, quiet=options["quiet"], hidden=hidden, on_event=on_event)
 
 
 def get_ready(options: dict[str, Any]) -> None:
@@ -274,9 +293,17 @@ def _tell_how_to_go_on(settings: "RunSettings", stderr: IO[str]) -> None:
 
 
 def execute(
-    pipeline: "Pipeline", settings: "RunSettings", *, quiet: bool, hidden: str | None = None
+    pipeline: "Pipeline",
+    settings: "RunSettings",
+    *,
+    quiet: bool,
+    hidden: str | None = None,
+    on_event: OnEvent | None = None,
 ) -> "Summary":
-    """Run a pipeline before the eyes of a person; outputs in `hidden` are not mentioned."""
+    """Run a pipeline before the eyes of a person; outputs in `hidden` are not mentioned.
+
+    `on_event` is told each event; of a pipeline that learns they are shown instead.
+    """
     from sightflow.cli import console
     from sightflow.runners import run
 
@@ -288,9 +315,9 @@ def execute(
     with (
         console.without_native_noise() as stderr,
         console.notes(stderr=stderr),
-        console.progress(pipeline.name, stderr=stderr, quiet=quiet) as (on_progress, on_event),
+        console.progress(pipeline.name, stderr=stderr, quiet=quiet) as (on_progress, show),
     ):
-        told = on_event if pipeline.learning else None
+        told = show if pipeline.learning else on_event
         try:
             summary = run(pipeline, settings, on_progress=on_progress, on_event=told)
         except (JobError, KeyboardInterrupt):

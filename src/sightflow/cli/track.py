@@ -9,14 +9,13 @@ import click
 from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.cli.running import (
     chosen_model,
-    events_file,
     get_ready,
     model_option,
     reading_options,
     run_options,
     run_to_out,
-    source_of,
 )
+from sightflow.cli.streams import file_rules, frames_of, refuse, tracker_from, with_sinks
 
 if TYPE_CHECKING:
     from sightflow.pipeline import Pipeline
@@ -140,33 +139,21 @@ _TAKEN = ("detect", "track", "results", "events", "video")
 
 def _check(options: dict[str, Any]) -> None:
     """Refuse options that do not go together."""
-    from sightflow.sources.addresses import is_live
-
     paths, detections, counting = (options[name] for name in ("paths", "detections", "counting"))
-    no_files = detections or any(map(is_live, paths))
-    video, out = options["annotate"] or "", options["out"] or ""
-    several = len(paths) > 1
-    rules = (
+    out = options["out"] or ""
+    refuse(
         (bool(detections) == bool(paths), "give a PATH or --detections FILE, one of them"),
-        (video and no_files, "--annotate reads the pictures again: it needs videos or pictures"),
-        (
-            (options["every"] != 1 or options["pattern"] != "*") and no_files,
-            "--every and --pattern are for files of videos and pictures",
-        ),
+        *file_rules(options, no_files=bool(detections)),
         (
             options["model"] and detections,
             "--model detects, and --detections has what was detected",
         ),
         (
-            several and video.endswith(".mp4"),
-            f"--annotate {video} holds one stream; several need a folder",
-        ),
-        (
-            several and out.endswith(".txt"),
+            len(paths) > 1 and out.endswith(".txt"),
             f"--out {out} holds one stream; use .jsonl or .parquet for several",
         ),
         (
-            counting and not (video or options["events"]),
+            counting and not (options["annotate"] or options["events"]),
             "--line and --zone need --events or --annotate, to tell what they saw",
         ),
         (
@@ -174,9 +161,6 @@ def _check(options: dict[str, Any]) -> None:
             "--window is for the counts of --line and --zone",
         ),
     )
-    for is_wrong, message in rules:
-        if is_wrong:
-            raise click.UsageError(message)
     _check_names([name for name, _ in counting])
 
 
@@ -192,41 +176,20 @@ def _check_names(names: Sequence[str]) -> None:
 
 def _source(options: dict[str, Any]) -> "Source | StreamSource":
     """Return what is followed."""
-    from sightflow.sources.addresses import is_live
-    from sightflow.storage.naming import VIDEO_SUFFIXES
+    if not options["detections"]:
+        return frames_of(options)
+    from sightflow.sources.motchallenge import CLASSES, MotDetections
 
-    if options["detections"]:
-        from sightflow.sources.motchallenge import CLASSES, MotDetections
-
-        _check_labels(options["labels"], CLASSES)
-        return MotDetections(options["detections"], fps=options["fps"])
-    paths = options["paths"]
-    live = [path for path in paths if is_live(path)]
-    if live and len(paths) > 1:
-        raise click.UsageError(f"{live[0]} is live; a call follows one live stream and no other")
-    if live:
-        from sightflow.sources.live import Live
-
-        return Live(live[0], max_fps=options["fps"])
-    pictures = [path for path in paths if not path.lower().endswith(VIDEO_SUFFIXES)]
-    if pictures and not options["fps"]:
-        raise click.UsageError(
-            f"{pictures[0]} is read as pictures, which need --fps N: how many were taken in a "
-            f"second; a video ends in {', '.join(VIDEO_SUFFIXES)}"
-        )
-    return source_of(options, as_frames=True)
+    _check_labels(options["labels"], CLASSES)
+    return MotDetections(options["detections"], fps=options["fps"])
 
 
 def _steps(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
     """Add the detector, the tracker, the lines and the zones."""
     from sightflow.tasks.detect import Detect
-    from sightflow.tasks.track import Track
     from sightflow.tasks.zones import CountLine, Zone
 
-    tracker = Track(**given(options, "method", "labels"))
-    if options["min_score"] is not None:
-        low_score = min(Track.low_score, options["min_score"])
-        tracker = replace(tracker, high_score=options["min_score"], low_score=low_score)
+    tracker = tracker_from(options["min_score"], **given(options, "method", "labels"))
     if options["max_age"] is not None:
         tracker = replace(tracker, max_age_ms=round(options["max_age"] * 1000))
     if not options["detections"]:
@@ -253,22 +216,12 @@ def _check_labels(wanted: Sequence[str], known: Sequence[str]) -> None:
 def _sinks(pipeline: "Pipeline", options: dict[str, Any]) -> "Pipeline":
     """Add the sinks for events and for the video."""
     from sightflow.ops.overlay import Outline
-    from sightflow.sinks.events import JsonEvents
-    from sightflow.sinks.video import AnnotatedVideo
 
-    overwrite = options["overwrite"]
-    if options["events"]:
-        pipeline = pipeline.write(
-            "events", JsonEvents(events_file(options["events"]), overwrite=overwrite)
-        )
-    if options["annotate"]:
-        outlines = (
-            *(Outline(name, points, closed=False) for name, points in options["lines"]),
-            *(Outline(name, points, closed=True) for name, points in options["zones"]),
-        )
-        sink = AnnotatedVideo(options["annotate"], outlines=outlines, overwrite=overwrite)
-        pipeline = pipeline.write("video", sink)
-    return pipeline
+    outlines = (
+        *(Outline(name, points, closed=False) for name, points in options["lines"]),
+        *(Outline(name, points, closed=True) for name, points in options["zones"]),
+    )
+    return with_sinks(pipeline, options, outlines=outlines)
 
 
 def _mot_tracks(path: str, *, overwrite: bool) -> Any:

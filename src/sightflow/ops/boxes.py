@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from sightflow.errors import ShapeError
 
-__all__ = ["box_iou", "clip_boxes", "cxcywh_to_xyxy", "nms"]
+__all__ = ["box_iou", "box_share", "clip_boxes", "cxcywh_to_xyxy", "nms"]
 
 Boxes = npt.NDArray[np.float32]
 
@@ -40,17 +40,46 @@ def box_iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float32]:
     """
     _check("a", a)
     _check("b", b)
-    size = np.clip(
-        np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2]),
-        0,
-        None,
-    )
-    common = size[..., 0] * size[..., 1]
+    common = _common(a, b)
     union = _areas(a)[:, None] + _areas(b)[None, :] - common
     iou: npt.NDArray[np.float32] = np.divide(
         common, union, out=np.zeros_like(common), where=union > 0
     )
     return iou
+
+
+def box_share(a: Boxes, b: Boxes) -> npt.NDArray[np.float32]:
+    """Return which part of each box of `a` lies in each box of `b`.
+
+    Args:
+        a: float32 [N, 4], xyxy in pixels, x2 and y2 exclusive.
+        b: float32 [M, 4], the same.
+
+    Returns:
+        float32 [N, M] in [0, 1]; 0 where the box of `a` is empty.
+
+    Raises:
+        ShapeError: `a` or `b` is not [*, 4].
+
+    Examples:
+        >>> unit = np.array([[0, 0, 2, 2]], np.float32)
+        >>> box_share(unit, unit * 3).item(), box_share(unit, unit + 1).item()
+        (1.0, 0.25)
+    """
+    _check("a", a)
+    _check("b", b)
+    common, areas = _common(a, b), np.broadcast_to(_areas(a)[:, None], (len(a), len(b)))
+    share: npt.NDArray[np.float32] = np.divide(
+        common, areas, out=np.zeros_like(common), where=areas > 0
+    )
+    return share
+
+
+def _common(a: Boxes, b: Boxes) -> npt.NDArray[np.float32]:
+    """Return the area that each pair of boxes has in common, float32 [N, M]."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    size = np.clip(np.minimum(a[:, None, 2:], b[None, :, 2:]) - low, 0, None)
+    return cast("npt.NDArray[np.float32]", size[..., 0] * size[..., 1])
 
 
 def _areas(boxes: Boxes) -> npt.NDArray[np.float32]:

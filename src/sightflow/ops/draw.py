@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from sightflow.records import Classification, Detections, Faces
+from sightflow.records import UNKNOWN, Classification, Detections, Faces
 
 __all__ = [
     "Colour",
@@ -34,6 +34,10 @@ Said = tuple[str, float]
 _READABLE_SIDE = 320
 _GOLDEN_ANGLE = 0.618034
 _NOBODY: Colour = (150, 150, 150)
+_PLATE: Colour = (250, 250, 250)
+"""What a sign means stands in black on white."""
+_DARK = ("off", UNKNOWN)
+"""What neither a colour nor a plate shows."""
 _LIGHTS: dict[str, Colour] = {
     "red": (225, 40, 40),
     "yellow": (245, 195, 30),
@@ -80,18 +84,24 @@ def draw_detections(
 
 
 def object_text(label: str, score: float, said: Said | None) -> str:
-    """Return what stands at an object: what it is, or what it shows or means, and how surely.
+    """Return what stands at an object: what it is and how surely, or what it shows or means.
 
     Examples:
         >>> object_text("car", 0.914, None), object_text("traffic light", 0.8, ("red", 0.977))
-        ('car 0.91', 'traffic light: red 0.98')
+        ('car 0.91', 'red')
+        >>> object_text("traffic sign", 0.8, ("unknown", 0.31))
+        'traffic sign: unknown'
     """
-    return f"{label} {score:.2f}" if said is None else f"{label}: {said[0]} {said[1]:.2f}"
+    if said is None:
+        return f"{label} {score:.2f}"
+    return f"{label}: {said[0]}" if said[0] in _DARK else said[0]
 
 
 def colour_of_object(class_id: int, said: Said | None) -> Colour:
-    """Return the colour that a traffic light shows, and of all other objects that of the class."""
-    return _LIGHTS.get("" if said is None else said[0], colour_of(class_id))
+    """Return the colour that a traffic light shows, white for a sign, or else that of the class."""
+    if said is None:
+        return colour_of(class_id)
+    return _NOBODY if said[0] in _DARK else _LIGHTS.get(said[0], _PLATE)
 
 
 def _said_of(detections: Detections, row: int) -> Said | None:

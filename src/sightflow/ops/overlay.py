@@ -27,6 +27,8 @@ _FILL = 0.15
 """How much of a zone's colour lies over the picture, in [0, 1]."""
 _SHIFT = 4
 """Bits of a pixel's fractions in OpenCV's coordinates: what moves slowly must not jump."""
+_SMALL = 4.0
+"""What is smaller, in heights of the font, would be hidden by a text."""
 _FAR = 30_000
 """Beyond this nothing can be seen; OpenCV's whole numbers end not much farther."""
 
@@ -84,7 +86,7 @@ def draw_overlay(
 ) -> None:
     """Draw into the picture, in place: outlines below, then trails and boxes, labels on top.
 
-    Labels lie inside the picture, and where there is room none lies on another.
+    Labels lie inside the picture, and where there is room none lies on another or a small object.
 
     Args:
         pixels: uint8 [H, W, 3] RGB, contiguous; is changed.
@@ -93,6 +95,7 @@ def draw_overlay(
         captions: lines of text for the lower left corner, from top to bottom.
     """
     labels = _Labels(pixels)
+    labels.spare(marks)
     for outline, _ in outlines:
         if outline.closed:
             _fill(pixels, outline)
@@ -226,6 +229,12 @@ class _Labels:
         self._plates: list[tuple[Pixels, int, int]] = []
         self._taken = np.zeros((0, 4), np.int64)
 
+    def spare(self, marks: Sequence[Mark]) -> None:
+        """Take the places of small objects: a text would hide them whole."""
+        boxes = np.array([mark.box_xyxy for mark in marks]).reshape(-1, 4)
+        small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) < _SMALL * self.font_size
+        self._taken = np.concatenate([self._taken, boxes[small].round().astype(np.int64)])
+
     def at(self, text: str, colour: Colour, point: Point) -> None:
         """Place a text with its lower left corner at a point."""
         plate = _plate(text, self.font_size, colour)
@@ -245,13 +254,14 @@ class _Labels:
         self._place(plate, [(0, self._pixels.shape[0] - plate.shape[0] * (n_below + 1))])
 
     def beside(self, mark: Mark) -> None:
-        """Place the text of an object above its box, or else below or inside it."""
+        """Place the text of an object above its box, or else below, inside or beside it."""
         plate = _plate(mark.text, self.font_size, mark.colour)
         height, width = plate.shape[:2]
         x1, y1, x2, y2 = mark.box_xyxy
         above, below = y1 - height, y2
         places = [(x1, above), (x2 - width, above), (x1, below), (x2 - width, below)]
-        self._place(plate, [*places, (x1, y1), (x1, y2 - height)])
+        beside = [(x2, y1), (x1 - width, y1)]
+        self._place(plate, [*places, (x1, y1), (x1, y2 - height), *beside])
 
     def draw(self) -> None:
         """Draw what was placed; the first lies on top."""

@@ -17,13 +17,13 @@ from sightflow.ops.draw import (
 )
 from sightflow.ops.overlay import Count, Mark, Outline, draw_overlay
 from sightflow.records import Row
+from sightflow.records.rows import said_of, tracks_in
 from sightflow.sinks.hiding import Hiding
 
 __all__ = ["Annotator", "Tally"]
 
 _MAX_TRAIL_POINTS = 50
 _MAX_CAPTIONS = 3
-_SAID = ("state", "sign")
 
 
 class Tally:
@@ -88,19 +88,8 @@ class Annotator:
             self._tracks_are_faces = "track_id" in faces[0]
         if self._tracks_are_faces or row.get("tracks") is None:
             return [*faces, *(row.get("detections") or ())]
-        known = {found.get("track_id"): found for found in row.get("detections") or ()}
-        tracks = sorted(row["tracks"], key=lambda track: track["track_id"])
-        return [*faces, *(_with_said(track, known.get(track["track_id"])) for track in tracks)]
-
-
-def _with_said(track: Row, found: Row | None) -> dict[str, Any]:
-    """Return a track with what its detection in this image is said to show or mean."""
-    return {**track, **{name: found[name] for name in _SAID if found is not None and name in found}}
-
-
-def _said_of(item: Row) -> tuple[str, float] | None:
-    said = next((item[name] for name in _SAID if name in item), None)
-    return None if said is None else (said["label"], said["score"])
+        tracks = sorted(tracks_in(row), key=lambda track: track["track_id"])
+        return [*faces, *tracks]
 
 
 def _is_followed(item: Row) -> bool:
@@ -117,7 +106,7 @@ def _mark(item: Row, trails: dict[int, tuple[tuple[float, float, float], ...]]) 
 
 def _text(item: Row) -> str:
     if "label" in item:
-        return object_text(item["label"], item["score"], _said_of(item))
+        return object_text(item["label"], item["score"], said_of(item))
     if "person_id" not in item:
         return f"face {item['score']:.2f}"
     return _name(item) or "unknown"
@@ -127,7 +116,7 @@ def _colour(item: Row) -> Colour:
     if "label" not in item:
         return colour_of_person(_name(item))
     number = item["class_id"] if item.get("track_id") is None else item["track_id"]
-    return colour_of_object(number, _said_of(item))
+    return colour_of_object(number, said_of(item))
 
 
 def _name(face: Row) -> str | None:

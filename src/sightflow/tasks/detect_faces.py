@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.models import ModelFile, zoo
-from sightflow.ops.boxes import clip_boxes, nms
+from sightflow.ops.boxes import box_share, clip_boxes, nms
 from sightflow.ops.preprocess import Placement, Preprocess
 from sightflow.options import check_count, check_share
 from sightflow.protocols import Context, Process
@@ -17,6 +17,7 @@ from sightflow.records import Faces, ImageRecord
 from sightflow.tasks.face_heads import FoundFaces
 from sightflow.tasks.following import Following
 from sightflow.tasks.model_step import Pixels, check_model, head_of, make_head, open_model, use_of
+from sightflow.tasks.views import VIEWS_AT_ONCE, View
 
 __all__ = ["DetectFaces"]
 
@@ -39,19 +40,6 @@ _NEAR = 0.2
 """What is smaller in the picture is not found from farther away, but mistaken for a face."""
 _INSIDE = 0.7
 """A box of which so much is in a better one shows a part of that face."""
-_VIEWS_AT_ONCE = 32
-_AS_IT_IS = Placement(1, 1, 0, 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """What the model looks at: a part of a picture, or more than all of it."""
-
-    image: int
-    """Number of the image in the batch."""
-    pixels: Pixels
-    placement: Placement = _AS_IT_IS
-    """Where they lay in the picture."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +89,9 @@ class DetectFaces(Following):
         call, use = open_model(self.model, context), use_of(self.model, context)
         decode, from_farther = make_head(self.model.card), _far_away(self._size).compile()
 
-        def look(views: Sequence[_View]) -> Iterator[tuple[int, FoundFaces]]:
-            for start in range(0, len(views), _VIEWS_AT_ONCE):
-                some = views[start : start + _VIEWS_AT_ONCE]
+        def look(views: Sequence[View]) -> Iterator[tuple[int, FoundFaces]]:
+            for start in range(0, len(views), VIEWS_AT_ONCE):
+                some = views[start : start + VIEWS_AT_ONCE]
                 batch = call([view.pixels for view in some])
                 faces = decode(batch.outputs, min_score=self.min_score)
                 for view, one, placement in zip(some, faces, batch.placements, strict=True):
@@ -111,13 +99,13 @@ class DetectFaces(Following):
 
         def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             pictures = [record.pixels for record in records]
-            wholes = [_View(i, picture) for i, picture in enumerate(pictures)]
+            wholes = [View(i, picture) for i, picture in enumerate(pictures)]
             found = [[faces] for _, faces in look(wholes)]
             tiles = [tile for i, record in enumerate(records) for tile in self._tiles(i, record)]
             for tile, (i, faces) in zip(tiles, look(tiles), strict=True):
                 found[i].append(self._sure(faces, _are_whole(faces, tile)))
             again = [i for i, faces in enumerate(found) if _is_close_up(faces, pictures[i])]
-            views = [_View(i, *from_farther(pictures[i])) for i in again]
+            views = [View(i, *from_farther(pictures[i])) for i in again]
             for i, faces in look(views):
                 found[i].append(self._sure(faces, _are_near(faces, pictures[i])))
             return [
@@ -127,7 +115,7 @@ class DetectFaces(Following):
 
         return process
 
-    def _tiles(self, image: int, record: ImageRecord) -> Iterator[_View]:
+    def _tiles(self, image: int, record: ImageRecord) -> Iterator[View]:
         """Yield the tiles of a large picture: small ones, and larger ones for larger faces."""
         height, width = record.pixels.shape[:2]
         side_px = max(record.width, record.height) if self.tile_px is None else self.tile_px
@@ -136,7 +124,7 @@ class DetectFaces(Following):
             for top in _starts(height, side):
                 for left in _starts(width, side):
                     part = record.pixels[top : top + side, left : left + side]
-                    yield _View(image, part, Placement(1, 1, -left, -top))
+                    yield View(image, part, Placement(1, 1, -left, -top))
             side_px *= 2
 
     def _sure(self, found: FoundFaces, rows: npt.NDArray[np.bool_]) -> FoundFaces:
@@ -180,7 +168,7 @@ def _far_away(size: tuple[int, int]) -> Preprocess:
     return Preprocess(letterbox=(height, width), crop=size, interpolation="area")
 
 
-def _in_picture(found: FoundFaces, view: _View, placement: Placement) -> FoundFaces:
+def _in_picture(found: FoundFaces, view: View, placement: Placement) -> FoundFaces:
     """Return the faces of a view in pixels of the decoded picture."""
     doubled = np.tile(found.landmarks_xy.reshape(-1, 2), 2)  # `to_source` takes boxes
     rows = np.concatenate([found.boxes_xyxy, doubled])
@@ -189,7 +177,7 @@ def _in_picture(found: FoundFaces, view: _View, placement: Placement) -> FoundFa
     return FoundFaces(boxes, found.scores, points[:, :2].reshape(found.landmarks_xy.shape))
 
 
-def _are_whole(found: FoundFaces, tile: _View) -> npt.NDArray[np.bool_]:
+def _are_whole(found: FoundFaces, tile: View) -> npt.NDArray[np.bool_]:
     """Return which faces are not cut by the edges of a tile, and not too large for it.
 
     Those at an edge of the picture itself are found in the whole picture only.
@@ -215,9 +203,5 @@ def _sides(found: FoundFaces) -> npt.NDArray[np.float32]:
 
 def _are_parts(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Return which boxes, best first, lie in a better one for the most part."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    inside = common / np.maximum(areas[:, None], 1e-9) >= _INSIDE
+    inside = box_share(boxes, boxes) >= _INSIDE
     return np.asarray(np.tril(inside, -1).any(axis=1), np.bool_)

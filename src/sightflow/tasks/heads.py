@@ -17,7 +17,16 @@ from sightflow.ops.boxes import cxcywh_to_xyxy
 from sightflow.ops.scores import softmax
 from sightflow.tasks.model_step import build_head, output_of
 
-__all__ = ["Found", "Logits", "NanoDet", "Probabilities", "SeveralHeads", "XyxyScoreClass", "Yolo"]
+__all__ = [
+    "Found",
+    "Logits",
+    "NanoDet",
+    "Probabilities",
+    "SeveralHeads",
+    "XyxyScoreClass",
+    "Yolo",
+    "joined",
+]
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 
@@ -32,6 +41,10 @@ class Found:
     """float32 [N] in [0, 1]."""
     class_ids: npt.NDArray[np.int32]
     """int32 [N]."""
+
+    def take(self, rows: Any) -> "Found":
+        """Return the candidates of these rows: numbers, or bool [N]."""
+        return Found(self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows])
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,7 @@ class NanoDet:
         ]
         n_images = len(levels[0][0])
         return [
-            _joined([self._level(s[i], d[i], n, min_score) for s, d, n in levels])
+            joined([self._level(s[i], d[i], n, min_score) for s, d, n in levels])
             for i in range(n_images)
         ]
 
@@ -155,7 +168,7 @@ class SeveralHeads:
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[Found]:
         """Return what all of them find that scores at least `min_score`."""
         found = [self._of_part(part, outputs, min_score) for part in self.parts]
-        return [_joined(of_image) for of_image in zip(*found, strict=True)]
+        return [joined(of_image) for of_image in zip(*found, strict=True)]
 
     def _of_part(self, part: Mapping[str, Any], outputs: Outputs, min_score: float) -> list[Found]:
         options = {name: value for name, value in part.items() if name != "classes"}
@@ -179,7 +192,8 @@ def _found(boxes: npt.NDArray[Any], scores: npt.NDArray[Any], class_ids: npt.NDA
     )
 
 
-def _joined(parts: Sequence[Found]) -> Found:
+def joined(parts: Sequence[Found]) -> Found:
+    """Return the candidates of several in one, in their order."""
     return Found(
         np.concatenate([part.boxes_xyxy for part in parts]),
         np.concatenate([part.scores for part in parts]),

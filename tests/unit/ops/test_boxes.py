@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sightflow.errors import ShapeError
-from sightflow.ops.boxes import box_iou, clip_boxes, cxcywh_to_xyxy, nms
+from sightflow.ops.boxes import box_iou, box_share, clip_boxes, cxcywh_to_xyxy, nms
 
 
 def boxes(*rows):
@@ -145,3 +145,11 @@ def test_a_centre_and_a_size_become_two_corners():
 
     assert corners.tolist() == [[8, 17, 12, 23], [-0.5, -0.5, 0.5, 0.5]]
     assert corners.dtype == np.float32
+
+
+def test_the_share_of_a_box_in_another_is_of_its_own_area():
+    a = np.array([[0, 0, 4, 2], [9, 9, 9, 9]], np.float32)
+    b = np.array([[0, 0, 2, 2], [3, 0, 100, 100], [4, 2, 5, 5]], np.float32)
+
+    assert box_share(a, b).tolist() == [[0.5, 0.25, 0], [0, 0, 0]]
+    assert box_share(b, a).tolist() == [[1, 0], [pytest.approx(2 / 9700), 0], [0, 0]]

@@ -63,6 +63,29 @@ def test_a_label_lies_inside_the_picture_and_is_whole(box):
     assert ink(drawn(a_mark(box))) == in_the_middle
 
 
+def test_a_small_object_is_not_hidden_by_the_label_of_another():
+    """The label of the lower one would stand on the upper one, and stands below itself."""
+    pixels = drawn(
+        a_mark((300, 200, 320, 220), text="#1 a", colour=BLUE),
+        a_mark((300, 224, 320, 244), text="#2 b"),
+    )
+
+    assert where(pixels[201:219, 290:330], RED) is None
+    assert where(pixels[246:], RED)[1] == 0
+
+
+def test_a_label_stands_beside_a_small_object_where_there_is_no_other_room():
+    near = [(300, 178, 320, 198), (300, 222, 320, 242), (270, 178, 290, 198), (270, 222, 290, 242)]
+    others = [a_mark(box, text="", colour=BLUE) for box in near]
+
+    pixels = drawn(*others, a_mark((300, 200, 320, 220), text="#5 stop"))
+
+    x1, y1, x2, y2 = where(pixels, RED)
+    assert (x1, y1) == (300, 200)
+    assert x2 > 340
+    assert y2 <= 222, "beside the object, not below"
+
+
 def test_labels_of_objects_at_one_place_do_not_hide_each_other():
     both = drawn(a_mark(text="#1 car"), a_mark(text="#2 car", colour=BLUE))
 

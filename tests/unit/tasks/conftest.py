@@ -1,10 +1,11 @@
 """Tiny ONNX models with answers that can be worked out by hand."""
 
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
+from tests.detectors import always
 
 from sightflow.models import Card, ModelFile, ModelInput, write_card
 from sightflow.ops.preprocess import Preprocess
@@ -58,31 +59,4 @@ def detector(tmp_path):
     A row is x1, y1, x2, y2 in pixels of the input of 100 x 100, score, class id.
     """
 
-    def make(*rows, preprocess=None, **changes):
-        path = tmp_path / "always.onnx"
-        nodes = [
-            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
-            helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
-            helper.make_node("Reshape", ["zeros", "column"], ["empty"]),
-            helper.make_node("Add", ["empty", "rows"], ["boxes"]),
-        ]
-        constants = {
-            "zero": np.float32(0).reshape(1),
-            "column": np.array([-1, 1, 1], np.int64),
-            "rows": np.array(rows, np.float32).reshape(1, -1, 6),
-        }
-        _save(path, nodes, "boxes", ["B", len(rows), 6], constants)
-        preprocess = preprocess or Preprocess(
-            letterbox=(100, 100), anchor="top_left", std=(255, 255, 255)
-        )
-        card = Card(
-            name="always",
-            task="detect",
-            version="1",
-            input=ModelInput(preprocess),
-            head={"kind": "XyxyScoreClass"},
-            labels=("cat", "dog", "cow"),
-        )
-        return _with_card(path, replace(card, **changes))
-
-    return make
+    return partial(always, tmp_path)

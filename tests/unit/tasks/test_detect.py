@@ -1,11 +1,14 @@
 """Objects in pixels of the original; the tiny model finds the same rows in every picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sightflow.errors import CardError, ModelError, PipelineError
 from sightflow.models import zoo
 from sightflow.ops.preprocess import Preprocess
+from sightflow.protocols.context import NoMetrics
 from sightflow.records import ModelUse
 from sightflow.tasks.detect import Detect
 from sightflow.testing import a_context, a_record, check_operator
@@ -143,6 +146,76 @@ def test_the_scale_is_that_of_the_preprocessing(detector):
 def test_thresholds_that_cannot_be_are_refused(detector, options, message):
     with pytest.raises(PipelineError, match=message):
         Detect(detector(), **options).check()
+
+
+SIDE_BY_SIDE = (1, 2)
+"""In a picture of 180 x 90: from 0 to 100, and from 80 to 180."""
+
+
+def boxes_of(found):
+    return sorted(found.boxes_xyxy.round(3).tolist())
+
+
+@pytest.mark.parametrize("decoded", [(180, 90), (90, 45)])
+def test_what_tiles_show_is_in_pixels_of_the_original_too(detector, decoded):
+    """The input of 100 x 100 is the whole picture at a scale of 1/1.8, and each tile as it is."""
+    model = detector((10, 10, 20, 20, 0.9, CAT))
+
+    found = detect(a_picture(*decoded, original=(180, 90)), model, tiles=SIDE_BY_SIDE)
+
+    assert boxes_of(found) == [[10, 10, 20, 20], [18, 18, 36, 36], [90, 10, 100, 20]]
+
+
+def test_what_an_edge_between_tiles_cuts_is_left_to_other_views(detector):
+    """In the left tile it ends at 99 of 100; in the right one at the edge of the picture."""
+    model = detector((60, 10, 99, 20, 0.9, CAT))
+
+    found = detect(a_picture(180, 90), model, tiles=SIDE_BY_SIDE)
+
+    assert boxes_of(found) == [[108, 18, pytest.approx(178.2), 36], [140, 10, 179, 20]]
+
+
+def test_a_part_of_what_another_view_shows_whole_is_no_object(detector):
+    """Of (5, 5, 90, 55) 0.88 and 0.83, by tile, lie in (9, 9, 162, 99), cut at 90."""
+    whole = (5, 5, 90, 55, 0.9, CAT)
+
+    alone = detect(a_picture(180, 90), detector(whole), tiles=SIDE_BY_SIDE)
+    other = detect(a_picture(180, 90), detector((*whole[:5], DOG), whole), tiles=SIDE_BY_SIDE)
+    same_view = detect(a_picture(180, 90), detector(whole, (10, 10, 30, 30, 0.8, CAT)))
+
+    assert boxes_of(alone) == [[9, 9, 162, 90]]
+    assert sorted(other.labels) == ["cat", "dog"]
+    assert len(same_view) == 2
+
+
+def test_the_views_of_a_batch_are_looked_at_in_one_call(detector):
+    calls = []
+
+    class Told(NoMetrics):
+        def observe(self, name, value, /):
+            calls.append(name)
+
+    step = Detect(detector((10, 10, 20, 20, 0.9, CAT)), tiles=SIDE_BY_SIDE)
+    process = step.open(replace(a_context(), metrics=Told()))
+    outcomes = process([a_picture(180, 90), a_picture(90, 45), a_picture(180, 90)])
+
+    assert calls.count("inference_ms") == 1
+    assert [len(outcome.detections) for outcome in outcomes] == [3, 3, 3]
+
+
+def test_the_scale_is_that_of_the_tiles(detector):
+    """Tiles of 400 x 200 are 223 x 112."""
+    assert Detect(detector(), tiles=(2, 2)).scale_for(400, 200) == pytest.approx(100 / 223)
+
+
+def test_a_detector_with_tiles_keeps_the_promises_of_an_operator():
+    check_operator(Detect(zoo("nanodet"), min_score=0.2, tiles=(2, 3)))
+
+
+@pytest.mark.parametrize("tiles", [(0, 2), (2, -1), (2,), (1, 2, 3), (1.5, 2)])
+def test_tiles_that_cannot_be_are_refused(detector, tiles):
+    with pytest.raises(PipelineError, match="Detect: `tiles` are rows and columns, two whole num"):
+        Detect(detector(), tiles=tiles).check()
 
 
 def test_a_classifier_is_refused():

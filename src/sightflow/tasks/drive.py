@@ -1,0 +1,112 @@
+"""What drivers look for: vehicles, people, what traffic lights show and what signs mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, cast
+
+from sightflow.errors import ModelError, RegistryError
+from sightflow.models import ModelFile, zoo
+from sightflow.protocols import Context, Process
+from sightflow.records import ImageRecord, Outcome
+from sightflow.tasks.classify_objects import ClassifySign, ClassifyTrafficLight
+from sightflow.tasks.detect import Detect
+from sightflow.tasks.following import Following, name_of
+
+__all__ = ["Drive"]
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Find what is on a road, and say what each traffic light shows and each sign means.
+
+    One pass of a detector finds the objects of a batch of images; then each classifier looks once
+    at all that are its own. What a classifier does not know stays, as `unknown`.
+    """
+
+    model: ModelFile = field(default_factory=lambda: zoo("nanodet"))
+    """Finds vehicles, people, traffic lights and signs."""
+    light_model: ModelFile = field(kw_only=True)
+    """Says what a traffic light shows, as in `ClassifyTrafficLight`."""
+    sign_model: ModelFile = field(kw_only=True)
+    """Says what a sign means, as in `ClassifySign`."""
+    min_score: float = 0.3
+    """Objects that score less are left out, in [0, 1]."""
+    tiles: tuple[int, int] = (1, 1)
+    """As in `Detect`: for small objects."""
+    light_labels: tuple[str, ...] = ClassifyTrafficLight.of
+    """What the detector calls traffic lights."""
+    sign_labels: tuple[str, ...] = ClassifySign.of
+    """What the detector calls signs."""
+    follow: bool = field(default=False, kw_only=True)
+    """Switch to whichever version of each REGISTRY/NAME is promoted, while the job runs."""
+
+    gives: ClassVar[tuple[str, ...]] = ("detections", "detections.states", "detections.signs")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on: of followed models only the names."""
+        options = {one.name: getattr(self, one.name) for one in fields(self)}
+        if self.follow:
+            models = {name: one for name, one in options.items() if _is_published(one)}
+            options |= {name: name_of(model) for name, model in models.items()}
+        return options
+
+    def check(self) -> None:
+        """Refuse models for other tasks, and a detector that finds no lights or no signs."""
+        models = self.model, self.light_model, self.sign_model
+        if self.follow and not any(map(_is_published, models)):
+            raise RegistryError(
+                "Drive: `follow` needs a published model, REGISTRY/NAME, among its three; got "
+                f"{', '.join(model.reference for model in models)}"
+            )
+        for part in self._parts:
+            part.check()
+        for name in ("light_labels", "sign_labels"):
+            self._check_labels(name)
+
+    def scale_for(self, width: int, height: int) -> float:
+        """Return the largest scale at which one of the models looks: small signs need them all."""
+        return max(part.scale_for(width, height) for part in self._parts)
+
+    def open(self, context: Context) -> Process:
+        """Load the models; where they are followed, the versions that serve."""
+        processes = [part.open(context) for part in self._parts]
+
+        def process(records: Sequence[ImageRecord]) -> Sequence[Outcome]:
+            outcomes: Any = records  # none of the three rejects an image
+            for one in processes:
+                outcomes = one(outcomes)
+            return cast("Sequence[Outcome]", outcomes)
+
+        return process
+
+    @property
+    def _parts(self) -> tuple[Following, ...]:
+        """The three steps that this one is made of."""
+
+        def follows(model: ModelFile) -> bool:
+            return self.follow and _is_published(model)
+
+        return (
+            Detect(
+                self.model,
+                min_score=self.min_score,
+                tiles=self.tiles,
+                follow=follows(self.model),
+            ),
+            ClassifyTrafficLight(
+                self.light_model, of=self.light_labels, follow=follows(self.light_model)
+            ),
+            ClassifySign(self.sign_model, of=self.sign_labels, follow=follows(self.sign_model)),
+        )
+
+    def _check_labels(self, name: str) -> None:
+        card, wanted = self.model.card, getattr(self, name)
+        if not set(wanted) & set(card.labels):
+            raise ModelError(
+                f"Drive: model {card.name!r} finds none of {', '.join(wanted)}; its labels are "
+                f"{', '.join(card.labels)}; name them in `{name}`, or take another detector"
+            )
+
+
+def _is_published(model: Any) -> bool:
+    return isinstance(model, ModelFile) and model.address is not None
