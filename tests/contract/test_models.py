@@ -74,7 +74,13 @@ HEADS: dict[str, tuple[Any, dict[str, Any], str, int]] = {
         SeveralHeads(
             (
                 {"kind": "XyxyScoreClass", "output": "x", "classes": {1: 0}},
-                {"kind": "Yolo", "output": "y", "transposed": True, "classes": {0: 2, 1: 1}},
+                {
+                    "kind": "Yolo",
+                    "output": "y",
+                    "transposed": True,
+                    "classes": {0: 2, 1: 1},
+                    "power": 2,
+                },
             )
         ),
         {"x": BOXES, "y": CENTRES},

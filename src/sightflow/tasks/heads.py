@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.errors import ModelError
+from sightflow.errors import CardError, ModelError
 from sightflow.ops.boxes import cxcywh_to_xyxy
 from sightflow.ops.scores import softmax
 from sightflow.tasks.model_step import build_head, output_of
@@ -163,7 +163,8 @@ class SeveralHeads:
 
     parts: tuple[Mapping[str, Any], ...]
     """Each has the `kind` and the options of a head, and `classes`: for a class id of this head the
-    class id on the card. Other classes are left out."""
+    class id on the card; other classes are left out. It may have `power`: scores are raised to it,
+    so that the same score is as sure from each head; 1 leaves them as they are."""
 
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[Found]:
         """Return what all of them find that scores at least `min_score`."""
@@ -171,17 +172,23 @@ class SeveralHeads:
         return [joined(of_image) for of_image in zip(*found, strict=True)]
 
     def _of_part(self, part: Mapping[str, Any], outputs: Outputs, min_score: float) -> list[Found]:
-        options = {name: value for name, value in part.items() if name != "classes"}
-        head = build_head(options)
-        known = {int(own): int(other) for own, other in part.get("classes", {}).items()}
-        return [_renamed(found, known) for found in head(outputs, min_score=min_score)]
+        options = dict(part)
+        classes, power = options.pop("classes", {}), float(options.pop("power", 1.0))
+        if power <= 0:
+            raise CardError(f"`power` of a part of SeveralHeads is above 0; got {power:g}")
+        known = {int(own): int(other) for own, other in classes.items()}
+        found = build_head(options)(outputs, min_score=min_score ** (1 / power))
+        return [_as_on_card(one, known, power, min_score) for one in found]
 
 
-def _renamed(found: Found, class_ids: Mapping[int, int]) -> Found:
-    """Return candidates with other class ids, without those of other classes."""
+def _as_on_card(
+    found: Found, class_ids: Mapping[int, int], power: float, min_score: float
+) -> Found:
+    """Return candidates with the class ids and the scores of the card, without other classes."""
     new = np.array([class_ids.get(own, -1) for own in found.class_ids.tolist()], np.int32)
-    kept = new >= 0
-    return Found(found.boxes_xyxy[kept], found.scores[kept], new[kept])
+    scores = (found.scores**power).astype(np.float32)
+    kept = (new >= 0) & (scores >= min_score)
+    return Found(found.boxes_xyxy[kept], scores[kept], new[kept])
 
 
 def _found(boxes: npt.NDArray[Any], scores: npt.NDArray[Any], class_ids: npt.NDArray[Any]) -> Found:

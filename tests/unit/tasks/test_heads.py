@@ -222,6 +222,22 @@ def test_each_head_has_classes_of_its_own_and_others_are_left_out():
     assert rows_of(second) == [([9, 9, 9, 9], 0.8, 0)] * 2
 
 
+def test_scores_of_a_head_that_is_too_sure_are_lowered_and_then_held_against_the_least():
+    part = {"kind": "XyxyScoreClass", "output": "signs", "classes": {0: 1}, "power": 2}
+
+    first, second = SeveralHeads((part,))({"signs": SIGNS}, min_score=0.4)
+    (none, _) = SeveralHeads((part,))({"signs": SIGNS}, min_score=0.5)
+
+    assert rows_of(first) == [([0, 0, 2, 2], 0.49, 1)]
+    assert rows_of(second) == rows_of(none) == []
+
+
+def test_a_power_that_cannot_be_is_refused():
+    part = {"kind": "XyxyScoreClass", "classes": {}, "power": 0}
+    with pytest.raises(CardError, match="`power` of a part of SeveralHeads is above 0; got 0"):
+        SeveralHeads((part,))({"signs": SIGNS}, min_score=0.5)
+
+
 def test_a_part_without_a_kind_is_refused():
     with pytest.raises(CardError, match=r"`head` needs a `kind`; got {'output': 'x'}"):
         SeveralHeads(({"output": "x"},))({"x": SIGNS}, min_score=0.5)
