@@ -44,12 +44,7 @@ EXAMPLES: dict[str, Operator] = {
     "ClassifyTrafficLight": ClassifyTrafficLight(zoo("efficientnet_lite0"), of=("person",)),
     "Detect": Detect(min_score=0.3),
     "DetectFaces": DetectFaces(min_score=0.0, tile_px=200),
-    "Drive": Drive(
-        light_model=zoo("efficientnet_lite0"),
-        sign_model=zoo("efficientnet_lite0"),
-        min_score=0.05,
-        tiles=(1, 2),
-    ),
+    "Drive": Drive(min_score=0.05, tiles=(1, 2)),
     "EmbedFaces": EmbedFaces(),
     "Features": Features(),
     "Identify": Identify(NAMES),

@@ -134,7 +134,7 @@ def test_without_out_results_are_lines_of_json_and_rejected_pictures_are_beside(
         ["detect", "photos/0000.jpg", "--min-score", "7"],
         ["detect", "photos/0000.jpg", "--out", "my.yaml"],
         ["classify", "photos/0000.jpg", "--model", "nanodet"],
-        ["drive", "photos/0000.jpg", "--light-model", "nanodet", "--sign-model", "nanodet"],
+        ["drive", "photos/0000.jpg", "--light-model", "nanodet"],
         ["run", "nowhere.yaml"],
         ["models", "quantise"],
         ["models", "quantize", "nanodet", "--data", "photos", "--out", "int8.onnx"],

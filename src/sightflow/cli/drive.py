@@ -63,8 +63,8 @@ _MODELS = ("model", "light_model", "sign_model")
     help="Also look at so many tiles of each picture, for small objects; takes longer.",
 )
 @model_option(_DRIVE)
-@click.option("--light-model", required=True, help="Says what a traffic light shows.")
-@click.option("--sign-model", required=True, help="Says what a sign means.")
+@model_option(_DRIVE, "light_model", "Says what a traffic light shows.")
+@model_option(_DRIVE, "sign_model", "Says what a sign means.")
 @reading_options(fps="Frames a second: the rate of pictures; of video and live at most.")
 @run_options
 def drive(**options: Any) -> None:

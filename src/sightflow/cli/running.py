@@ -62,14 +62,18 @@ def workers_option(default: str) -> Callable[..., Any]:
     return click.option("--workers", type=click.IntRange(1), help=f"Parallel workers [{default}].")
 
 
-def model_option(task: str) -> Callable[..., Any]:
-    """Return the option `--model`, whose default is that of `package.module:Class`."""
+def model_option(
+    task: str,
+    name: str = "model",
+    help: str = "Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION].",
+) -> Callable[..., Any]:
+    """Return the option for a model, whose default is a field of `package.module:Class`."""
     return click.option(
-        "--model",
+        f"--{name.replace('_', '-')}",
         cls=FieldOption,
-        field=f"{task}.model",
+        field=f"{task}.{name}",
         shown=lambda model: model.reference,
-        help="Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION].",
+        help=help,
     )
 
 

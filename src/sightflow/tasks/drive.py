@@ -23,11 +23,11 @@ class Drive:
     at all that are its own. What a classifier does not know stays, as `unknown`.
     """
 
-    model: ModelFile = field(default_factory=lambda: zoo("nanodet"))
+    model: ModelFile = field(default_factory=lambda: zoo("roads"))
     """Finds vehicles, people, traffic lights and signs."""
-    light_model: ModelFile = field(kw_only=True)
+    light_model: ModelFile = field(default_factory=lambda: zoo("traffic_lights"))
     """Says what a traffic light shows, as in `ClassifyTrafficLight`."""
-    sign_model: ModelFile = field(kw_only=True)
+    sign_model: ModelFile = field(default_factory=lambda: zoo("road_signs"))
     """Says what a sign means, as in `ClassifySign`."""
     min_score: float = 0.3
     """Objects that score less are left out, in [0, 1]."""
