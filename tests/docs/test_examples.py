@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.docs.pages import ROOT
 
 from sightflow.cli import main
@@ -115,6 +116,34 @@ def test_road_lights_learns_from_a_folder_for_each_state(place, monkeypatch) -> 
     events = train(monkeypatch, "road_lights", place / "lessons")
     (published,) = (event for event in events if event["kind"] == "published")
     assert published["uri"] == "models/road_lights@1"
+
+
+def test_road_objects_learns_from_photos_with_annotations(place, monkeypatch) -> None:
+    require_pytorch()
+    for part, n in (("train", 2), ("test", 1)):
+        folder = place / "data" / "frames" / part
+        folder.mkdir(parents=True)
+        for i in range(n):
+            shutil.copy(f"photos/000{i}.jpg", folder)
+        told = {
+            "images": [{"id": i, "file_name": f"000{i}.jpg"} for i in range(n)],
+            "categories": [{"id": 1, "name": "stop"}],
+            "annotations": [
+                {"image_id": i, "category_id": 1, "bbox": [40 + 20 * i, 60, 100, 140]}
+                for i in range(n)
+            ],
+        }
+        folder.with_suffix(".json").write_text(json.dumps(told))
+    (place / "data" / "cutouts" / "stop").mkdir(parents=True)
+    Image.new("RGBA", (30, 30), (250, 0, 0, 255)).save(place / "data/cutouts/stop/1.png")
+
+    events = train(monkeypatch, "road_objects", place / "data")
+
+    (tested,) = (event["figures"] for event in events if event["kind"] == "tested")
+    assert (tested["n"], tested["n_objects"]) == (1, 1)
+    (published,) = (event for event in events if event["kind"] == "published")
+    words = ["detect", "photos", "--model", published["uri"], "--runner", "inline"]
+    assert call(monkeypatch, *words) == 0
 
 
 @pytest.mark.parametrize("name", WITH_PYTORCH)
