@@ -1,0 +1,1 @@
+"""Pictures of roads to train with: signs that are drawn."""
