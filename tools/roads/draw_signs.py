@@ -101,7 +101,7 @@ def _triangle(rng: np.random.Generator, symbol: Shapes) -> tuple[Shapes, Shapes]
 
 def _stripes(rng: np.random.Generator) -> Shapes:
     """Return what crosses out: five thin lines, or one broad one."""
-    width, n = near(rng, 0.4, 0.2), 5
+    width, n = near(rng, 0.32, 0.25), 5
     if rng.random() < 0.4:
         return (_slash(0.0, width * 0.8, "grey"),)
     white = _slash(0.0, width, "white")
@@ -130,9 +130,9 @@ def number(rng: np.random.Generator, text: str) -> Shapes:
     wide = {1: 0.46, 2: 0.48, 3: 0.39}[len(text)]
     return word(
         text,
-        height=near(rng, 0.78 if len(text) < 3 else 0.72, 0.12),
-        width=near(rng, wide, 0.1),
-        weight=near(rng, 0.155, 0.25),
+        height=near(rng, 0.78 if len(text) < 3 else 0.74, 0.14),
+        width=near(rng, wide, 0.12),
+        weight=near(rng, 0.15 if len(text) < 3 else 0.13, 0.28),
         gap=near(rng, 0.08, 0.5),
     )
 
@@ -177,6 +177,11 @@ def _end_of_no_overtaking(*, lorry: bool) -> Draw:
 
 def _no_lorries(rng: np.random.Generator) -> Board:
     return ring_board(rng, placed(pictograms.LORRY_SIDE, scale=_size(rng, 0.56)))
+
+
+def _roundabout(rng: np.random.Generator) -> Board:
+    turned, radius = rng.uniform(-25, 25), near(rng, 0.8, 0.12)
+    return blue_board(rng, pictograms.roundabout(turned, radius))
 
 
 def _no_entry(rng: np.random.Generator) -> Board:
@@ -269,7 +274,7 @@ SIGNS: Mapping[str, Sign] = MappingProxyType(
         "straight or left": Sign(37, _blue(pictograms.STRAIGHT_OR_RIGHT, -1)),
         "keep right": Sign(38, _blue(pictograms.KEEP_RIGHT)),
         "keep left": Sign(39, _blue(pictograms.KEEP_RIGHT, -1)),
-        "roundabout": Sign(40, _blue(pictograms.ROUNDABOUT)),
+        "roundabout": Sign(40, _roundabout),
         "end of no overtaking": Sign(41, _end_of_no_overtaking(lorry=False)),
         "end of no overtaking by lorries": Sign(42, _end_of_no_overtaking(lorry=True)),
         "pedestrian crossing": Sign(None, _crosswalk),

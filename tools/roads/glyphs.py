@@ -6,7 +6,7 @@ from types import MappingProxyType
 from tools.roads.shapes import Line, Point, Shapes, arc
 
 _ROUND = (*arc((0, -0.4), (1, 0.6), 180, 360), *arc((0, 0.4), (1, 0.6), 0, 180), (-1.0, -0.4))
-_SIX = ((0.45, -1.0), *arc((0, 0.4), (1, 0.6), 200, 565, 25))
+_SIX = (*arc((0, -0.25), (1, 0.75), -35, -180), *arc((0, 0.4), (1, 0.6), 180, 540, 25))
 
 GLYPHS: Mapping[str, tuple[tuple[Point, ...], ...]] = MappingProxyType(
     {
