@@ -38,7 +38,10 @@ def train(monkeypatch, name: str, data: Path, *more: str) -> list[dict]:
 
 
 def test_every_example_is_tested() -> None:
-    assert sorted(["evaluate", "lights", "scenes", "traffic_lights", *WITH_PYTORCH]) == EXAMPLES
+    assert (
+        sorted(["evaluate", "lights", "scenes", "signs", "traffic_lights", *WITH_PYTORCH])
+        == EXAMPLES
+    )
 
 
 def test_scenes_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
@@ -72,6 +75,13 @@ def test_traffic_lights_are_learned_from_scratch(place, monkeypatch) -> None:
     *_, tested = (event["figures"] for event in events if event["kind"] == "tested")
     assert tested["n"] == 297
     assert tested["accuracy"] >= 0.985
+
+
+def test_signs_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
+    require_pytorch()
+    events = train(monkeypatch, "signs", place / "lessons")
+    (published,) = (event for event in events if event["kind"] == "published")
+    assert published["uri"] == "models/road_signs@1"
 
 
 @pytest.mark.parametrize("name", WITH_PYTORCH)
