@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from sightflow.models import zoo
+from sightflow.tasks.model_step import open_classifier
+from sightflow.testing import a_context
 from tools.roads.__main__ import main
 from tools.roads.draw_signs import SIGNS, draw
 from tools.roads.glyphs import word
@@ -211,3 +214,14 @@ def test_the_command_writes_a_folder_for_each_label_and_again_the_same(photos, t
 def test_a_picture_is_uint8_rgb(photos, label):
     picture = sign_picture(label, read_photos(photos, held_out=False), np.random.default_rng(4))
     assert (picture.dtype, picture.shape[2]) == (np.uint8, 3)
+
+
+def test_the_model_that_ships_knows_what_is_drawn():
+    model = zoo("road_signs")
+    assert sorted(model.card.labels) == sorted(LABELS)
+
+    boards = {label: draw(label, np.random.default_rng(7)) for label in SIGNS}
+    pictures = [np.pad(flat(board), ((6, 6), (6, 6), (0, 0)), "edge") for board in boards.values()]
+    scores = open_classifier(model, a_context("look"))(pictures)
+    told = [model.card.labels[best] for best in scores.argmax(axis=1).tolist()]
+    assert np.mean([one == label for one, label in zip(told, boards, strict=True)]) > 0.8

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightflow.errors import PipelineError
+from sightflow.models import ModelFile, zoo
 from sightflow.options import check_number, check_share
 from sightflow.protocols import Context, Process
 from sightflow.records import UNKNOWN, Detections, ImageRecord, ObjectClasses
@@ -119,6 +120,8 @@ class ClassifyObjects(Following):
 class ClassifySign(ClassifyObjects):
     """Say what each traffic sign means."""
 
+    model: ModelFile = field(default_factory=lambda: zoo("road_signs"))
+    margin: float = 0.05
     of: tuple[str, ...] = field(default=("traffic sign", "stop sign"), kw_only=True)
     """Labels of the objects that are signs."""
 

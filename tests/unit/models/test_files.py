@@ -63,6 +63,7 @@ def test_the_zoo_has_a_model_for_each_task():
         "mobilefacenet": "embed_faces",
         "mtcnn_onet": "align_faces",
         "nanodet": "detect",
+        "road_signs": "classify",
     }
 
 
@@ -79,7 +80,11 @@ def test_a_model_of_the_zoo_is_the_file_of_its_card(name):
 
 @pytest.mark.parametrize(
     ("name", "n_labels", "first", "last"),
-    [("efficientnet_lite0", 1000, "tench", "toilet"), ("nanodet", 80, "person", "toothbrush")],
+    [
+        ("efficientnet_lite0", 1000, "tench", "toilet"),
+        ("nanodet", 80, "person", "toothbrush"),
+        ("road_signs", 50, "bend to the left", "yield"),
+    ],
 )
 def test_a_model_of_the_zoo_has_a_label_for_each_class(name, n_labels, first, last):
     labels = zoo(name).card.labels
