@@ -47,6 +47,7 @@ def test_every_example_is_tested() -> None:
         "road_objects",
         "road_lights",
         "scenes",
+        "signs",
         "traffic_lights",
     ]
     assert sorted([*others, *WITH_PYTORCH]) == EXAMPLES
@@ -144,6 +145,13 @@ def test_road_objects_learns_from_photos_with_annotations(place, monkeypatch) ->
     (published,) = (event for event in events if event["kind"] == "published")
     words = ["detect", "photos", "--model", published["uri"], "--runner", "inline"]
     assert call(monkeypatch, *words) == 0
+
+
+def test_signs_learns_from_a_folder_for_each_class(place, monkeypatch) -> None:
+    require_pytorch()
+    events = train(monkeypatch, "signs", place / "lessons")
+    (published,) = (event for event in events if event["kind"] == "published")
+    assert published["uri"] == "models/road_signs@1"
 
 
 @pytest.mark.parametrize("name", WITH_PYTORCH)

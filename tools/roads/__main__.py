@@ -1,4 +1,4 @@
-"""Command line: `python -m tools.roads frames PHOTOS OUT`, the same with `lights`, and `states`."""
+"""Command line: `python -m tools.roads frames PHOTOS OUT`; `lights`, `signs`, `states`, `detector`."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from tools.roads import frames as road_frames
 from tools.roads import lights as road_lights
 from tools.roads.errors import RoadsError
 from tools.roads.package import package_folder
+from tools.roads.signs import signs
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -18,6 +19,9 @@ EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.group()
 def main() -> None:
     """Make the pictures from which the shipped networks for roads learn."""
+
+
+main.add_command(signs)
 
 
 @main.command()

@@ -63,6 +63,8 @@ def test_the_zoo_has_a_model_for_each_task():
         "mobilefacenet": "embed_faces",
         "mtcnn_onet": "align_faces",
         "nanodet": "detect",
+        "road_signs": "classify",
+        "roads": "detect",
         "traffic_lights": "classify",
     }
 
@@ -83,6 +85,8 @@ def test_a_model_of_the_zoo_is_the_file_of_its_card(name):
     [
         ("efficientnet_lite0", 1000, "tench", "toilet"),
         ("nanodet", 80, "person", "toothbrush"),
+        ("road_signs", 50, "bend to the left", "yield"),
+        ("roads", 8, "person", "traffic sign"),
         ("traffic_lights", 4, "green", "yellow"),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_model_without_a_card_is_told_what_to_write(write_onnx):
 def test_a_model_that_is_nowhere_is_told_with_those_that_ship():
     with pytest.raises(
         CardError,
-        match=r"'resnet': neither a file nor a model .* \(.*efficientnet_lite0, .*nanodet\)",
+        match=r"'resnet': neither a file nor a model .* \(.*efficientnet_lite0, .*nanodet, .*\)",
     ):
         find_model("resnet")
 

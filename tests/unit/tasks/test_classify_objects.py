@@ -67,6 +67,13 @@ def test_a_stop_sign_is_a_sign(classifier, label):
     assert outcome.detections.signs.labels == ("red",)
 
 
+def test_the_model_that_ships_knows_signs_and_what_is_none():
+    step = ClassifySign()
+    step.check()
+
+    assert {"stop", "yield", "speed limit 50", "unknown"} < set(step.model.card.labels)
+
+
 def test_other_labels_may_be_looked_at(classifier):
     (outcome,) = looked_at(ClassifySign(classifier(), of=("car",)), scene(SIGN, CAR))
     assert outcome.detections.signs.labels == (None, "blue")
@@ -99,7 +106,7 @@ def test_objects_of_all_images_of_a_batch_get_their_own_classes(classifier):
 
 def test_more_objects_than_a_call_takes_are_all_looked_at(classifier):
     many = [("traffic sign", (x, 0, x + 1, 4), (RED, GREEN, BLUE)[x % 3]) for x in range(100)]
-    (outcome,) = looked_at(ClassifySign(classifier()), scene(*many))
+    (outcome,) = looked_at(ClassifySign(classifier(), margin=0.0), scene(*many))
     assert outcome.detections.signs.labels == tuple(
         ("red", "green", "blue")[x % 3] for x in range(100)
     )
