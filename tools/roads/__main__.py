@@ -1,4 +1,4 @@
-"""Command line: `python -m tools.roads frames PHOTOS OUT`; `lights`, `signs`, `states`, `detector`."""
+"""Command line: `python -m tools.roads frames PHOTOS OUT`, `lights`, `signs` and others."""
 
 import json
 from pathlib import Path

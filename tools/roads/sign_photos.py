@@ -1,7 +1,5 @@
 """Photographs of roads with annotated signs: background, and what real signs look like."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,19 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Photos", "is_held_out", "read_photos"]
+from tools.roads.photos import Box, read_photos, read_picture
+
+__all__ = ["Photos", "read_some"]
 
 Image: TypeAlias = npt.NDArray[np.float32]
 
-BLOCK = 16
-"""Photographs with neighbouring numbers may show the same street: so many stay together."""
-HELD_OUT_PERCENT = 30
-
-
-def is_held_out(name: str) -> bool:
-    """Say whether a photograph, `roadN.jpg`, is one to test with."""
-    block = int(name.removeprefix("road").removesuffix(".jpg")) // BLOCK
-    return int(hashlib.sha256(str(block).encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
+ANNOTATIONS = "original4.json"
 
 
 @dataclass(frozen=True)
@@ -66,30 +58,27 @@ class Photos:
         return _resized(image[low[1] : high[1], low[0] : high[0]], side)
 
 
-def read_photos(folder: Path, *, held_out: bool) -> Photos:
-    """Return the photographs to train with, or those to test with."""
-    told = json.loads((folder / "original4.json").read_text())
-    names = {one["id"]: one["name"] for one in told["categories"]}
-    paths = {
-        one["id"]: folder / "images" / one["file_name"]
-        for one in told["images"]
-        if is_held_out(one["file_name"]) == held_out
-    }
-    boxes: dict[Path, list[tuple[str, tuple[int, int, int, int]]]] = {p: [] for p in paths.values()}
-    for one in told["annotations"]:
-        if one["image_id"] in paths:
-            x, y, width, height = (round(value) for value in one["bbox"])
-            box = (x, y, x + width, y + height)
-            boxes[paths[one["image_id"]]].append((names[one["category_id"]], box))
-    return Photos(tuple(boxes), {path: tuple(some) for path, some in boxes.items()})
+def read_some(folder: Path, *, held_out: bool) -> Photos:
+    """Return the photographs to train with, or those to test with.
+
+    Raises:
+        RoadsError: the annotations cannot be read, or a photograph is not there.
+    """
+    found = [one for one in read_photos(folder, ANNOTATIONS) if one.is_held_out == held_out]
+    return Photos(
+        tuple(one.path for one in found),
+        {one.path: tuple((box.label, _rounded(box)) for box in one.boxes) for one in found},
+    )
+
+
+def _rounded(box: Box) -> tuple[int, int, int, int]:
+    left, top = round(box.left), round(box.top)
+    return left, top, left + round(box.right - box.left), top + round(box.bottom - box.top)
 
 
 @cache
 def _pixels(path: Path) -> npt.NDArray[np.uint8]:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise ValueError(f"{path}: must be a picture; got something else; get the data again")
-    return np.ascontiguousarray(image[:, :, ::-1])
+    return read_picture(path)
 
 
 def _resized(part: npt.NDArray[np.uint8], side: int) -> Image:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.roads.draw_signs import SIGNS, Board, draw
+from tools.roads.errors import RoadsError
 from tools.roads.other_boards import draw_other
 from tools.roads.sign_camera import SIDE, Image, photograph, rephotograph
-from tools.roads.sign_photos import Photos, read_photos
+from tools.roads.sign_photos import Photos, read_some
 
 __all__ = ["LABELS", "sign_picture", "signs"]
 
@@ -36,7 +37,7 @@ UNKNOWN_FACTOR = 6
 def signs(photos: Path, out: Path, n: int, n_test: int, seed: int) -> None:
     """Draw signs in front of PHOTOS and write them to OUT/train and OUT/test."""
     for part, (name, count) in enumerate((("train", n), ("test", n_test))):
-        chosen = read_photos(photos, held_out=name == "test")
+        chosen = _read(photos, held_out=name == "test")
         for number, label in enumerate(LABELS):
             folder = out / name / label
             folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +46,13 @@ def signs(photos: Path, out: Path, n: int, n_test: int, seed: int) -> None:
                 picture = sign_picture(label, chosen, rng)
                 cv2.imwrite(str(folder / f"{i:05}.png"), picture[:, :, ::-1])
         click.echo(f"{out / name}: {len(LABELS)} labels, {count} pictures of each sign")
+
+
+def _read(folder: Path, *, held_out: bool) -> Photos:
+    try:
+        return read_some(folder, held_out=held_out)
+    except RoadsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def sign_picture(label: str, photos: Photos, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -14,9 +14,10 @@ from tools.roads.__main__ import main
 from tools.roads.draw_signs import SIGNS, draw
 from tools.roads.glyphs import word
 from tools.roads.other_boards import draw_other
+from tools.roads.photos import is_held_out
 from tools.roads.shapes import Disc, Fill, arc, inked, paint, placed
 from tools.roads.sign_camera import photograph
-from tools.roads.sign_photos import is_held_out, read_photos
+from tools.roads.sign_photos import read_some
 from tools.roads.signs import LABELS, sign_picture
 
 INKS = {
@@ -182,7 +183,7 @@ def test_photographs_that_follow_each_other_are_on_one_side():
 
 
 def test_a_background_touches_no_box(photos):
-    chosen = read_photos(photos, held_out=False)
+    chosen = read_some(photos, held_out=False)
     for path in chosen.paths:
         image = np.zeros((90, 120, 3), np.uint8)
         for _, (x1, y1, x2, y2) in chosen.boxes[path]:
@@ -212,7 +213,7 @@ def test_the_command_writes_a_folder_for_each_label_and_again_the_same(photos, t
 
 @pytest.mark.parametrize("label", ["unknown", "stop", "pedestrian crossing", "speed limit 50"])
 def test_a_picture_is_uint8_rgb(photos, label):
-    picture = sign_picture(label, read_photos(photos, held_out=False), np.random.default_rng(4))
+    picture = sign_picture(label, read_some(photos, held_out=False), np.random.default_rng(4))
     assert (picture.dtype, picture.shape[2]) == (np.uint8, 3)
 
 
