@@ -1,6 +1,7 @@
 """The detector that ships: one network with two heads, for vehicles and people, and for roads."""
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -24,12 +25,15 @@ LIGHT, SIGN = LABELS.index("traffic light"), LABELS.index("traffic sign")
 OF_ROADS = {"trafficlight": LIGHT, "speedlimit": SIGN, "crosswalk": SIGN, "stop": SIGN}
 """What the classes of the photos are on the card."""
 TRUNK = "nanodet"
-POWER = 2.0
-"""The new head is surer of itself: its best score to begin with is 0.6, that of the trunk 0.4."""
+OF_SIGNS, OF_LIGHTS = 2.0, 1.5
+"""Powers of scores: the new head is surer of itself than the trunk is of vehicles, and both are of
+lights. With these 0.4 is a good score to begin with for all."""
 
 
 def write_detector(trained: ModelFile, folder: Path) -> Path:
     """Write the model file and its card into a folder; return where the file is.
+
+    Lights are those of either head: the trunk has seen more of them, the new head smaller ones.
 
     Args:
         trained: a published version of a DetectionHead on the trunk, of the classes of the photos.
@@ -64,9 +68,14 @@ def with_both_heads(trunk: onnx.ModelProto, trained: onnx.ModelProto) -> bytes:
 
 
 def _card(trunk: ModelFile, trained: ModelFile, sha256: str) -> Card:
-    own = list(trunk.card.labels)
-    of_trunk = {own.index(label): i for i, label in enumerate(LABELS) if i < LIGHT}
+    of_trunk = {trunk.card.labels.index(label): i for i, label in enumerate(LABELS[:SIGN])}
     of_roads = {i: OF_ROADS[label] for i, label in enumerate(trained.card.labels)}
+
+    def part(model: ModelFile, classes: dict[int, int], *kinds: int, power: float) -> Any:
+        """Return a part of the head for some classes of the card."""
+        chosen = {own: kind for own, kind in classes.items() if kind in kinds}
+        return {**model.card.head, "classes": chosen, "power": power}
+
     return Card(
         name="roads",
         task="detect",
@@ -74,8 +83,10 @@ def _card(trunk: ModelFile, trained: ModelFile, sha256: str) -> Card:
         head={
             "kind": "SeveralHeads",
             "parts": [
-                {**trunk.card.head, "classes": of_trunk},
-                {**trained.card.head, "classes": of_roads, "power": POWER},
+                part(trunk, of_trunk, *range(LIGHT), power=1.0),
+                part(trunk, of_trunk, LIGHT, power=OF_LIGHTS),
+                part(trained, of_roads, LIGHT, power=OF_LIGHTS),
+                part(trained, of_roads, SIGN, power=OF_SIGNS),
             ],
         },
         labels=LABELS,
