@@ -44,7 +44,7 @@ class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     waiting: bytes
 
 
-_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream", version=2)
+_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream", version=3)
 
 
 def open_keyed(pipeline: Pipeline, context: Context) -> "KeyedChain":

@@ -51,7 +51,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     counts: dict[str, int]
 
 
-_KEPT = StateCodec(_Kept, "labels", version=2)
+_KEPT = StateCodec(_Kept, "labels", version=3)
 
 
 class Joining:

@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sightflow.engine.chunks import Chunk, chunked
 from sightflow.engine.recall import open_recall
 from sightflow.pipeline import LearningStep, Pipeline
-from sightflow.protocols import Context, Source, SourceFacts, StreamSource, TakesSourceFacts
+from sightflow.protocols import (
+    Context,
+    LearningOperator,
+    Source,
+    SourceFacts,
+    StreamSource,
+    TakesSourceFacts,
+)
 from sightflow.records import Origin
 from sightflow.settings import RunSettings
 
@@ -27,14 +35,16 @@ def informed(pipeline: Pipeline) -> Pipeline:
     A step that takes facts and lacks one gets those of the source; but classes of an earlier step,
     where there is one: `Evaluate` has those of the `Train` before it.
     """
-    steps, labels = list[LearningStep](), tuple[str, ...]()
+    steps, known = list[LearningStep](), dict[str, Any]()
     facts: SourceFacts | None = None
     for step in pipeline.learning:
         operator = step.operator
         if isinstance(operator, TakesSourceFacts) and operator.lacks_facts:
             facts = _facts_of(pipeline.source) if facts is None else facts
-            operator = operator.with_facts(replace(facts, labels=labels or facts.labels))
-        labels = labels or getattr(operator, "labels", ())
+            operator = operator.with_facts(replace(facts, **known))
+        labels = getattr(operator, "labels", ())
+        if labels:
+            known.setdefault(_kind_of_labels(operator), labels)
         steps.append(replace(step, operator=operator))
     return replace(pipeline, learning=tuple(steps))
 
@@ -104,11 +114,21 @@ def _facts_of(source: Source | StreamSource) -> SourceFacts:
         return SourceFacts()
     claims = list(source.claims())
     later = (label.label for claim in claims for label in claim.labels)
-    labels = {*later, *(claim.origin.label for claim in claims)}
-    labels |= {one.label for claim in claims for one in claim.origin.objects or ()}
+    labels = {*later, *(claim.origin.label for claim in claims)} - {None}
+    objects = {one.label for claim in claims for one in claim.origin.objects or ()}
     to_learn = (claim.origin for claim in claims if not claim.origin.held_out)
     n_images = sum(map(_is_labelled, to_learn))
-    return SourceFacts(tuple(sorted(label for label in labels if label is not None)), n_images)
+    return SourceFacts(
+        tuple(sorted(label for label in labels if label is not None)),
+        n_images,
+        object_labels=tuple(sorted(objects)),
+    )
+
+
+def _kind_of_labels(operator: LearningOperator) -> str:
+    """Return which labels of `SourceFacts` are those of a step: of images, or of objects."""
+    columns = *getattr(operator, "gives", ()), *getattr(operator, "needs", ())
+    return "object_labels" if "detections" in columns else "labels"
 
 
 def _is_labelled(origin: Origin) -> bool:

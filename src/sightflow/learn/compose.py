@@ -54,8 +54,8 @@ class Compose:
         """Return what does it, with the cut-outs of these classes.
 
         Raises:
-            PipelineError: there are none of them.
-            SourceError, DecodeError: one cannot be read.
+            PipelineError: there are none of them, or one cannot be read.
+            SourceError: there is no such place.
         """
         return Composer(self, self._cutouts(labels, bgr=bgr))
 

@@ -62,7 +62,7 @@ class EvaluateObjects:
 
     def with_facts(self, facts: SourceFacts) -> "EvaluateObjects":
         """Return the same, with the labels of the source where it has none."""
-        return replace(self, labels=self.labels or facts.labels)
+        return replace(self, labels=self.labels or facts.object_labels)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> ObjectEvaluation:
         """Return the test, from its beginning or from a snapshot of it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from sightflow.errors import PipelineError
 from sightflow.learn.compose import Compose
 from sightflow.learn.network import ObjectNetwork, Truth
 from sightflow.ops.augment import Augment
-from sightflow.ops.boxes import box_iou
+from sightflow.ops.boxes import box_iou, box_share
 from sightflow.ops.scores import best_of
 from sightflow.records import Classification, ImageRecord, Origin
 from sightflow.tasks.detect import detections_of
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["Subject", "open_subject"]
 
 _RIGHT_SCORE, _RIGHT_IOU = 0.5, 0.5
-"""From which score on an object counts as found, and from which overlap on as the right one."""
+"""From which score on an object counts as found, and from which overlap on as the right one. In a
+crowd lies what is there by this share of itself."""
 
 
 class Subject(Protocol):
     """What is learned, as a training needs to know of it."""
+
+    may_come_later: ClassVar[bool]
+    """Whether the truth of an image may come after it, as a label may."""
 
     def unknown(self, origin: Origin) -> str | None:
         """Return why nobody could learn from an image; None where one can, or it has no label."""
@@ -62,6 +66,8 @@ def open_subject(how: "Train") -> Subject:
 
 class _Classes:
     """Each image is of one class."""
+
+    may_come_later: ClassVar[bool] = True
 
     def __init__(self, how: "Train") -> None:
         self._labels, self._top_k, self._augment = how.labels, how.top_k, how.augment
@@ -100,6 +106,8 @@ class _Classes:
 
 class _Objects:
     """Each image has objects, each of one class; those of other classes are background."""
+
+    may_come_later: ClassVar[bool] = False
 
     def __init__(self, how: "Train", network: ObjectNetwork) -> None:
         self._labels, self._network = how.labels, network
@@ -150,7 +158,11 @@ class _Objects:
         sure = found.take(found.scores >= _RIGHT_SCORE)
         known = [one for one in objects if one.label in self._class_ids]
         boxes = np.array([one.box_xyxy for one in known], np.float32).reshape(-1, 4)
-        overlaps = box_iou(sure.boxes_xyxy, boxes) >= _RIGHT_IOU
+        ignored = np.array([one.ignored for one in known], bool)
+        overlaps = np.where(
+            ignored, box_share(sure.boxes_xyxy, boxes), box_iou(sure.boxes_xyxy, boxes)
+        )
+        overlaps = overlaps >= _RIGHT_IOU
         wanted = {row for row, one in enumerate(known) if not one.ignored}
         for row, label in enumerate(sure.labels):
             fits = [i for i in np.flatnonzero(overlaps[row]).tolist() if known[i].label == label]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sightflow.errors import CardError
 from sightflow.learn.network import Exported
 from sightflow.learn.optimiser import Optimiser
 from sightflow.learn.torch_descent import ModuleInTraining, alone, grouped, onnx_of, own_rule
@@ -46,7 +47,9 @@ class TrainableDetector(ModuleInTraining):
         self._finish = Preprocess(mean=preprocess.mean, std=preprocess.std).compile()
         self._trunk = _load_trunk(how.model, self._values)
         grey = np.full((1, *self._size, 3), 128, np.uint8)
-        channels = [one.shape[1] for one in self._maps(grey)]
+        maps = self._maps(grey)
+        self._check_sizes([tuple(one.shape[2:]) for one in maps])
+        channels = [one.shape[1] for one in maps]
         with alone(seed, 0):
             module = _layers(how, channels, n_classes)
         module.to(memory_format=torch.channels_last)
@@ -102,6 +105,17 @@ class TrainableDetector(ModuleInTraining):
         }
         whole = with_graph(model, self._values, data)
         return Exported(whole, model.card.input, head, task="detect")
+
+    def _check_sizes(self, sizes: Sequence[tuple[int, ...]]) -> None:
+        """Refuse maps that are not of their stride, and strides that do not double."""
+        for stride, before, size in zip(self._strides, [0, *self._strides], sizes, strict=False):
+            wanted = tuple(-(-side // stride) for side in self._size)
+            if size != wanted or (before and stride != 2 * before):
+                raise CardError(
+                    f"model {self._how.model.card.name!r}: `maps` on its card are of strides that "
+                    f"double, each of {list(wanted)} cells at stride {stride}; got strides "
+                    f"{self._strides} and {list(size)} cells"
+                )
 
     @property
     def _reading(self) -> NanoDet:

@@ -89,10 +89,17 @@ class Train:
                 f"Train: the schedule {self.optimiser.schedule!r} needs `optimiser.n_steps`, since "
                 "the source does not list how many images there are"
             )
-        if self.compose is not None and not isinstance(self.network, ObjectNetwork):
+        if self.compose is not None:
+            if not isinstance(self.network, ObjectNetwork):
+                raise PipelineError(
+                    f"Train: `compose` is for networks that learn where objects are; "
+                    f"{type(self.network).__name__} learns classes"
+                )
+            self.compose.open(self.labels)
+        if self.augment and self.augment.erase and isinstance(self.network, ObjectNetwork):
             raise PipelineError(
-                f"Train: `compose` is for networks that learn where objects are; "
-                f"{type(self.network).__name__} learns classes"
+                "Train: `augment.erase` may hide an object and leave its name; leave it out where "
+                "objects are learned"
             )
         if self.augment is not None and self.network.takes != "prepared":
             raise PipelineError(
@@ -164,7 +171,8 @@ class Train:
             n_steps = n_images // (self.batch_size * self.trainers) * (1 + again)
             how = replace(how, n_steps=max(1, n_steps))
         known = () if self.start is None else self.start.card.labels
-        return replace(self, labels=self.labels or known or facts.labels, optimiser=how)
+        told = facts.object_labels if isinstance(self.network, ObjectNetwork) else facts.labels
+        return replace(self, labels=self.labels or known or told, optimiser=how)
 
     def open_learner(self, context: Context, snapshot: bytes | None) -> Training:
         """Return the training, from its beginning or from a snapshot of it."""

@@ -103,6 +103,8 @@ class Training:
         self, records: Sequence[ImageRecord], places: Sequence[Place]
     ) -> list[tuple[int, Event]]:
         """Learn from images that were recognised when they came; unknown labels are counted."""
+        if not self._subject.may_come_later:
+            return []
         rows = [i for i, r in enumerate(records) if self._subject.unknown(r.origin) is None]
         self._n_unknown += len(records) - len(rows)
         events = list[tuple[int, Event]]()

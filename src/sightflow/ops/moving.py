@@ -1,5 +1,6 @@
 """Objects of images whose pixels move: where they are then, and what is left of them."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,8 +46,8 @@ def mirrored_before(move: npt.NDArray[np.float64], width: int) -> npt.NDArray[np
 def keep_visible(image: npt.NDArray[Any], objects: Objects) -> Objects:
     """Return the objects cut at the edges of an image, without those that are hardly there.
 
-    What is left of these in the image, uint8 [H, W, 3], is made grey in place, so that nothing is
-    seen that nobody names.
+    What is left of these in the image, uint8 [H, W, 3], is made grey in place where no other object
+    is, so that nothing is seen that nobody names.
     """
     height, width = image.shape[:2]
     cut = objects.copy()
@@ -56,7 +57,17 @@ def keep_visible(image: npt.NDArray[Any], objects: Objects) -> Objects:
     is_there = (sides.min(axis=1, initial=np.inf) >= _MIN_SIDE) & (
         sides.prod(axis=1) >= _MIN_VISIBLE * whole
     )
-    for x1, y1, x2, y2 in cut[~is_there, :4].tolist():
-        image[int(y1) : -int(-y2 // 1), int(x1) : -int(-x2 // 1)] = _GREY
     kept: Objects = cut[is_there]
+    places = [_pixels_of(box) for box in kept[:, :4].tolist()]
+    seen = [image[place].copy() for place in places]
+    for box in cut[~is_there, :4].tolist():
+        image[_pixels_of(box)] = _GREY
+    for place, pixels in zip(places, seen, strict=True):
+        image[place] = pixels
     return kept
+
+
+def _pixels_of(box: Sequence[float]) -> tuple[slice, slice]:
+    """Return the rows and columns of pixels that a box touches."""
+    x1, y1, x2, y2 = box
+    return slice(int(y1), -int(-y2 // 1)), slice(int(x1), -int(-x2 // 1))

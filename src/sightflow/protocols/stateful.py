@@ -1,7 +1,7 @@
 """Steps with a state: a fold for each stream, or a learner of all images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from sightflow.protocols.context import Context, Place
@@ -140,6 +140,8 @@ class SourceFacts:
 
     labels: tuple[str, ...] = ()
     """Those of its images, sorted."""
+    object_labels: tuple[str, ...] = field(default=(), kw_only=True)
+    """Those of the objects in its images, sorted."""
     n_images: int | None = None
     """How many images are learned from."""
 

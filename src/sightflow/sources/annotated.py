@@ -1,5 +1,6 @@
 """Images with the objects that are in them, as annotations in the form of COCO tell it."""
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ class _Annotation(msgspec.Struct):
     category_id: int
     bbox: tuple[float, float, float, float]
     """x, y, width, height."""
-    iscrowd: int = 0
+    iscrowd: int | None = 0
 
 
 class _File(msgspec.Struct):
@@ -107,7 +108,8 @@ def _objects(path: str) -> Mapping[str, tuple[LabelledObject, ...]]:
             f"{error}"
         ) from error
     names = {category.id: category.name for category in file.categories}
-    found: dict[int, list[LabelledObject]] = {image.id: [] for image in file.images}
+    of_name = dict[str, list[LabelledObject]]()
+    found = {image.id: of_name.setdefault(_plain(image.file_name), []) for image in file.images}
     for i, one in enumerate(file.annotations):
         if one.image_id not in found or one.category_id not in names:
             raise SourceError(
@@ -120,4 +122,8 @@ def _objects(path: str) -> Mapping[str, tuple[LabelledObject, ...]]:
             found[one.image_id].append(
                 LabelledObject(names[one.category_id], box, bool(one.iscrowd))
             )
-    return {image.file_name: tuple(found[image.id]) for image in file.images}
+    return {name: tuple(objects) for name, objects in of_name.items()}
+
+
+def _plain(file_name: str) -> str:
+    return posixpath.normpath(file_name)

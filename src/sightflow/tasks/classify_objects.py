@@ -121,7 +121,6 @@ class ClassifySign(ClassifyObjects):
     """Say what each traffic sign means."""
 
     model: ModelFile = field(default_factory=lambda: zoo("road_signs"))
-    margin: float = 0.05
     of: tuple[str, ...] = field(default=("traffic sign", "stop sign"), kw_only=True)
     """Labels of the objects that are signs."""
 

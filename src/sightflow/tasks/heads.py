@@ -166,6 +166,20 @@ class SeveralHeads:
     class id on the card; other classes are left out. It may have `power`: scores are raised to it,
     so that the same score is as sure from each head; 1 leaves them as they are."""
 
+    def __post_init__(self) -> None:
+        """Refuse parts that could not find anything."""
+        if not self.parts:
+            raise CardError("`parts` of SeveralHeads are one or more heads; got none")
+        for part in self.parts:
+            classes, power = part.get("classes"), part.get("power", 1.0)
+            if not isinstance(classes, Mapping) or not classes:
+                raise CardError(
+                    f"a part of SeveralHeads has `classes`, from its class ids to those of the "
+                    f"card; got {classes!r}"
+                )
+            if not isinstance(power, int | float) or power <= 0:
+                raise CardError(f"`power` of a part of SeveralHeads is above 0; got {power!r}")
+
     def __call__(self, outputs: Outputs, *, min_score: float) -> Sequence[Found]:
         """Return what all of them find that scores at least `min_score`."""
         found = [self._of_part(part, outputs, min_score) for part in self.parts]
@@ -173,9 +187,7 @@ class SeveralHeads:
 
     def _of_part(self, part: Mapping[str, Any], outputs: Outputs, min_score: float) -> list[Found]:
         options = dict(part)
-        classes, power = options.pop("classes", {}), float(options.pop("power", 1.0))
-        if power <= 0:
-            raise CardError(f"`power` of a part of SeveralHeads is above 0; got {power:g}")
+        classes, power = options.pop("classes"), float(options.pop("power", 1.0))
         known = {int(own): int(other) for own, other in classes.items()}
         found = build_head(options)(outputs, min_score=min_score ** (1 / power))
         return [_as_on_card(one, known, power, min_score) for one in found]

@@ -98,7 +98,7 @@ def test_it_goes_on_where_it_stood() -> None:
 
 def test_a_checkpoint_of_another_version_is_refused() -> None:
     data = a_joining().encode()
-    with pytest.raises(JobError, match="labels must be of version 2; got 9; start the run anew"):
+    with pytest.raises(JobError, match="labels must be of version 3; got 9; start the run anew"):
         a_joining().restore(data[:1] + b"\x09" + data[2:])
 
 

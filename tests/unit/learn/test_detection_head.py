@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.detectors import mean_maps
 
-from sightflow.errors import CardError, ModelError, PipelineError
+from sightflow.errors import CardError, ModelError, PipelineError, SightflowError
 from sightflow.learn.compose import Compose
 from sightflow.learn.detection_head import DetectionHead
 from sightflow.learn.head import Head
@@ -211,3 +211,29 @@ def test_it_starts_from_a_published_version(head: DetectionHead, tmp_path: Path)
     other = replace(head, width=8)
     with pytest.raises(ModelError, match="cannot start from weights of another network"):
         replace(again, network=other).check()
+
+
+@needs_torch
+def test_an_image_is_learned_from_once_also_if_its_label_comes_later(head: DetectionHead) -> None:
+    training = a_training(head).open_learner(a_context(), None)
+    images = [an_image(i, awaits_label=True) for i in range(7)]
+    places = [(0, row) for row in range(7)]
+    training.take(images, places)
+    assert training.take_labels(images, places) == []
+    (trained,) = training.end()
+    assert trained.figures["n_samples"] == 7
+
+
+@needs_torch
+def test_maps_whose_strides_do_not_double_are_refused(head: DetectionHead) -> None:
+    wrong = replace(head.model, card=replace(head.model.card, maps={8: "fine", 32: "coarse"}))
+    with pytest.raises(CardError, match="model 'maps': `maps` on its card are of strides that dou"):
+        replace(head, model=wrong).check()
+
+
+@needs_torch
+def test_what_hides_objects_is_refused_and_cut_outs_are_looked_at(head: DetectionHead) -> None:
+    with pytest.raises(PipelineError, match=r"Train: `augment\.erase` may hide an object"):
+        a_training(head, augment=Augment(erase=0.3)).check()
+    with pytest.raises(SightflowError, match="nowhere"):
+        a_training(head, compose=Compose(cutouts="nowhere")).check()

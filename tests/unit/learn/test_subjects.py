@@ -52,6 +52,7 @@ def an_image(objects: Any, *found: tuple[str, tuple[float, ...], float]) -> Imag
         ([CROWD], [("car", CROWD.box_xyxy, 0.9)], True),
         ([CROWD], [], True),
         ([CROWD], [("sign", CROWD.box_xyxy, 0.9)], False),
+        ([CROWD], [("car", (10, 45, 20, 55), 0.9)], True),
     ],
 )
 def test_an_image_is_right_if_all_objects_were_found_and_nothing_else(

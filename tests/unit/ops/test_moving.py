@@ -62,3 +62,11 @@ def test_what_is_hardly_seen_is_no_object_and_its_rest_is_grey(
 def test_no_objects_are_none() -> None:
     assert keep_visible(np.zeros((5, 5, 3), np.uint8), objects()).shape == (0, 5)
     assert move_objects(objects(), np.eye(2, 3)).shape == (0, 5)
+
+
+def test_what_is_hardly_seen_leaves_other_objects_as_they_are() -> None:
+    image = np.full((100, 100, 3), 200, np.uint8)
+    (row,) = keep_visible(image, objects((-100, 0, 50, 100, 0), (10, 10, 30, 30, 1))).tolist()
+    assert row == [10, 10, 30, 30, 1]
+    assert (image[10:30, 10:30] == 200).all()
+    assert (image[40:, :50] == 114).all()

@@ -56,6 +56,17 @@ def test_a_crowd_is_ignored_and_a_box_without_area_left_out(
     )
 
 
+def test_an_image_that_is_listed_twice_has_the_objects_of_both(
+    photos: Directory, tmp_path: Path
+) -> None:
+    twice = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "./a.jpg"}]
+    other = CAR | {"image_id": 8, "bbox": [0, 0, 5, 5], "iscrowd": None}
+    source = Annotated(photos, write(tmp_path, CAR, other, images=twice))
+    objects = next(source.claims()).origin.objects
+    assert objects is not None
+    assert [one.box_xyxy for one in objects] == [(10, 20, 40, 60), (0, 0, 5, 5)]
+
+
 def test_images_may_be_held_out(photos: Directory, tmp_path: Path) -> None:
     source = Annotated(photos, write(tmp_path), held_out=True)
     assert all(claim.origin.held_out for claim in source.claims())

@@ -233,11 +233,19 @@ def test_scores_of_a_head_that_is_too_sure_are_lowered_and_then_held_against_the
 
 
 def test_a_power_that_cannot_be_is_refused():
-    part = {"kind": "XyxyScoreClass", "classes": {}, "power": 0}
+    part = {"kind": "XyxyScoreClass", "classes": {0: 0}, "power": 0}
     with pytest.raises(CardError, match="`power` of a part of SeveralHeads is above 0; got 0"):
-        SeveralHeads((part,))({"signs": SIGNS}, min_score=0.5)
+        SeveralHeads((part,))
+
+
+def test_heads_that_could_find_nothing_are_refused():
+    with pytest.raises(CardError, match="`parts` of SeveralHeads are one or more heads; got none"):
+        SeveralHeads(())
+    with pytest.raises(CardError, match=r"a part of SeveralHeads has `classes`, .*; got None"):
+        SeveralHeads(({"kind": "XyxyScoreClass"},))
 
 
 def test_a_part_without_a_kind_is_refused():
+    part = {"output": "x", "classes": {0: 0}}
     with pytest.raises(CardError, match=r"`head` needs a `kind`; got {'output': 'x'}"):
-        SeveralHeads(({"output": "x"},))({"x": SIGNS}, min_score=0.5)
+        SeveralHeads((part,))({"x": SIGNS}, min_score=0.5)
