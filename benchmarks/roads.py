@@ -5,7 +5,8 @@
 DATA has `road_signs`, photos as tools/README.md says, of which those that are held out count, and
 `clips`, videos of roads. Found in photos is what `Drive` with the models that ship finds, at its
 own least score; stop signs are signs of which it says so, and lights count whatever they show. The
-detector that knows COCO's classes, alone, stands beside it. Light states are what
+detector that knows COCO's classes, alone, stands beside it. Average precision is that of what a
+step gives. Light states are what
 `ClassifyTrafficLight` says of lights in photos, given their boxes. Videos are looked at by
 `sightflow drive VIDEO` on embedded Flink, and by a bare loop: the same models and the same tracker
 in this process, all cores for the models, without order, ledger, checkpoints and output.
@@ -42,8 +43,6 @@ from sightflow.tasks.track import Track
 CLIPS = ("solidWhiteRight.mp4", "carnd_vehicle_test_video.mp4", "car-detection.mp4")
 BATCH = 4
 SIGN, LIGHT, STOP = "traffic sign", "traffic light", "stop sign"
-MIN_SCORE = 0.4
-"""Of NanoDet, and of what counts here; average precision takes what scores less, too."""
 OF_PHOTOS = {"speedlimit": SIGN, "crosswalk": SIGN, "stop": SIGN, "trafficlight": LIGHT}
 
 
@@ -72,7 +71,7 @@ def found_by(
     named: Callable[[Detections], tuple[str, ...]],
     truth_of: dict[str, str],
 ) -> dict[str, dict[str, float]]:
-    """Return precision, recall and average precision of each class, in percent.
+    """Return precision, recall and average precision of what a step finds, in percent, by class.
 
     Args:
         step: looks at the photos.
@@ -81,7 +80,7 @@ def found_by(
         truth_of: the class of each label of the photos.
     """
     how, labels = context(), tuple(dict.fromkeys(truth_of.values()))
-    metrics = DetectionMetrics(labels, min_score=MIN_SCORE, min_iou=0.5)
+    metrics = DetectionMetrics(labels, min_score=step.min_score, min_iou=0.5)
     with how.resources:
         process = step.open(how)
         for photo in photos:
@@ -168,8 +167,7 @@ def main() -> None:
     coco = {"trafficlight": LIGHT, "stop": STOP}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         photos = held_out(how.data / "road_signs", Path(name))
-        alone = Detect(zoo("nanodet"), min_score=0.05)
-        look = Drive(min_score=0.05)
+        alone, look = Detect(zoo("nanodet")), Drive()
         report: dict[str, Any] = {
             "question": __doc__.splitlines()[0],
             "machine": machine(),

@@ -1,13 +1,16 @@
 """What drivers look for: vehicles, people, what traffic lights show and what signs mean."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from sightflow.errors import ModelError, RegistryError
 from sightflow.models import ModelFile, zoo
+from sightflow.options import check_share
 from sightflow.protocols import Context, Process
-from sightflow.records import ImageRecord, Outcome
+from sightflow.records import UNKNOWN, ImageRecord
 from sightflow.tasks.classify_objects import ClassifySign, ClassifyTrafficLight
 from sightflow.tasks.detect import Detect
 from sightflow.tasks.following import Following, name_of
@@ -20,7 +23,8 @@ class Drive:
     """Find what is on a road, and say what each traffic light shows and each sign means.
 
     One pass of a detector finds the objects of a batch of images; then each classifier looks once
-    at all that are its own. What a classifier does not know stays, as `unknown`.
+    at all that are its own. What a classifier does not know stays, as `unknown`; but a light that
+    nobody sees lit must score more.
     """
 
     model: ModelFile = field(default_factory=lambda: zoo("roads"))
@@ -31,6 +35,9 @@ class Drive:
     """Says what a sign means, as in `ClassifySign`."""
     min_score: float = 0.3
     """Objects that score less are left out, in [0, 1]."""
+    unlit_score: float = 0.45
+    """A traffic light that is `off` or `unknown` is left out if it scores less, in [0, 1]: much
+    that is none looks like it."""
     tiles: tuple[int, int] = (1, 1)
     """As in `Detect`: for small objects."""
     light_labels: tuple[str, ...] = ClassifyTrafficLight.of
@@ -52,6 +59,7 @@ class Drive:
 
     def check(self) -> None:
         """Refuse models for other tasks, and a detector that finds no lights or no signs."""
+        check_share(self, "unlit_score")
         models = self.model, self.light_model, self.sign_model
         if self.follow and not any(map(_is_published, models)):
             raise RegistryError(
@@ -71,11 +79,11 @@ class Drive:
         """Load the models; where they are followed, the versions that serve."""
         processes = [part.open(context) for part in self._parts]
 
-        def process(records: Sequence[ImageRecord]) -> Sequence[Outcome]:
+        def process(records: Sequence[ImageRecord]) -> list[ImageRecord]:
             outcomes: Any = records  # none of the three rejects an image
             for one in processes:
                 outcomes = one(outcomes)
-            return cast("Sequence[Outcome]", outcomes)
+            return [self._without_unlit(one) for one in outcomes]
 
         return process
 
@@ -99,6 +107,15 @@ class Drive:
             ClassifySign(self.sign_model, of=self.sign_labels, follow=follows(self.sign_model)),
         )
 
+    def _without_unlit(self, record: ImageRecord) -> ImageRecord:
+        """Return a record without the lights that are not lit, and hardly there."""
+        found = record.detections
+        if found is None or found.states is None:
+            return record
+        unlit = np.array([label in _UNLIT for label in found.states.labels], bool)
+        kept = ~unlit | (found.scores >= self.unlit_score)
+        return record if kept.all() else replace(record, detections=found.take(kept))
+
     def _check_labels(self, name: str) -> None:
         card, wanted = self.model.card, getattr(self, name)
         if not set(wanted) & set(card.labels):
@@ -106,6 +123,9 @@ class Drive:
                 f"Drive: model {card.name!r} finds none of {', '.join(wanted)}; its labels are "
                 f"{', '.join(card.labels)}; name them in `{name}`, or take another detector"
             )
+
+
+_UNLIT = ("off", UNKNOWN)
 
 
 def _is_published(model: Any) -> bool:

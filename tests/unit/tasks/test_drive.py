@@ -53,6 +53,27 @@ def test_lights_have_their_state_and_signs_their_meaning(models):
     assert found.signs.labels == (None, None, "red")
 
 
+@pytest.mark.parametrize(
+    ("score", "light", "states"),
+    [
+        (0.4, (0, 255, 0), [None, "green", None]),
+        (0.4, (90, 90, 90), [None, None]),
+        (0.8, (90, 90, 90), [None, "unknown", None]),
+    ],
+    ids=["lit", "not lit", "not lit and sure"],
+)
+def test_a_light_that_is_not_lit_must_score_more(models, detector, score, light, states):
+    rows = [(*row[:4], score, LIGHT) if row[5] == LIGHT else row for row in ROWS]
+    step = Drive(**{**models, "model": detector(*rows, labels=LABELS)})
+
+    (outcome,) = driven(step, road(light=light))
+
+    found = outcome.detections
+    assert list(found.states.labels) == states
+    assert ("traffic light" in found.labels) == (len(states) == 3)
+    assert found.signs.labels[-1] == "red"
+
+
 def test_a_batch_is_looked_at_together_and_each_image_has_its_own(models):
     outcomes = driven(Drive(**models), road(), road(light=(255, 0, 0)), road(sign=(0, 0, 255)))
 
