@@ -70,8 +70,8 @@ _MODELS = ("model", "light_model", "sign_model")
 def drive(**options: Any) -> None:
     """Find vehicles, people, traffic lights and signs; say what lights show and signs mean.
 
-    PATH is a video, a live stream (rtsp://, http://...m3u8), the number of a camera, or a folder of
-    pictures: with --fps they are the frames of a video, else each is looked at by itself.
+    PATH is a video, a live stream (rtsp://, http://...m3u8), the number of a camera, a picture, or
+    a folder of them: with --fps they are the frames of a video, else each is looked at by itself.
 
     \b
     sightflow drive street.mp4 --out drive.jsonl --events events.jsonl --annotate driven.mp4
