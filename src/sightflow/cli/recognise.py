@@ -1,8 +1,9 @@
 """Commands that run a pipeline."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ from sightflow.cli.running import (
     execute,
     get_ready,
     model_option,
+    overwrite_option,
     quiet_option,
     reading_options,
     run_options,
@@ -22,6 +24,9 @@ from sightflow.cli.running import (
     run_with,
     source_of,
 )
+
+if TYPE_CHECKING:
+    from sightflow.pipeline import Pipeline
 
 __all__ = ["classify", "detect", "preprocess", "run_file"]
 
@@ -217,14 +222,27 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
 @add_options(blank_options)
+@overwrite_option
 @quiet_option
-def run_file(file: Path, *, check: bool, quiet: bool, **options: Any) -> None:
+def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options: Any) -> None:
     """Run the pipeline that a YAML FILE describes (docs/reference/pipelines.md)."""
     from sightflow.configuration import read_pipeline
 
     pipeline, settings = read_pipeline(file, values_of(options))
+    if overwrite:
+        pipeline = _overwriting(pipeline)
     if check:
         pipeline.check()
         click.echo(f"{file}: in order")
         return
     execute(pipeline, settings, quiet=quiet)
+
+
+def _overwriting(pipeline: "Pipeline") -> "Pipeline":
+    """Return a pipeline whose sinks replace what an earlier run has written, where they can."""
+
+    def overwriting(sink: Any) -> Any:
+        return replace(sink, overwrite=True) if hasattr(sink, "overwrite") else sink
+
+    sinks = tuple(replace(named, sink=overwriting(named.sink)) for named in pipeline.sinks)
+    return replace(pipeline, sinks=sinks)
