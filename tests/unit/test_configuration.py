@@ -171,10 +171,13 @@ MISTAKES = {
     "one section too many": (SMALL + "step: []", r"needs .*; got \['source', 'step'\]"),
     "no source": ("name: x", r"needs `source`"),
     "a source without a kind": ("source: {paths: x}", r"source: must be a mapping with a `kind`"),
-    "a source that is text": ("source: photos", r"source: .* one of Directory, .*; got 'photos'"),
+    "a source that is text": (
+        "source: photos",
+        r"source: .* one of Annotated, Directory, .*; got 'photos'",
+    ),
     "an unknown kind": (
         "source: {kind: Folder, paths: x}",
-        r"source\.kind: no source is named 'Folder'; known: Directory, Joined, .*; .*:Class",
+        r"source\.kind: no source is named 'Folder'; known: Annotated, Directory, .*; .*:Class",
     ),
     "a kind of another group": (
         "source: {kind: JsonLines, path: x}",

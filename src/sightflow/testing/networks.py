@@ -125,7 +125,9 @@ def _check_predicts(opened: Trainable, lessons: _Lessons) -> None:
         assert found.dtype == np.float32, f"`predict` gives float32; got {found.dtype}"
         shape = n, len(_LABELS)
         assert found.shape == shape, f"`predict` gives [B, classes], {shape}; got {found.shape}"
-        assert np.allclose(found.sum(axis=1), 1, atol=1e-4), f"they add up to 1; got {found}"
+        assert np.allclose(found.sum(axis=1), 1, atol=1e-4), (
+            f"probabilities add up to 1; got {found}"
+        )
     assert _agree(opened.predict(lessons.inputs), found, 0), "predicting must change nothing"
     same = all(_agree([one], [found[0]], 1e-6) for one in found)
     assert not same, "it says the same of all, so nothing was checked"
