@@ -10,10 +10,10 @@ import numpy.typing as npt
 from sightflow.errors import PipelineError
 from sightflow.learn.compose import Compose
 from sightflow.learn.network import ObjectNetwork, Truth
+from sightflow.metrics.matching import match_boxes
 from sightflow.ops.augment import Augment
-from sightflow.ops.boxes import box_iou, box_share
 from sightflow.ops.scores import best_of
-from sightflow.records import Classification, ImageRecord, Origin
+from sightflow.records import Classification, Detections, ImageRecord, LabelledObject, Origin
 from sightflow.tasks.detect import detections_of
 from sightflow.tasks.heads import Found
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Subject", "open_subject"]
 
-_RIGHT_SCORE, _RIGHT_IOU = 0.5, 0.5
-"""From which score on an object counts as found, and from which overlap on as the right one. In a
-crowd lies what is there by this share of itself."""
+_RIGHT_SCORE, _RIGHT_IOUS = 0.5, np.array([0.5])
+"""From which score on an object counts as found, and from which overlap on as the right one."""
 
 
 class Subject(Protocol):
@@ -156,21 +155,7 @@ class _Objects:
         if found is None or objects is None:
             raise PipelineError("an image was neither recognised nor annotated")
         sure = found.take(found.scores >= _RIGHT_SCORE)
-        known = [one for one in objects if one.label in self._class_ids]
-        boxes = np.array([one.box_xyxy for one in known], np.float32).reshape(-1, 4)
-        ignored = np.array([one.ignored for one in known], bool)
-        overlaps = np.where(
-            ignored, box_share(sure.boxes_xyxy, boxes), box_iou(sure.boxes_xyxy, boxes)
-        )
-        overlaps = overlaps >= _RIGHT_IOU
-        wanted = {row for row, one in enumerate(known) if not one.ignored}
-        for row, label in enumerate(sure.labels):
-            fits = [i for i in np.flatnonzero(overlaps[row]).tolist() if known[i].label == label]
-            hit = next((i for i in fits if i in wanted), None)
-            if hit is None and not any(known[i].ignored for i in fits):
-                return False
-            wanted.discard(-1 if hit is None else hit)
-        return not wanted
+        return all(_all_found(sure, objects, label) for label in self._labels)
 
     def changed(
         self, inputs: npt.NDArray[Any], truths: Sequence[Truth], rng: np.random.Generator
@@ -179,3 +164,13 @@ class _Objects:
         inputs, objects = self._composer.compose(inputs, objects, rng)
         inputs, objects = self._augment.apply_to_objects(inputs, objects, rng)
         return self._composer.worsen(inputs, rng), objects
+
+
+def _all_found(found: Detections, objects: Sequence[LabelledObject], label: str) -> bool:
+    """Return whether all objects of a class were found, and nothing else of it."""
+    boxes = found.boxes_xyxy[[one == label for one in found.labels]].astype(np.float64)
+    own = [one for one in objects if one.label == label]
+    truth = np.array([one.box_xyxy for one in own], np.float64).reshape(-1, 4)
+    crowds = np.array([one.ignored for one in own], bool)
+    hits, in_crowd = match_boxes(boxes, truth, crowds, _RIGHT_IOUS)
+    return bool((hits | in_crowd).all() and hits.sum() == (~crowds).sum())

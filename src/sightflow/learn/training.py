@@ -298,9 +298,11 @@ class Training:
         Args:
             records: as they were recognised; all are held out, or none.
         """
+        if self._publisher is None:
+            return
         subject = self._subject
         known = [record for record in records if subject.truth(record) is not None]
-        if self._publisher is None or not known:
+        if not known:
             return
 
         def judge(said: Said) -> list[bool]:

@@ -29,9 +29,9 @@ class Drive:
 
     model: ModelFile = field(default_factory=lambda: zoo("roads"))
     """Finds vehicles, people, traffic lights and signs."""
-    light_model: ModelFile = field(default_factory=lambda: zoo("traffic_lights"))
+    light_model: ModelFile = field(default_factory=lambda: ClassifyTrafficLight().model)
     """Says what a traffic light shows, as in `ClassifyTrafficLight`."""
-    sign_model: ModelFile = field(default_factory=lambda: zoo("road_signs"))
+    sign_model: ModelFile = field(default_factory=lambda: ClassifySign().model)
     """Says what a sign means, as in `ClassifySign`."""
     min_score: float = 0.3
     """Objects that score less are left out, in [0, 1]."""
