@@ -1,9 +1,7 @@
 """Every registered network keeps its promises. A new network needs an example here."""
 
-import importlib.util
-import os
-
 import pytest
+from tests.pytorch import require_pytorch
 
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.learn.detection_head import DetectionHead
@@ -27,9 +25,6 @@ EXAMPLES: dict[str, Network] = {
     ),
 }
 
-has_torch = importlib.util.find_spec("torch") is not None
-is_required = "torch" in os.environ.get("SIGHTFLOW_REQUIRE", "").split(",")
-
 
 def test_the_networks_were_found_and_each_has_an_example() -> None:
     assert len(known_kinds("networks")) >= AT_LEAST
@@ -40,7 +35,7 @@ def test_the_networks_were_found_and_each_has_an_example() -> None:
 def test_it_is_of_its_kind_and_keeps_the_promises_of_a_network(kind: str) -> None:
     network = EXAMPLES[kind]
     assert type(network) is resolve_kind("networks", kind)
-    if kind in OF_TORCH and not has_torch and not is_required:
-        pytest.skip("PyTorch is missing: pip install 'sightflow[train]'")
+    if kind in OF_TORCH:
+        require_pytorch()
     losses = check_network(network)
     assert losses["last"] < losses["first"]

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -10,17 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.docs.pages import ROOT
+from tests.pytorch import require_pytorch
 
 from sightflow.cli import main
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.yaml"))
 WITH_PYTORCH = ("cifar10", "gtsrb")
-
-
-def require_pytorch() -> None:
-    """Skip a test where PyTorch is missing, unless it must be there."""
-    if "torch" not in os.environ.get("SIGHTFLOW_REQUIRE", "").split(","):
-        pytest.importorskip("torch", reason="PyTorch is missing: make setup-train")
 
 
 def call(monkeypatch, *words: str) -> int:

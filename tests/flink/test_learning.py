@@ -1,14 +1,13 @@
 """A training survives what happens to its job: to the last bit, as if nothing had happened."""
 
-import importlib.util
 import json
-import os
 from dataclasses import replace
 
 import pytest
 from tests.detectors import mean_maps
 from tests.flink.kills import in_the_middle, keeping, kill_java
 from tests.lessons import learned, lessons, taught
+from tests.pytorch import needs_torch
 from tests.steps import FailOnce, Slow
 from tests.streams import Offered, labelled_later
 
@@ -26,7 +25,6 @@ from sightflow.sources.passes import Passes
 pytestmark = pytest.mark.flink
 
 N_IMAGES = 120
-REQUIRED = os.environ.get("SIGHTFLOW_REQUIRE", "").split(",")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +58,8 @@ def test_after_a_failure_it_learns_on_as_if_nothing_had_happened(undisturbed, tm
     assert learned(tmp_path) == expected
 
 
+@needs_torch
 def test_a_detector_learns_on_after_a_failure_as_if_nothing_had_happened(tmp_path):
-    if importlib.util.find_spec("torch") is None and "torch" not in REQUIRED:
-        pytest.skip("PyTorch is missing: pip install 'sightflow[train]'")
     source = lessons(tmp_path / "pictures", 30)
     head = DetectionHead(mean_maps(tmp_path), width=8, depth=1, bins=8)
     train = Train(

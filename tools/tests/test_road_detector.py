@@ -1,7 +1,6 @@
-import importlib.util
-
 import numpy as np
 import pytest
+from tests.pytorch import needs_torch
 
 from sightflow.learn.detection_head import DetectionHead
 from sightflow.learn.optimiser import Optimiser
@@ -14,9 +13,7 @@ from tools.roads.errors import RoadsError
 
 OF_PHOTOS = ("crosswalk", "speedlimit", "stop", "trafficlight")
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is missing: make setup-train"
-)
+pytestmark = needs_torch
 
 
 @pytest.fixture

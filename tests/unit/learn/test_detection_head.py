@@ -1,6 +1,5 @@
 """A head that finds objects learns on the stream, from images and the boxes in them."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.detectors import mean_maps
+from tests.pytorch import needs_torch
 
 from sightflow.errors import CardError, ModelError, PipelineError, SightflowError
 from sightflow.learn.compose import Compose
@@ -22,10 +22,6 @@ from sightflow.ops.augment import Augment
 from sightflow.records import ImageRecord, LabelledObject
 from sightflow.tasks.detect import Detect
 from sightflow.testing import a_context, a_record, an_origin
-
-needs_torch = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is missing: sightflow[train]"
-)
 
 LABELS = ("green", "red")
 SIZE = 128

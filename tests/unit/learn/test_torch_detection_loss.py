@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from tests.pytorch import require_pytorch
 
-torch = pytest.importorskip("torch")
+torch = require_pytorch()
 
 from sightflow.learn.torch_detection_loss import (  # noqa: E402
     boxes_of,

@@ -1,8 +1,6 @@
 """Networks of PyTorch learn, go on where they were, and are exported as they predict."""
 
 import hashlib
-import importlib.util
-import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 import safetensors.numpy
+from tests.pytorch import needs_torch
 
 from sightflow.errors import JobError, ModelError, PipelineError, SetupError
 from sightflow.learn.optimiser import Optimiser
@@ -21,13 +20,6 @@ from sightflow.learn.torch_modules import conv_net
 from sightflow.learn.torch_networks import ConvNet, Pretrained, TorchNetwork
 from sightflow.learn.torch_training import TrainableModule
 from sightflow.ops.preprocess import Preprocess
-
-_IS_REQUIRED = "torch" in os.environ.get("SIGHTFLOW_REQUIRE", "").split(",")
-
-needs_torch = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None and not _IS_REQUIRED,
-    reason="PyTorch is missing: pip install 'sightflow[train]'",
-)
 
 SMALL = Preprocess(stretch=(8, 8))
 SHAPE = (8, 8, 3)
