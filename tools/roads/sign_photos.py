@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from tools.roads.frames import ANNOTATIONS
 from tools.roads.photos import Box, read_photos, read_picture
 
 __all__ = ["Photos", "read_some"]
 
 Image: TypeAlias = npt.NDArray[np.float32]
-
-ANNOTATIONS = "original4.json"
 
 
 @dataclass(frozen=True)
