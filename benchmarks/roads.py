@@ -23,10 +23,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from bench import HERE, machine, write_report
+from frames import batches_of
 from sightflow.metrics.detection import DetectionMetrics
 from sightflow.models import zoo
 from sightflow.ops.decode import decode
@@ -125,22 +125,16 @@ def bare_loop(video: Path) -> float:
     """Look at a video in this process; return frames a second."""
     how, tracker = context(), Track()
     folds = [step.open_fold(how) for step in (tracker, Announce("states"), Announce("signs"))]
-    with how.resources, av.open(str(video)) as container:
+    with how.resources:
         look = Drive(min_score=tracker.low_score).open(how)
         look([ImageRecord(Origin("", "", 0, 0, ""), 64, 64, np.zeros((64, 64, 3), np.uint8))])
         states = [fold.initial() for fold in folds]
-        stream, batch, n = container.streams.video[0], list[ImageRecord](), 0
-        started = time.perf_counter()
-        for number, frame in enumerate(container.decode(stream)):
-            pixels = frame.to_ndarray(format="rgb24")
-            origin = Origin(str(video), str(video), number, round(frame.time * 1000), str(number))
-            batch.append(ImageRecord(origin, frame.width, frame.height, pixels))
-            if len(batch) == BATCH or number + 1 == stream.frames:
-                for record in look(batch):
-                    for i, fold in enumerate(folds):
-                        states[i], record, _ = fold.step(states[i], record)
-                    n += 1
-                batch = []
+        n, started = 0, time.perf_counter()
+        for batch in batches_of(video, BATCH):
+            for record in look(batch):
+                for i, fold in enumerate(folds):
+                    states[i], record, _ = fold.step(states[i], record)
+                n += 1
         return n / (time.perf_counter() - started)
 
 

@@ -18,12 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import av
-
 from bench import HERE, machine, write_report
+from frames import batches_of
 from sightflow.models import zoo
 from sightflow.protocols import Context, Inference
-from sightflow.records import Detections, ImageRecord, Origin
+from sightflow.records import Detections, ImageRecord
 from sightflow.settings import n_cores
 from sightflow.storage.motfile import mot_line
 from sightflow.tasks.detect import Detect
@@ -41,21 +40,15 @@ BATCH = 4
 def bare_loop(video: Path) -> tuple[float, list[ImageRecord]]:
     """Track a video in this process; return frames a second, and what was detected."""
     context = Context("bare", Inference(device="cpu", n_threads=n_cores()))
-    with context.resources, av.open(str(video)) as container:
+    with context.resources:
         detect = Detect(zoo("nanodet"), min_score=Track.low_score).open(context)
         fold = Track(labels=("person",)).open_fold(context)
-        stream = container.streams.video[0]
-        state, found, batch = fold.initial(), list[ImageRecord](), list[ImageRecord]()
+        state, found = fold.initial(), list[ImageRecord]()
         started = time.perf_counter()
-        for number, frame in enumerate(container.decode(stream)):
-            pixels = frame.to_ndarray(format="rgb24")
-            origin = Origin(str(video), str(video), number, round(frame.time * 1000), str(number))
-            batch.append(ImageRecord(origin, frame.width, frame.height, pixels))
-            if len(batch) == BATCH or number + 1 == stream.frames:
-                for record in detect(batch):
-                    state, _, _ = fold.step(state, record)
-                    found.append(record)
-                batch = []
+        for batch in batches_of(video, BATCH):
+            for record in detect(batch):
+                state, _, _ = fold.step(state, record)
+                found.append(record)
         return len(found) / (time.perf_counter() - started), found
 
 
