@@ -1,13 +1,12 @@
-"""A pipeline as a Flink job on this machine: its settings and its graph."""
+"""A pipeline as the graph of a Flink job."""
 
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyflink.common import Configuration, TypeInformation, Types, WatermarkStrategy
+from pyflink.common import TypeInformation, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import Source
 from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
@@ -17,6 +16,7 @@ from pyflink.util.java_utils import get_j_env_configuration
 
 from sightflow.engine.chunks import Recognised
 from sightflow.flink.deliver import Deliver
+from sightflow.flink.environment import MAX_PARALLELISM, local_environment
 from sightflow.flink.read import TICK_S, ReadStream
 from sightflow.flink.recognise import RecogniseChunk, RecogniseFrame
 from sightflow.flink.remember import Remember, stream_of
@@ -28,9 +28,6 @@ from sightflow.settings import RunSettings
 
 __all__ = ["Job"]
 
-_JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
-_MAX_PARALLELISM = 1024
-"""State can be shared among so many workers."""
 _CHUNKS_IN_RANGE = 4
 """A worker gets so many chunks at a time: each request costs several threads a switch."""
 
@@ -56,7 +53,7 @@ class Job:
         are parallel by stream. It goes on from a checkpoint or savepoint, whatever the number of
         workers was.
         """
-        env = self._environment(snapshot)
+        env = local_environment(self.settings, self.files, self.workers, snapshot)
         description = self.pipeline, self.settings, self.inference, self.files
         if isinstance(self.pipeline.source, StreamSource):
             frames = self._frames(env, ReadStream(self.pipeline.source, self.files, self.workers))
@@ -108,7 +105,7 @@ class Job:
         for number in itertools.count():
             row = jvm.org.apache.flink.types.Row(1)
             row.setField(0, f"trainer {number}")
-            place = place_of.assignKeyToParallelOperator(row, _MAX_PARALLELISM, n_trainers)
+            place = place_of.assignKeyToParallelOperator(row, MAX_PARALLELISM, n_trainers)
             names.setdefault(place, f"trainer {number}")
             if len(names) == n_trainers:
                 break
@@ -125,41 +122,6 @@ class Job:
         frames = ticks.key_by(_one_key, Types.INT()).process(read, _bytes())
         frames.name("read").uid("read").set_parallelism(1)
         return frames.rebalance()
-
-    def _environment(self, snapshot: Path | None) -> StreamExecutionEnvironment:
-        """Return an environment with every setting that matters; Java must be up."""
-        attempts = self.settings.restart_attempts
-        retry = {"restart-strategy.type": "none"}
-        if attempts:
-            retry = {
-                "restart-strategy.type": "fixed-delay",
-                "restart-strategy.fixed-delay.attempts": str(attempts),
-                "restart-strategy.fixed-delay.delay": "100 ms",
-            }
-        configuration = Configuration()
-        for key, value in {
-            "python.execution-mode": "thread",
-            "python.executable": sys.executable,
-            "python.client.executable": sys.executable,
-            "parallelism.default": str(self.workers),
-            "pipeline.max-parallelism": str(_MAX_PARALLELISM),
-            "execution.buffer-timeout.interval": "0 ms",  # what is there goes on at once
-            "execution.checkpointing.interval": f"{self.settings.checkpoint_interval_ms} ms",
-            "execution.checkpointing.dir": self.files.checkpoints.as_uri(),
-            "execution.checkpointing.savepoint-dir": self.files.savepoints.as_uri(),
-            "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-            "io.tmp.dirs": str(self.files.scratch),
-            "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
-            "rest.address": "127.0.0.1",
-            "rest.bind-address": "127.0.0.1",
-            "rest.bind-port": str(self.settings.web_ui_port or 0),
-            **retry,
-            **({} if snapshot is None else {"execution.state-recovery.path": snapshot.as_uri()}),
-        }.items():
-            configuration.set_string(key, value)
-        env = StreamExecutionEnvironment.get_execution_environment(configuration)
-        env.add_jars(_JAR.as_uri())
-        return env
 
 
 def _bytes() -> TypeInformation:
