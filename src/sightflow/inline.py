@@ -89,8 +89,9 @@ def run(
             if on_event is not None:
                 for event in result.events:
                     on_event(event)
+        place = delivery.checkpoint()
         delivery.close()
-        return finish(pipeline, delivery.place, n_images, RunTimes(started, "inline", 1))
+        return finish(pipeline, place, n_images, RunTimes(started, "inline", 1))
 
 
 def _work(

@@ -1,7 +1,8 @@
 """Delivery: results of chunks, which come in any order, go to the sinks in order and once.
 
 The place in the output is a small value that a runner keeps in its checkpoints; after a restart a
-delivery opened at that value cuts off what was written since and goes on.
+delivery opened at that value cuts off what was written since and goes on. Some sinks show their
+output as the run goes on: what is before the place of a checkpoint appears once that is complete.
 """
 
 import time
@@ -73,29 +74,22 @@ class Delivery:
         """Return whether it is this chunk's turn; it always is that of news."""
         return not self._ordered or number is None or number == self.place.next_chunk
 
-    def deliver(self, result: ChunkResult) -> Progress:
-        """Write a chunk whose turn it is; return the new place, which holds what was written."""
+    def deliver(self, result: ChunkResult) -> None:
+        """Write a chunk whose turn it is; the place holds what was counted, not yet where it is."""
         place = self.place
         if not self.takes(result.number):
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
         for writer in self._writers:
             writer.append(result.rows, result.rejected, result.events)
         if result.number is None:
-            self.place = replace(place, positions=self._positions())
-            return self.place
+            return
         if result.n_images is not None:
-            self.place = replace(
-                place,
-                positions=self._positions(),
-                n_chunks=result.number,
-                n_images=result.n_images,
-            )
-            return self.place
+            self.place = replace(place, n_chunks=result.number, n_images=result.n_images)
+            return
         now = time.time()
         self.place = replace(
             place,
             next_chunk=place.next_chunk + 1,
-            positions=self._positions(),
             ledger=place.ledger.add(
                 read=result.n_read,
                 recognised=len(result.rows),
@@ -105,10 +99,28 @@ class Delivery:
             first_result_at=place.first_result_at or (now if result.rows else None),
             last_result_at=now,
         )
+
+    def end(self) -> None:
+        """Note that all has come, where nothing else has told how much there is."""
+        place = self.place
+        if place.n_chunks is None:
+            self.place = replace(place, n_chunks=place.next_chunk, n_images=place.ledger.read)
+
+    def checkpoint(self) -> Progress:
+        """Write out all that was delivered; return the place behind it, to go on from."""
+        positions = tuple(writer.position() for writer in self._writers)
+        self.place = replace(self.place, positions=positions)
         return self.place
 
-    def _positions(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(writer.position() for writer in self._writers)
+    def publish(self, place: Progress) -> None:
+        """Let what is before a place appear, in sinks that show it as the run goes on.
+
+        The caller has made sure that no restart goes back behind this place.
+        """
+        for writer, position in zip(self._writers, place.positions or (), strict=False):
+            publish = getattr(writer, "publish", None)
+            if publish is not None:
+                publish(position)
 
     def close(self) -> None:
         """Close the writers; the output stays unfinished until the sinks commit."""

@@ -65,15 +65,17 @@ class Job:
         if self.pipeline.has_state:
             key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
             remember = Remember(*description, self.run_id, n_chunks)
-            results = _remember(results.key_by(key_of, Types.STRING()), remember)
+            by_stream = results.key_by(key_of, Types.STRING())
+            results = _signalled(by_stream, remember, "remember", Remember.STATE)
             if self.pipeline.n_trainers > 1:
                 results.set_parallelism(self.pipeline.n_trainers)
         for news in self._tables(env):
             results = results.union(news)
         tells = self.tells_events
         deliver = Deliver(self.pipeline, self.settings, n_chunks, self.files, tells_events=tells)
-        delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
-        delivered.name("deliver").uid("deliver").set_parallelism(1)
+        in_one_place = results.key_by(_one_key, Types.INT())
+        delivered = _signalled(in_one_place, deliver, "deliver", Deliver.STATE, commits=True)
+        delivered.set_parallelism(1)
         return env
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
@@ -145,19 +147,23 @@ def _ticks(env: StreamExecutionEnvironment, name: str) -> DataStream:
     return _from(env, _companion().TickSource(1 / TICK_S), name).set_parallelism(1)
 
 
-def _remember(by_stream: KeyedStream, function: Remember) -> DataStream:
-    """Return what a function makes of a stream; it is told of barriers, as PyFlink tells none."""
-    stream, result = by_stream._j_data_stream, _bytes().get_java_type_info()
-    operator = _companion().RememberingOperator(
-        get_j_env_configuration(stream.getExecutionEnvironment()),
+def _signalled(
+    stream: KeyedStream, function: Any, name: str, state: str, *, commits: bool = False
+) -> DataStream:
+    """Return what a function with keyed state makes of a stream; it is told of checkpoints."""
+    of_java, result = stream._j_data_stream, _bytes().get_java_type_info()
+    operator = _companion().SignallingOperator(
+        get_j_env_configuration(of_java.getExecutionEnvironment()),
         _create_j_data_stream_python_function_info(
             function, UserDefinedDataStreamFunction.KEYED_PROCESS
         ),
-        stream.getTransformation().getOutputType(),
+        of_java.getTransformation().getOutputType(),
         result,
+        state,
+        commits,
     )
-    results = DataStream(stream.transform("remember", result, operator))
-    return results.name("remember").uid("remember")
+    results = DataStream(of_java.transform(name, result, operator))
+    return results.name(name).uid(name)
 
 
 def _to_the_first(stream: DataStream) -> DataStream:

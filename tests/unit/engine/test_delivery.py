@@ -46,10 +46,16 @@ def complete(folder: Path, place: Progress, n_claimed: int) -> dict[str, bytes]:
     }
 
 
+def behind(delivery: Delivery, chunk: ChunkResult) -> Progress:
+    """Deliver a chunk and return the place behind it."""
+    delivery.deliver(chunk)
+    return delivery.checkpoint()
+
+
 def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
     delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
-    first = delivery.deliver(a_chunk(0))
-    second = delivery.deliver(a_chunk(1, n_rejected=2))
+    first = behind(delivery, a_chunk(0))
+    second = behind(delivery, a_chunk(1, n_rejected=2))
     delivery.close()
     assert (first.next_chunk, second.next_chunk) == (1, 2)
     assert first.ledger == Ledger(read=1, recognised=1)
@@ -60,7 +66,7 @@ def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [0, 2, 7])
 def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> None:
     delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
-    place = delivery.deliver(a_chunk(0))
+    place = behind(delivery, a_chunk(0))
     with pytest.raises(ValueError, match=f"chunk 1 is next; got {number}"):
         delivery.deliver(a_chunk(number))
     assert delivery.place == place
@@ -70,12 +76,12 @@ def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> Non
 def test_the_first_result_has_a_time_and_rejected_images_are_none(tmp_path: Path) -> None:
     delivery = Delivery([], Progress())
     only_rejected = ChunkResult(0, 1, [], a_chunk(0, n_rejected=1).rejected)
-    assert delivery.deliver(only_rejected).first_result_at is None
+    assert behind(delivery, only_rejected).first_result_at is None
     before = time.time()
-    first = delivery.deliver(a_chunk(1)).first_result_at
+    first = behind(delivery, a_chunk(1)).first_result_at
     assert first is not None
     assert before <= first <= time.time()
-    assert delivery.deliver(a_chunk(2)).first_result_at == first
+    assert behind(delivery, a_chunk(2)).first_result_at == first
 
 
 @pytest.mark.parametrize(
@@ -99,18 +105,20 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
     undisturbed = Delivery(sinks_in(tmp_path / "undisturbed"), Progress())
     for chunk in chunks:
         undisturbed.deliver(chunk)
+    undisturbed.checkpoint()
     undisturbed.close()
 
     failing = Delivery(sinks_in(tmp_path / "restarted"), Progress())
     kept = failing.place
     for chunk in chunks[:n_before]:
-        kept = failing.deliver(chunk)
+        kept = behind(failing, chunk)
     for chunk in chunks[n_before : n_before + n_lost]:
         failing.deliver(chunk)  # written after the checkpoint
     failing.close()
     restarted = Delivery(sinks_in(tmp_path / "restarted"), Progress.decode(kept.encode()))
     for chunk in chunks[n_before:]:
         restarted.deliver(chunk)
+    restarted.checkpoint()
     restarted.close()
 
     expected = complete(tmp_path / "undisturbed", undisturbed.place, 6)
@@ -122,14 +130,14 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
 def test_a_delivery_may_go_on_twice_and_write_no_row_between(tmp_path: Path) -> None:
     sink = JsonLines(str(tmp_path / "j.jsonl"))
     delivery = Delivery([sink], Progress())
-    kept = delivery.deliver(a_chunk(0))
+    kept = behind(delivery, a_chunk(0))
     delivery.deliver(a_chunk(1))  # lost
     delivery.close()
     delivery = Delivery([sink], kept)
-    kept = delivery.deliver(ChunkResult(1, 1, [], a_chunk(1, n_rejected=1).rejected))
+    kept = behind(delivery, ChunkResult(1, 1, [], a_chunk(1, n_rejected=1).rejected))
     delivery.close()
     delivery = Delivery([sink], kept)
-    place = delivery.deliver(a_chunk(2))
+    place = behind(delivery, a_chunk(2))
     delivery.close()
     finish(pipeline_of([sink]), place, 3, RunTimes(time.time(), "inline", 1))
     rows = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
@@ -141,8 +149,9 @@ def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Progress]:
     delivery = Delivery(sinks, Progress())
     for chunk in chunks:
         delivery.deliver(chunk)
+    place = delivery.checkpoint()
     delivery.close()
-    return pipeline_of(sinks), delivery.place
+    return pipeline_of(sinks), place
 
 
 def finished(pipeline: Pipeline, place: Progress, n_claimed: int) -> Any:
@@ -200,9 +209,9 @@ def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None
     delivery = Delivery([], Progress(), ordered=False)
     end = ChunkResult(2, 0, n_images=2)
 
-    assert not delivery.deliver(ChunkResult(1, 1, [], [])).is_complete()
-    assert not delivery.deliver(end).is_complete(), "chunk 0 is on its way"
-    assert delivery.deliver(ChunkResult(0, 1, [], [])).is_complete()
+    assert not behind(delivery, ChunkResult(1, 1, [], [])).is_complete()
+    assert not behind(delivery, end).is_complete(), "chunk 0 is on its way"
+    assert behind(delivery, ChunkResult(0, 1, [], [])).is_complete()
     assert delivery.place.ledger.read == 2
 
 
@@ -210,7 +219,7 @@ def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
     delivery = Delivery([], Progress())
     delivery.deliver(ChunkResult(0, 3, n_skipped=3))
     delivery.deliver(ChunkResult(1, 1, [{"a": 1}]))
-    place = delivery.deliver(ChunkResult(2, 0, n_images=4))
+    place = behind(delivery, ChunkResult(2, 0, n_images=4))
     summary = finish(pipeline_of([]), place, None, RunTimes(0.0, "inline", 1))
     assert summary.ledger == Ledger(read=4, recognised=1, skipped=3)
 
