@@ -23,6 +23,7 @@ member                of                             meaning, and what holds wit
 `max_waiting_mib`     later                          their memory; 5 000, 256
 `trainers`            learning operators             in how many places it works; 1
 `commits_first`       result sinks                   whether `commit` is work that may fail; False
+`is_continuous`       result sinks                   whether results appear as they come; False
 `ending`              result sinks                   of files that `--out` gives to it, such as
                                                      "csv"; it is made with (path, overwrite=...)
 `gains_from_batches`  the function of a model        whether images of several workers are to come
@@ -47,7 +48,13 @@ from sightflow.protocols.operators import (
     last_giver,
     needed_by,
 )
-from sightflow.protocols.sinks import ImageSink, ResultSink, ResultWriter
+from sightflow.protocols.sinks import (
+    ContinuousSink,
+    ContinuousWriter,
+    ImageSink,
+    ResultSink,
+    ResultWriter,
+)
 from sightflow.protocols.sources import (
     MAX_WAITING,
     MAX_WAITING_MIB,
@@ -72,6 +79,8 @@ __all__ = [
     "MAX_WAITING",
     "MAX_WAITING_MIB",
     "Context",
+    "ContinuousSink",
+    "ContinuousWriter",
     "Fold",
     "ImageSink",
     "Inference",
