@@ -60,9 +60,9 @@ def run(
     started = time.time()
     settings = settings or RunSettings(runner="inline")
     pipeline.check()
-    sinks = [sink for _, sink in pipeline.result_sinks]
+    sinks = dict(pipeline.result_sinks)
     with ExitStack() as resources:
-        for sink in sinks:
+        for sink in sinks.values():
             resources.callback(sink.discard)
         run_id = f"{round(started * 1000)}-inline"
         inference = settings.inference(n_workers=1)

@@ -6,7 +6,7 @@ output as the run goes on: what is before the place of a checkpoint appears once
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from sightflow.engine.chunks import ChunkResult
@@ -24,8 +24,9 @@ class Progress:
 
     next_chunk: int = 0
     """How many chunks are in the output; where they come in order, also the number of the next."""
-    positions: tuple[tuple[int, ...], ...] | None = None
-    """Where the output of each sink stands; None before anything was written."""
+    positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Where the output of each sink stands, by its name; of one that is not here nothing is
+    written yet."""
     ledger: Ledger = field(default_factory=Ledger)
     first_result_at: float | None = None
     """When the first result was delivered, in seconds since 1970."""
@@ -54,21 +55,24 @@ class Progress:
         return _PLACES.decode(data)
 
 
-_PLACES = StateCodec(Progress, "place", version=4)
+_PLACES = StateCodec(Progress, "place", version=5)
 
 
 class Delivery:
     """Writes chunk after chunk; the caller keeps early chunks until their turn has come."""
 
     def __init__(
-        self, sinks: Sequence[ResultSink], place: Progress, *, ordered: bool = True
+        self, sinks: Mapping[str, ResultSink], place: Progress, *, ordered: bool = True
     ) -> None:
-        """Open the sinks at a place; without `ordered` chunks may come in any order."""
-        self._sinks = sinks
+        """Open the sinks, by their names, at a place.
+
+        Without `ordered` chunks may come in any order.
+        """
         self._ordered = ordered
         self.place = place
-        at = place.positions or [None] * len(sinks)
-        self._writers = [sink.open_results(p) for sink, p in zip(sinks, at, strict=True)]
+        self._writers = {
+            name: sink.open_results(place.positions.get(name)) for name, sink in sinks.items()
+        }
 
     def takes(self, number: int | None) -> bool:
         """Return whether it is this chunk's turn; it always is that of news."""
@@ -79,7 +83,7 @@ class Delivery:
         place = self.place
         if not self.takes(result.number):
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.append(result.rows, result.rejected, result.events)
         if result.number is None:
             return
@@ -108,7 +112,7 @@ class Delivery:
 
     def checkpoint(self) -> Progress:
         """Write out all that was delivered; return the place behind it, to go on from."""
-        positions = tuple(writer.position() for writer in self._writers)
+        positions = {name: writer.position() for name, writer in self._writers.items()}
         self.place = replace(self.place, positions=positions)
         return self.place
 
@@ -117,14 +121,14 @@ class Delivery:
 
         The caller has made sure that no restart goes back behind this place.
         """
-        for writer, position in zip(self._writers, place.positions or (), strict=False):
-            publish = getattr(writer, "publish", None)
+        for name, position in place.positions.items():
+            publish = getattr(self._writers[name], "publish", None)
             if publish is not None:
                 publish(position)
 
     def close(self) -> None:
         """Close the writers; the output stays unfinished until the sinks commit."""
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.close()
 
 

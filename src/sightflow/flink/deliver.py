@@ -126,7 +126,7 @@ class Deliver(KeyedProcessFunction):
             kept = self._place.value()
             place = Progress() if kept is None else Progress.decode(kept)
             self._tell(place)  # before the output is cut to this place
-            sinks = [sink for _, sink in self._pipeline.result_sinks]
+            sinks = dict(self._pipeline.result_sinks)
             self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
         return self._deliveries[key]
 

@@ -78,10 +78,8 @@ def run(
         tells = on_event is not None
         if not directory.can_go_on:
             directory.note(_listed(pipeline, settings, directory.files), started)
-            sinks = [sink for _, sink in pipeline.result_sinks]
-            Delivery(
-                sinks, Progress()
-            ).close()  # takes the files early; all there is without chunks
+            # Takes the files early; it is all there is without chunks.
+            Delivery(dict(pipeline.result_sinks), Progress()).close()
         work, place = directory.work, directory.progress
         if work.n_chunks != 0 and not place.is_complete(work.n_chunks):
             java.result()

@@ -25,14 +25,15 @@ def a_chunk(number: int, *, n_rejected: int = 0) -> ChunkResult:
     return ChunkResult(number, 1 + n_rejected, rows, [rejected] * n_rejected)
 
 
-def sinks_in(folder: Path) -> list[ResultSink]:
-    return [JsonLines(str(folder / "j.jsonl")), Parquet(str(folder / "p.parquet"))]
+def sinks_in(folder: Path) -> dict[str, ResultSink]:
+    files = JsonLines(str(folder / "j.jsonl")), Parquet(str(folder / "p.parquet"))
+    return {f"sink{number}": sink for number, sink in enumerate(files)}
 
 
-def pipeline_of(sinks: list[ResultSink]) -> Pipeline:
+def pipeline_of(sinks: dict[str, ResultSink]) -> Pipeline:
     pipeline = Pipeline(Directory("photos"))
-    for number, sink in enumerate(sinks):
-        pipeline = pipeline.write(f"sink{number}", sink)
+    for name, sink in sinks.items():
+        pipeline = pipeline.write(name, sink)
     return pipeline
 
 
@@ -53,7 +54,7 @@ def behind(delivery: Delivery, chunk: ChunkResult) -> Progress:
 
 
 def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
-    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
+    delivery = Delivery({"a": JsonLines(str(tmp_path / "a.jsonl"))}, Progress())
     first = behind(delivery, a_chunk(0))
     second = behind(delivery, a_chunk(1, n_rejected=2))
     delivery.close()
@@ -65,7 +66,7 @@ def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 2, 7])
 def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> None:
-    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
+    delivery = Delivery({"a": JsonLines(str(tmp_path / "a.jsonl"))}, Progress())
     place = behind(delivery, a_chunk(0))
     with pytest.raises(ValueError, match=f"chunk 1 is next; got {number}"):
         delivery.deliver(a_chunk(number))
@@ -74,7 +75,7 @@ def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> Non
 
 
 def test_the_first_result_has_a_time_and_rejected_images_are_none(tmp_path: Path) -> None:
-    delivery = Delivery([], Progress())
+    delivery = Delivery({}, Progress())
     only_rejected = ChunkResult(0, 1, [], a_chunk(0, n_rejected=1).rejected)
     assert behind(delivery, only_rejected).first_result_at is None
     before = time.time()
@@ -88,8 +89,13 @@ def test_the_first_result_has_a_time_and_rejected_images_are_none(tmp_path: Path
     "place",
     [
         Progress(),
-        Progress(3, ((10, 20), (5, 0)), Ledger(read=4, recognised=3, rejected=1), 1_700_000_000.25),
-        Progress(1, ()),
+        Progress(
+            3,
+            {"a": (10, 20), "b": (5, 0)},
+            Ledger(read=4, recognised=3, rejected=1),
+            1_700_000_000.25,
+        ),
+        Progress(1, {}),
     ],
 )
 def test_a_place_survives_as_bytes(place: Progress) -> None:
@@ -129,19 +135,35 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
 
 def test_a_delivery_may_go_on_twice_and_write_no_row_between(tmp_path: Path) -> None:
     sink = JsonLines(str(tmp_path / "j.jsonl"))
-    delivery = Delivery([sink], Progress())
+    delivery = Delivery({"sink0": sink}, Progress())
     kept = behind(delivery, a_chunk(0))
     delivery.deliver(a_chunk(1))  # lost
     delivery.close()
-    delivery = Delivery([sink], kept)
+    delivery = Delivery({"sink0": sink}, kept)
     kept = behind(delivery, ChunkResult(1, 1, [], a_chunk(1, n_rejected=1).rejected))
     delivery.close()
-    delivery = Delivery([sink], kept)
+    delivery = Delivery({"sink0": sink}, kept)
     place = behind(delivery, a_chunk(2))
     delivery.close()
-    finish(pipeline_of([sink]), place, 3, RunTimes(time.time(), "inline", 1))
+    finish(pipeline_of({"a": sink}), place, 3, RunTimes(time.time(), "inline", 1))
     rows = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
     assert [row["uri"] for row in rows] == ["0.jpg", "2.jpg"]
+
+
+def test_a_sink_that_is_new_begins_empty_and_the_others_go_on_by_their_names(
+    tmp_path: Path,
+) -> None:
+    one, two = (JsonLines(str(tmp_path / f"{name}.jsonl")) for name in ("one", "two"))
+    delivery = Delivery({"one": one, "gone": JsonLines(str(tmp_path / "gone.jsonl"))}, Progress())
+    kept = behind(delivery, a_chunk(0))
+    delivery.close()
+    delivery = Delivery({"two": two, "one": one}, Progress.decode(kept.encode()))
+    place = behind(delivery, a_chunk(1))
+    delivery.close()
+    assert sorted(place.positions) == ["one", "two"]
+    finish(pipeline_of({"one": one, "two": two}), place, 2, RunTimes(time.time(), "inline", 1))
+    lines = [(tmp_path / f"{name}.jsonl").read_text() for name in ("one", "two")]
+    assert [text.count("\n") for text in lines] == [2, 1]
 
 
 def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Progress]:
@@ -200,13 +222,13 @@ def test_no_output_appears_when_an_image_was_lost(
 
 
 def test_a_place_of_another_version_is_refused() -> None:
-    data = Progress().encode().replace(b'"version":4', b'"version":99')
-    with pytest.raises(JobError, match=r"must be of version 4; got 99; start the run anew"):
+    data = Progress().encode().replace(b'"version":5', b'"version":99')
+    with pytest.raises(JobError, match=r"must be of version 5; got 99; start the run anew"):
         Progress.decode(data)
 
 
 def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None:
-    delivery = Delivery([], Progress(), ordered=False)
+    delivery = Delivery({}, Progress(), ordered=False)
     end = ChunkResult(2, 0, n_images=2)
 
     assert not behind(delivery, ChunkResult(1, 1, [], [])).is_complete()
@@ -216,16 +238,16 @@ def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None
 
 
 def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
-    delivery = Delivery([], Progress())
+    delivery = Delivery({}, Progress())
     delivery.deliver(ChunkResult(0, 3, n_skipped=3))
     delivery.deliver(ChunkResult(1, 1, [{"a": 1}]))
     place = behind(delivery, ChunkResult(2, 0, n_images=4))
-    summary = finish(pipeline_of([]), place, None, RunTimes(0.0, "inline", 1))
+    summary = finish(pipeline_of({}), place, None, RunTimes(0.0, "inline", 1))
     assert summary.ledger == Ledger(read=4, recognised=1, skipped=3)
 
 
 def test_in_order_every_chunk_waits_for_its_turn() -> None:
-    delivery = Delivery([], Progress())
+    delivery = Delivery({}, Progress())
 
     assert [delivery.takes(number) for number in (0, 1)] == [True, False]
-    assert Delivery([], Progress(), ordered=False).takes(1)
+    assert Delivery({}, Progress(), ordered=False).takes(1)
