@@ -143,6 +143,19 @@ class RunTimes:
     workers: int
     """How many worked in parallel."""
 
+    def summary(self, place: Progress, *, has_ended: bool = True) -> Summary:
+        """Return what came of the run by now."""
+        first, last = place.first_result_at, place.last_result_at
+        return Summary(
+            ledger=place.ledger,
+            seconds=time.time() - self.started,
+            first_result_s=None if first is None else first - self.started,
+            last_result_s=None if last is None else last - self.started,
+            runner=self.runner,
+            workers=self.workers,
+            has_ended=has_ended,
+        )
+
 
 def finish(
     pipeline: Pipeline,
@@ -169,21 +182,9 @@ def finish(
         LedgerError: an image was lost or counted twice; no output appears.
     """
     place.ledger.check(place.n_images or 0 if n_images is None else n_images)
-    first, last = place.first_result_at, place.last_result_at
     sinks = [(name, sink) for name, sink in pipeline.result_sinks if name not in committed]
     sinks.sort(key=lambda named: not getattr(named[1], "commits_first", False))
-
-    def summary() -> Summary:
-        return Summary(
-            ledger=place.ledger,
-            seconds=time.time() - times.started,
-            first_result_s=None if first is None else first - times.started,
-            last_result_s=None if last is None else last - times.started,
-            runner=times.runner,
-            workers=times.workers,
-        )
-
     for name, sink in sinks:
-        sink.commit(summary())
+        sink.commit(times.summary(place))
         on_commit(name)
-    return summary()
+    return times.summary(place)

@@ -101,6 +101,7 @@ class Deliver(KeyedProcessFunction):
                 done = [known for known in self._written if known <= number]
                 for known in sorted(done):
                     delivery.publish(self._written.pop(known))
+                self._tell(delivery.place)
             elif signal is Signal.END:
                 delivery.end()
                 self._report(delivery)

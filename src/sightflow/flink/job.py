@@ -46,6 +46,16 @@ class Job:
     tells_events: bool
     """Whether the client wants to hear of events as they are delivered."""
 
+    @property
+    def is_ticking(self) -> bool:
+        """Whether its source is read by Python at the beat of a clock, which never ends."""
+        return isinstance(self.pipeline.source, StreamSource)
+
+    @property
+    def uses_connectors(self) -> bool:
+        """Whether it has to do with other systems that are told of its last checkpoint."""
+        return False
+
     def build(self, n_chunks: int | None, snapshot: Path | None) -> StreamExecutionEnvironment:
         """Return an environment with the job: read -> recognise -> remember -> deliver.
 

@@ -72,7 +72,9 @@ class RunDirectory:
         """Sinks whose output an earlier run made: what appeared, and folders it filled so far."""
         if not self.can_go_on:
             return ()
-        return (*self.committed, *(name for name, _ in self.pipeline.image_sinks))
+        sinks = self.pipeline.result_sinks
+        appeared = (name for name, sink in sinks if getattr(sink, "is_continuous", False))
+        return (*self.committed, *appeared, *(name for name, _ in self.pipeline.image_sinks))
 
     @property
     def work(self) -> Work:
@@ -110,7 +112,12 @@ class RunDirectory:
         """Whether an earlier run left enough to go on from."""
         if not self.files.run.exists():
             return False
-        return self.snapshot is not None or self.progress.is_complete(self.work.n_chunks)
+        return self.snapshot is not None or self.is_complete
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is delivered, by this run or an earlier one."""
+        return self.progress.is_complete(self.work.n_chunks)
 
     def prepare(self) -> None:
         """Remove what an earlier run left and none needs.
@@ -177,7 +184,7 @@ def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDire
         done = False
         try:
             yield directory
-            done = True
+            done = directory.is_complete
         finally:
             if done or state_dir is None or not directory.can_go_on:
                 for _, sink in pipeline.result_sinks:
