@@ -36,7 +36,7 @@ demo: setup ## Recognise real pictures on embedded Flink and show them on a page
 	$(BIN)/python examples/demo.py --out demo-out
 
 test: check setup-train ## Pass the tests, the fast ones first
-	SIGHTFLOW_REQUIRE=torch,encryption $(BIN)/python -m pytest --randomly-dont-reorganize
+	SIGHTFLOW_REQUIRE=torch,encryption,kafka $(BIN)/python -m pytest --randomly-dont-reorganize
 
 check: setup ## Lint, types, import rules
 	$(BIN)/ruff check

@@ -31,6 +31,7 @@ def examine(*, run_job: bool) -> list[Finding]:
     findings = [check() for check in checks]
     findings += [_optional("S3 (s3://)", "s3fs", "s3"), _optional("GCS (gs://)", "gcsfs", "gcs")]
     findings.append(_optional("PyTorch (networks from scratch)", "torch", "train"))
+    findings += [_optional("Kafka", "confluent-kafka", "kafka"), _connector()]
     if run_job:
         findings.append(_job())
     return findings
@@ -103,6 +104,17 @@ def _optional(part: str, package: str, extra: str) -> Finding:
         return Finding(part, True, f"{package} {version(package)}")
     except PackageNotFoundError:
         return Finding(part, None, "", f"pip install 'sightflow[{extra}]'")
+
+
+def _connector() -> Finding:
+    from sightflow.flink.jars import JARS_VARIABLE, KAFKA, kept_jar
+
+    try:
+        jar = kept_jar(KAFKA)
+    except SightflowError as error:
+        return Finding("Kafka on Flink", False, "", str(error))
+    advice = f"{KAFKA} is fetched when it is needed; without a network see {JARS_VARIABLE}"
+    return Finding("Kafka on Flink", bool(jar) or None, str(jar or ""), "" if jar else advice)
 
 
 def _job() -> Finding:

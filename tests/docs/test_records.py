@@ -61,7 +61,8 @@ class AllKnown:
             n = len(record.detections)
             classes = ObjectClasses(("red",) * n, (0,) * n, np.ones(n, np.float32))
             objects = replace(record.detections, states=classes, signs=classes)
-            return replace(record, faces=face, detections=objects)
+            origin = replace(record.origin, metadata=(("gate", "3"),))
+            return replace(record, origin=origin, faces=face, detections=objects)
 
         return lambda records: [known(record) for record in records]
 
@@ -84,7 +85,7 @@ def flattened(field, prefix=""):
 
 def in_json(value, name=""):
     """Return the names of all fields of a line, as the table writes them."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and name != "metadata":
         return {n for key, v in value.items() for n in in_json(v, f"{name}.{key}".lstrip("."))} | {
             name
         } - {""}

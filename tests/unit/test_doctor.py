@@ -15,5 +15,5 @@ def test_the_extras_that_are_advised_exist(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(doctor, "version", missing)
     advised = [finding.advice for finding in doctor.examine(run_job=False)]
     extras = re.findall(r"pip install 'sightflow\[(\w+)\]'", "\n".join(advised))
-    assert extras == ["s3", "gcs", "train"]
+    assert extras == ["s3", "gcs", "train", "kafka"]
     assert set(extras) <= set(metadata("sightflow").get_all("Provides-Extra") or ())

@@ -28,6 +28,7 @@ from sightflow.records.schema import (
     rejected_row,
     result_row,
     to_json,
+    to_table,
 )
 from sightflow.records.table import TableUpdate
 from sightflow.records.tracks import Tracks
@@ -64,4 +65,5 @@ __all__ = [
     "rejected_row",
     "result_row",
     "to_json",
+    "to_table",
 ]

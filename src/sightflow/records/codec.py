@@ -56,6 +56,8 @@ class _Wire(msgspec.Struct, array_like=True):
     awaits_label: bool
     objects: list[_Object] | None
     arrays: dict[str, PackedArray]
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Absent in checkpoints of before there was any."""
 
 
 # Made here, as one thread must make the plan of msgspec for a type: see `state`.
@@ -98,7 +100,7 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
     truth = label, origin.held_out, origin.awaits_label, _objects_to_wire(origin)
     if isinstance(outcome, Rejected):
         why = outcome.step, outcome.reason, as_bytes(outcome.message)
-        return _Wire(*place, (0, 0), [], {}, why, *truth, {})
+        return _Wire(*place, (0, 0), [], {}, why, *truth, {}, origin.metadata)
     uses = [(use.step, use.model, use.version) for use in outcome.models]
     found = {
         name: _columns(value) for name in FINDINGS if (value := getattr(outcome, name)) is not None
@@ -109,7 +111,7 @@ def _to_wire(outcome: Outcome, arrays: Collection[str]) -> _Wire:
         if (array := getattr(outcome, name)) is not None
     }
     size = outcome.width, outcome.height
-    return _Wire(*place, size, uses, found, None, *truth, packed)
+    return _Wire(*place, size, uses, found, None, *truth, packed, origin.metadata)
 
 
 def _from_wire(wire: _Wire) -> Outcome:
@@ -123,6 +125,7 @@ def _from_wire(wire: _Wire) -> Outcome:
         wire.held_out,
         wire.awaits_label,
         _objects_from_wire(wire),
+        wire.metadata,
     )
     if wire.rejected is not None:
         step, reason, message = wire.rejected

@@ -79,6 +79,9 @@ class Origin:
     """Whether it is remembered until its label comes."""
     objects: tuple[LabelledObject, ...] | None = None
     """All objects that are in it, as told by somebody who knows; None where nobody has."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What else came with it, as pairs of name and text, such as the headers of a message; each
+    name once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The Arrow schema of results: the single truth that JSON, Parquet, SQL and docs derive from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ __all__ = [
     "rejected_row",
     "result_row",
     "to_json",
+    "to_table",
 ]
 
 Row = Mapping[str, Any]
@@ -37,6 +38,7 @@ RESULT_SCHEMA = pa.schema(
         pa.field("source_id", pa.string(), nullable=False),
         pa.field("sequence", pa.int64(), nullable=False),
         pa.field("event_time_ms", pa.int64(), nullable=False),
+        pa.field("metadata", pa.map_(pa.string(), pa.string())),
         _LABEL,
         *_USE,
         pa.field("steps", pa.list_(pa.struct(_USE))),
@@ -45,9 +47,9 @@ RESULT_SCHEMA = pa.schema(
         *(pa.field(name, finding.type) for name, finding in FINDINGS.items()),
     ]
 )
-"""One row per image. `label` is what it shows, where its source tells. `step`, `model` and
-`model_version` are those of the last step that used a model; `steps` lists them all when there was
-more than one."""
+"""One row per image. `metadata` is what else came with it, `label` what it shows, where its source
+tells. `step`, `model` and `model_version` are those of the last step that used a model; `steps`
+lists them all when there was more than one."""
 
 REJECTED_SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("uri", "step", "reason", "message")]
@@ -105,6 +107,7 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
         "source_id": _text(origin.source_id),
         "sequence": origin.sequence,
         "event_time_ms": origin.event_time_ms,
+        **({"metadata": dict(origin.metadata)} if origin.metadata else {}),
         **({} if origin.label is None else {"label": _text(origin.label)}),
         **_uses(record),
         "width": record.width,
@@ -132,6 +135,13 @@ def event_row(event: Event) -> dict[str, Any]:
     row = {name: value for name, value in values if value is not None}
     texts = ("source_id", "label", "person_id", "predicted", "uri", "reason")
     return row | {name: _text(row[name]) for name in texts if name in row}
+
+
+def to_table(rows: Iterable[Row]) -> pa.Table:
+    """Return rows of results as a table of `RESULT_SCHEMA`."""
+    # A mapping is pairs in Arrow, an object in JSON.
+    pairs = ({**row, "metadata": [*row.get("metadata", {}).items()] or None} for row in rows)
+    return pa.Table.from_pylist([*pairs], schema=RESULT_SCHEMA)
 
 
 def to_json(row: Row) -> bytes:

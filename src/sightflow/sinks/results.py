@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sightflow.records import RESULT_SCHEMA, Row
+from sightflow.records import RESULT_SCHEMA, Row, to_table
 from sightflow.records.ledger import Summary
 from sightflow.sinks.staging import StagedLines, discard_staged, staged
 from sightflow.storage.drafts import check_files, replacing
@@ -114,7 +113,7 @@ class Parquet(ResultFiles):
         lines = staged(Path(self.path))
         with replacing(Path(self.path)) as draft, pq.ParquetWriter(draft, RESULT_SCHEMA) as writer:
             for rows in staged_rows(lines):
-                writer.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA))
+                writer.write_table(to_table(rows))
             writer.close()
             self._commit_beside(summary)
         lines.unlink()

@@ -25,7 +25,8 @@ _IMAGE = ("uri", "source_id", "sequence", "event_time_ms")
 class Csv(ResultFiles):
     """A line for each finding of one kind, with a heading; images without any have no line.
 
-    What no step has filled is an empty cell. Landmarks and embeddings of faces are left out.
+    What no step has filled is an empty cell. What else came with images, such as the headers of
+    messages, has a column for each name. Landmarks and embeddings of faces are left out.
 
     Beside `NAME.csv` lie `NAME.rejected.jsonl` and `NAME.summary.json`. Lines wait as JSON until
     the run is complete.
@@ -45,15 +46,15 @@ class Csv(ResultFiles):
     def commit(self, summary: Summary) -> None:
         """Make the staged lines into a table and rename it."""
         lines = staged(Path(self.path))
-        of = self.of or _field_of(staged_rows(lines))
+        of, extra = self.of or _field_of(staged_rows(lines)), _extra_of(staged_rows(lines))
         with (
             replacing(Path(self.path)) as draft,
             open(draft, "w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow([*_IMAGE, *_columns(of)])
+            writer.writerow([*_IMAGE, *(f"metadata.{name}" for name in extra), *_columns(of)])
             for rows in staged_rows(lines):
-                writer.writerows(line for row in rows for line in _lines_of(row, of))
+                writer.writerows(line for row in rows for line in _lines_of(row, of, extra))
             file.flush()
             self._commit_beside(summary)
         lines.unlink()
@@ -73,6 +74,11 @@ def _field_of(parts: Iterable[Sequence[Row]]) -> str:
     return next((name for name in _FIELDS if name in found), _FIELDS[0])
 
 
+def _extra_of(parts: Iterable[Sequence[Row]]) -> list[str]:
+    """Return the names of all that came with any image, sorted."""
+    return sorted({name for rows in parts for row in rows for name in row.get("metadata", ())})
+
+
 def _values(of: str) -> list[str]:
     """Return the names of the values of a finding that have columns."""
     return [name for name in FINDINGS[of].columns if name not in _LEFT_OUT]
@@ -85,10 +91,10 @@ def _columns(of: str) -> Iterator[str]:
         yield from (f"{name}_{part}" for part in parts) if parts else _PARTS.get(name, (name,))
 
 
-def _lines_of(row: Row, of: str) -> Iterator[list[Any]]:
-    names = _values(of)
+def _lines_of(row: Row, of: str, extra: Sequence[str]) -> Iterator[list[Any]]:
+    names, metadata = _values(of), row.get("metadata", {})
     for found in row.get(of, ()):
-        cells = [row[name] for name in _IMAGE]
+        cells = [*(row[name] for name in _IMAGE), *map(metadata.get, extra)]
         for name in names:
             value = found.get(name)
             if name in _CLASSES:

@@ -213,6 +213,7 @@ for thread in threads: thread.join()
     [
         EncodedImage(an_origin(name="überall.jpg", sequence=3), b"\xff\xd8" + bytes(range(256))),
         EncodedImage(an_origin(), b""),
+        EncodedImage(an_origin(metadata=(("site", "Straße"), ("gate", "3"))), b"x"),
         EncodedImage(an_origin(name=os.fsdecode(b"\xff.jpg")), b"x"),
         Rejected(an_origin(), "read", "unreadable", "the camera is gone"),
         Skipped(an_origin(), 12),

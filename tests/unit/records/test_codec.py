@@ -4,6 +4,7 @@ import dataclasses
 import os
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -106,6 +107,7 @@ def test_rejected_images_keep_their_place_among_the_records():
         {"held_out": True},
         {"awaits_label": True},
         {"objects": ()},
+        {"metadata": (("site", "Straße"), ("gate", ""))},
         {"objects": (LabelledObject("Straßenbahn", (0.1, 2, 3, 4), ignored=True),)},
     ],
     ids=str,
@@ -116,6 +118,13 @@ def test_what_the_source_tells_of_an_image_comes_back(told, rejected):
     outcome = Rejected(origin, "decode", "late", "") if rejected else a_record(origin=origin)
     (back,) = decode_outcomes(encode_outcomes([outcome]))
     assert back.origin == origin
+
+
+def test_records_of_checkpoints_from_before_there_was_metadata_are_read():
+    (wire,) = msgspec.msgpack.decode(encode_outcomes([a_record()]))
+    assert wire.pop() == []
+    (back,) = decode_outcomes(msgspec.msgpack.encode([wire]))
+    assert back.origin == an_origin()
 
 
 def test_arrays_travel_where_they_are_asked_for_and_present():

@@ -27,6 +27,7 @@ from sightflow.records import (
     rejected_row,
     result_row,
     to_json,
+    to_table,
 )
 from sightflow.testing import a_record, an_origin
 
@@ -65,7 +66,7 @@ FACES = Faces(
 
 def a_full_record():
     return a_record(
-        origin=an_origin(label="cat"),
+        origin=an_origin(label="cat", metadata=(("site", "north"), ("gate", "3"))),
         models=(ModelUse("classify", "net", "1"), ModelUse("detect", "det", "2")),
         classification=CLASSIFICATION,
         shadow=CLASSIFICATION,
@@ -164,15 +165,16 @@ def test_a_full_record_has_every_field_of_the_schema():
 def test_rows_become_an_arrow_table_and_come_back(tmp_path):
     rows = [result_row(a_full_record()), result_row(a_record())]
 
-    pq.write_table(pa.Table.from_pylist(rows, schema=RESULT_SCHEMA), tmp_path / "r.parquet")
+    pq.write_table(to_table(rows), tmp_path / "r.parquet")
 
     full, bare = pq.read_table(tmp_path / "r.parquet", schema=RESULT_SCHEMA).to_pylist()
     assert full["classification"][0] == {"label": "cat", "class_id": 281, "score": float(THIRD)}
     assert full["detections"][0]["box_xyxy"] == [1.5, 2.0, 30.0, float(np.float32(20.1))]
     assert full["steps"] == rows[0]["steps"]
+    assert full["metadata"] == [("site", "north"), ("gate", "3")]
     assert bare["uri"] == "photos/a.jpg"
     assert (bare["classification"], bare["scene"], bare["detections"]) == (None, None, None)
-    assert (bare["step"], bare["steps"]) == (None, None)
+    assert (bare["step"], bare["steps"], bare["metadata"]) == (None, None, None)
 
 
 def test_a_float32_written_as_json_is_the_same_float32_when_read():

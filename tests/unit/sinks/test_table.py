@@ -45,6 +45,19 @@ def test_each_class_of_an_image_has_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_what_came_with_the_images_has_a_column_for_each_name(tmp_path: Path) -> None:
+    one = Classification(("cat",), np.array([3], np.int32), np.ones(1, np.float32))
+    origins = [an_origin(metadata=pairs) for pairs in ((("site", "north"),), (("gate", "3"),), ())]
+    records = [a_record(origin=origin, classification=one) for origin in origins]
+    heading, *lines = written(Csv(str(tmp_path / "t.csv")), *records)
+    assert heading[3:7] == ["event_time_ms", "metadata.gate", "metadata.site", "label"]
+    assert [line[4:7] for line in lines] == [
+        ["", "north", "cat"],
+        ["3", "", "cat"],
+        ["", "", "cat"],
+    ]
+
+
 def test_a_box_has_four_columns(tmp_path: Path) -> None:
     box = np.array([[1, 2, 3.5, 4]], np.float32)
     found = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int32), ("cat",))
