@@ -107,8 +107,10 @@ def _work(
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
         by_source = is_by_source(pipeline)
+        redeem = open_reader(pipeline, context)
         frames = _frames(stream, stop)
-        return context, None, (recognise_frame(f, recognise, by_source=by_source) for f in frames)
+        work = (recognise_frame(f, redeem, recognise, by_source=by_source) for f in frames)
+        return context, None, work
     chunks = list(chunks_of(pipeline, settings))
     for number in last_ones(chunks):
         chunks[number] = replace(chunks[number], is_last=True)

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from sightflow.errors import PipelineError
+from sightflow.protocols import Polled
 from sightflow.records import (
     Claim,
     EncodedImage,
@@ -93,7 +94,7 @@ class StreamEnd:
 
 # One thread must make the plan of msgspec for a type, which a second would read half-made: the
 # process dies. See `records.state`.
-for _kind in (Chunk, Label, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
+for _kind in (Chunk, Claim, Label, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
     msgspec.convert([], list[_kind])  # type: ignore[valid-type]
 msgspec.convert([], tuple[Label, ...])
 
@@ -173,8 +174,8 @@ def _as_json(value: Any) -> bytes:
     return json.dumps(msgspec.to_builtins(value)).encode()
 
 
-Content: TypeAlias = EncodedImage | Rejected | Skipped | Label | SourceEnd | StreamEnd
-"""What a stream gives: an image, or news."""
+Content: TypeAlias = Polled | SourceEnd | StreamEnd
+"""What a stream gives: an image, where images are, or news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Frame:
 
 
 _FRAME = struct.Struct("<qqdBI")
-_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, Label, SourceEnd, StreamEnd)
+_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, Label, SourceEnd, StreamEnd, Claim)
 
 
 ARRIVED = -1

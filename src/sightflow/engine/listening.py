@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sightflow.engine.chunks import Content, Frame, SourceEnd, StreamEnd
 from sightflow.protocols import Stream
-from sightflow.records import Label, Skipped
+from sightflow.records import Claim, Label, Skipped
 from sightflow.records.state import StateCodec
 
 __all__ = ["StreamState", "listen"]
@@ -71,7 +71,7 @@ def listen(
 
 
 def _n_images(content: Content) -> int:
-    if isinstance(content, Skipped):
+    if isinstance(content, Skipped | Claim):
         return content.n_images
     return int(not isinstance(content, Label))
 

@@ -24,6 +24,8 @@ member                of                             meaning, and what holds wit
 `trainers`            learning operators             in how many places it works; 1
 `commits_first`       result sinks                   whether `commit` is work that may fail; False
 `is_continuous`       result sinks                   whether results appear as they come; False
+`open(context)`       streams that give claims       returns the function that redeems them, as for
+                                                     a source that lists its images
 `ending`              result sinks                   of files that `--out` gives to it, such as
                                                      "csv"; it is made with (path, overwrite=...)
 `gains_from_batches`  the function of a model        whether images of several workers are to come
@@ -60,10 +62,12 @@ from sightflow.protocols.sources import (
     MAX_WAITING_MIB,
     LabelSource,
     LabelStream,
+    Polled,
     Read,
     Source,
     Stream,
     StreamSource,
+    reader_of,
 )
 from sightflow.protocols.stateful import (
     Fold,
@@ -93,6 +97,7 @@ __all__ = [
     "Model",
     "Operator",
     "Place",
+    "Polled",
     "Process",
     "Read",
     "Recall",
@@ -111,4 +116,5 @@ __all__ = [
     "given_by",
     "last_giver",
     "needed_by",
+    "reader_of",
 ]
