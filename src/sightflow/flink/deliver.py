@@ -9,6 +9,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.engine.chunks import ChunkResult
 from sightflow.engine.delivery import Delivery, Progress
+from sightflow.engine.upgrade import History
 from sightflow.flink.failures import reporting
 from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
@@ -43,6 +44,7 @@ class Deliver(KeyedProcessFunction):
         settings: RunSettings,
         n_chunks: int | None,
         files: RunFiles,
+        history: History,
         *,
         tells_events: bool,
     ) -> None:
@@ -53,12 +55,14 @@ class Deliver(KeyedProcessFunction):
             settings: say whether results come in order.
             n_chunks: None for a stream.
             files: of the run; one of them tells how far it is.
+            history: of the run, by which each sink finds where it stands.
             tells_events: whether anybody wants to hear of events at once.
         """
         self._pipeline = pipeline
         self._settings = settings
         self._n_chunks = n_chunks
         self._files = files
+        self._history = history
         self._tells_events = tells_events
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -127,7 +131,8 @@ class Deliver(KeyedProcessFunction):
             kept = self._place.value()
             place = Progress() if kept is None else Progress.decode(kept)
             self._tell(place)  # before the output is cut to this place
-            sinks = dict(self._pipeline.result_sinks)
+            key_of = self._history.key_of
+            sinks = {key_of(name): sink for name, sink in self._pipeline.result_sinks}
             self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
         return self._deliveries[key]
 

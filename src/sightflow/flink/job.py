@@ -15,6 +15,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
 from sightflow.engine.chunks import Recognised
+from sightflow.engine.upgrade import History, digest
 from sightflow.flink.deliver import Deliver
 from sightflow.flink.environment import MAX_PARALLELISM, local_environment
 from sightflow.flink.read import TICK_S, ReadStream
@@ -41,8 +42,8 @@ class Job:
     inference: Inference
     workers: int
     files: RunFiles
-    run_id: str
-    """The same for all attempts of a run."""
+    history: History
+    """Of the run: the same for all its attempts with this pipeline."""
     tells_events: bool
     """Whether the client wants to hear of events as they are delivered."""
 
@@ -66,7 +67,9 @@ class Job:
         env = local_environment(self.settings, self.files, self.workers, snapshot)
         description = self.pipeline, self.settings, self.inference, self.files
         if isinstance(self.pipeline.source, StreamSource):
-            frames = self._frames(env, ReadStream(self.pipeline.source, self.files, self.workers))
+            source, has_state = self.pipeline.source, self.pipeline.has_state
+            read = ReadStream(source, self.files, self.workers, has_state=has_state)
+            frames = self._frames(env, read)
             results = frames.map(RecogniseFrame(*description), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)
@@ -74,15 +77,15 @@ class Job:
         results.name("recognise").uid("recognise")
         if self.pipeline.has_state:
             key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
-            remember = Remember(*description, self.run_id, n_chunks)
+            remember = Remember(*description, self.history, n_chunks)
             by_stream = results.key_by(key_of, Types.STRING())
             results = _signalled(by_stream, remember, "remember", Remember.STATE)
             if self.pipeline.n_trainers > 1:
                 results.set_parallelism(self.pipeline.n_trainers)
         for news in self._tables(env):
             results = results.union(news)
-        tells = self.tells_events
-        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.files, tells_events=tells)
+        described = self.pipeline, self.settings, n_chunks, self.files, self.history
+        deliver = Deliver(*described, tells_events=self.tells_events)
         in_one_place = results.key_by(_one_key, Types.INT())
         delivered = _signalled(in_one_place, deliver, "deliver", Deliver.STATE, commits=True)
         delivered.set_parallelism(1)
@@ -90,8 +93,8 @@ class Job:
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
         """Yield the news of each table; its rows are kept in one place and told to all workers."""
-        for number, source in enumerate(self.pipeline.tables):
-            name = f"table {number}"
+        for source in self.pipeline.tables:
+            name = f"table {digest(source)}"  # state is found by it, and of another there is none
             ticks = _ticks(env, f"ticks of {name}")
             kept = ticks.key_by(_one_key, Types.INT()).process(
                 KeepTable(self.pipeline, source, self.inference, self.files), _bytes()

@@ -12,6 +12,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from sightflow.engine.chunks import ARRIVED, ChunkResult, Recognised
 from sightflow.engine.plan import stateful_context
 from sightflow.engine.stateful import open_stateful
+from sightflow.engine.upgrade import History
 from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
@@ -53,7 +54,7 @@ class Remember(KeyedProcessFunction):
         settings: RunSettings,
         inference: Inference,
         files: RunFiles,
-        run_id: str,
+        history: History,
         n_chunks: int | None,
     ) -> None:
         """Take the description.
@@ -63,14 +64,14 @@ class Remember(KeyedProcessFunction):
             settings: of the run.
             inference: for steps that call a model.
             files: of the run; the claims are among them.
-            run_id: the same for all attempts of a run.
+            history: of the run, with what its checkpoints may have.
             n_chunks: how many there are; None for a stream.
         """
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
         self._files = files
-        self._run_id = run_id
+        self._history = history
         self._n_chunks = n_chunks
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -88,7 +89,7 @@ class Remember(KeyedProcessFunction):
             FlinkMetrics(runtime_context),
             self._resources,
             hold_tables(self._pipeline, self._files, self._resources),
-            self._run_id,
+            self._history.run_id,
             shared=self._files.folder,
         )
         with reporting():
@@ -96,7 +97,7 @@ class Remember(KeyedProcessFunction):
                 chunk_of = Manifest(self._files.claims).open(self._resources)
                 described = self._pipeline, self._settings
                 context = stateful_context(*described, context, chunk_of, self._n_chunks)
-            self._chain = open_stateful(self._pipeline, context)
+            self._chain = open_stateful(self._pipeline, context, self._history)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take a chunk and those that waited for it, or keep it until its turn."""

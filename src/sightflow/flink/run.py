@@ -70,7 +70,7 @@ def run(
     workers = settings.n_workers
     inference = settings.inference(workers)
     java = start(pipeline, inference)
-    with run_directory(pipeline, settings.state_dir) as directory:
+    with run_directory(pipeline, settings) as directory:
         pipeline.check(without_sinks=directory.sinks_that_are_there)
         if settings.device not in ("auto", "cpu"):
             for model in pipeline.models:
@@ -83,8 +83,9 @@ def run(
         work, place = directory.work, directory.progress
         if work.n_chunks != 0 and not place.is_complete(work.n_chunks):
             java.result()
-            run_id = directory.run_id
-            job = Job(pipeline, settings, inference, workers, directory.files, run_id, tells)
+            history = directory.history
+            running = history.continued(pipeline)
+            job = Job(running, settings, inference, workers, directory.files, history, tells)
             with _java_errors():
                 place = _execute(job, directory, on_progress, on_event, stop)
         times = RunTimes(directory.started, "flink", workers)
