@@ -1,6 +1,7 @@
 """The box at the end of the graph: results of all workers go to the sinks, in order and once."""
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from pyflink.common import Types
@@ -10,6 +11,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from sightflow.engine.chunks import ChunkResult
 from sightflow.engine.delivery import Delivery, Progress
 from sightflow.engine.upgrade import History
+from sightflow.flink.connectors import connector_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
@@ -75,25 +77,31 @@ class Deliver(KeyedProcessFunction):
             MapStateDescriptor("early", Types.LONG(), state_type)
         )
         self._deliveries: dict[int, Delivery] = {}
+        sinks = (sink for _, sink in self._pipeline.message_sinks)
+        self._connected = [(sink, connector_of(sink)) for sink in sinks]
         self._written: dict[int, Progress] = {}
         self._told_at = 0.0
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> None:
-        """Deliver a result and those that waited for it, or keep it until its turn."""
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
+        """Deliver a result and those that waited for it, or keep it until its turn.
+
+        What it gives are messages for the sinks that are connectors.
+        """
         with reporting():
             delivery = self._delivery(ctx.get_current_key())
             result = ChunkResult.decode(value)
             if not delivery.takes(result.number):
                 self._early.put(result.number, value)
                 return
-            self._deliver(delivery, result)
+            yield from self._deliver(delivery, result)
             while self._settings.ordered and self._early.contains(delivery.place.next_chunk):
                 number = delivery.place.next_chunk
-                self._deliver(delivery, ChunkResult.decode(self._early.get(number)))
+                result = ChunkResult.decode(self._early.get(number))
+                yield from self._deliver(delivery, result)
                 self._early.remove(number)
             self._report(delivery)
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> None:
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[bytes]:
         """Take a signal: no timer has fired."""
         with reporting():
             signal, number = signal_of(timestamp)
@@ -109,15 +117,19 @@ class Deliver(KeyedProcessFunction):
             elif signal is Signal.END:
                 delivery.end()
                 self._report(delivery)
+        return iter(())
 
-    def _deliver(self, delivery: Delivery, result: ChunkResult) -> None:
-        """Deliver a result, and tell its events."""
+    def _deliver(self, delivery: Delivery, result: ChunkResult) -> Iterator[bytes]:
+        """Deliver a result, tell its events, and yield its messages."""
         delivery.deliver(result)
         if self._tells_events and result.events:
             path = self._files.events
             is_long = path.exists() and path.stat().st_size > _MAX_EVENT_BYTES
             with open(path, "wb" if is_long else "ab") as file:
                 file.writelines(to_json(event) + b"\n" for event in result.events)
+        for number, (sink, connector) in enumerate(self._connected):
+            for message in sink.messages(result.rows, result.rejected, result.events):
+                yield connector.sent(number, message)
 
     def close(self) -> None:
         """Close the sinks."""

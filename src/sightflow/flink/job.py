@@ -8,7 +8,7 @@ from typing import Any
 
 from pyflink.common import TypeInformation, Types, WatermarkStrategy
 from pyflink.datastream import DataStream, KeyedStream, StreamExecutionEnvironment
-from pyflink.datastream.connectors.base import Source
+from pyflink.datastream.connectors.base import Sink, Source
 from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
 from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
 from pyflink.java_gateway import get_gateway
@@ -16,15 +16,17 @@ from pyflink.util.java_utils import get_j_env_configuration
 
 from sightflow.engine.chunks import Recognised
 from sightflow.engine.upgrade import History, digest
+from sightflow.flink.connectors import connector_of
 from sightflow.flink.deliver import Deliver
 from sightflow.flink.environment import MAX_PARALLELISM, local_environment
+from sightflow.flink.jars import find_jar
 from sightflow.flink.read import TICK_S, ReadStream
-from sightflow.flink.recognise import RecogniseChunk, RecogniseFrame
+from sightflow.flink.recognise import RecogniseChunk, RecogniseFrame, RecogniseReceived
 from sightflow.flink.remember import Remember, stream_of
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.tables import KeepTable, TellTable, news_from
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Inference, StreamSource
+from sightflow.protocols import ConnectorSource, Inference, MessageSink, StreamSource
 from sightflow.settings import RunSettings
 
 __all__ = ["Job"]
@@ -50,12 +52,20 @@ class Job:
     @property
     def is_ticking(self) -> bool:
         """Whether its source is read by Python at the beat of a clock, which never ends."""
-        return isinstance(self.pipeline.source, StreamSource)
+        source = self.pipeline.source
+        return isinstance(source, StreamSource) and not isinstance(source, ConnectorSource)
 
     @property
     def uses_connectors(self) -> bool:
-        """Whether it has to do with other systems that are told of its last checkpoint."""
-        return False
+        """Whether it reads from, or writes to, systems that hear of its last checkpoint."""
+        return bool(self._connected)
+
+    @property
+    def _connected(self) -> list[ConnectorSource | MessageSink]:
+        """The parts of the pipeline that are connectors of Flink."""
+        source = self.pipeline.source
+        sources = [source] if isinstance(source, ConnectorSource) else []
+        return [*sources, *(sink for _, sink in self.pipeline.message_sinks)]
 
     def build(self, n_chunks: int | None, snapshot: Path | None) -> StreamExecutionEnvironment:
         """Return an environment with the job: read -> recognise -> remember -> deliver.
@@ -64,10 +74,15 @@ class Job:
         are parallel by stream. It goes on from a checkpoint or savepoint, whatever the number of
         workers was.
         """
+        jars = [find_jar(jar) for part in self._connected for jar in connector_of(part).jars]
         env = local_environment(self.settings, self.files, self.workers, snapshot)
+        env.add_jars(*(jar.as_uri() for jar in dict.fromkeys(jars)))
         description = self.pipeline, self.settings, self.inference, self.files
-        if isinstance(self.pipeline.source, StreamSource):
-            source, has_state = self.pipeline.source, self.pipeline.has_state
+        source, has_state = self.pipeline.source, self.pipeline.has_state
+        if isinstance(source, ConnectorSource):
+            received = self._received(env, source)
+            results = received.map(RecogniseReceived(*description), _bytes())
+        elif isinstance(source, StreamSource):
             read = ReadStream(source, self.files, self.workers, has_state=has_state)
             frames = self._frames(env, read)
             results = frames.map(RecogniseFrame(*description), _bytes())
@@ -89,6 +104,10 @@ class Job:
         in_one_place = results.key_by(_one_key, Types.INT())
         delivered = _signalled(in_one_place, deliver, "deliver", Deliver.STATE, commits=True)
         delivered.set_parallelism(1)
+        for number, (name, sink) in enumerate(self.pipeline.message_sinks):
+            prefix = f"sightflow-{self.pipeline.name}-{name}"
+            sent = connector_of(sink).sink(sink, number=number, prefix=prefix)
+            delivered.sink_to(Sink(sent)).name(name).uid(f"sink {name}").set_parallelism(1)
         return env
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
@@ -130,6 +149,12 @@ class Job:
         """Return the numbers of all chunks; workers ask for them and share a task with them."""
         numbers = _companion().InOrderSource(n_chunks, _CHUNKS_IN_RANGE)
         return _from(env, numbers, "chunks")
+
+    def _received(self, env: StreamExecutionEnvironment, source: ConnectorSource) -> DataStream:
+        """Return the records of a connector, in all workers; each is recognised where it comes."""
+        never = WatermarkStrategy.no_watermarks()
+        from_java = Source(connector_of(source).source(source))
+        return env.from_source(from_java, never, "read", _bytes()).uid("read")
 
     def _frames(self, env: StreamExecutionEnvironment, read: ReadStream) -> DataStream:
         """Return the images of a stream, read in one place and dealt out to the workers."""

@@ -3,10 +3,11 @@
 import threading
 import time
 from contextlib import ExitStack, suppress
+from typing import cast
 
 from pyflink.datastream import MapFunction, RuntimeContext
 
-from sightflow.engine.chunks import ChunkResult, Frame, Recognised
+from sightflow.engine.chunks import ARRIVED, ChunkResult, Frame, Recognised
 from sightflow.engine.plan import is_by_source
 from sightflow.engine.recognition import (
     open_reader,
@@ -14,6 +15,7 @@ from sightflow.engine.recognition import (
     recognise_chunk,
     recognise_frame,
 )
+from sightflow.flink.connectors import connector_of
 from sightflow.flink.credits import credits_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
@@ -21,10 +23,10 @@ from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.tables import hold_tables
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Inference, Model
+from sightflow.protocols import ConnectorSource, Context, Inference, Model
 from sightflow.settings import RunSettings
 
-__all__ = ["RecogniseChunk", "RecogniseFrame", "preload"]
+__all__ = ["RecogniseChunk", "RecogniseFrame", "RecogniseReceived", "preload"]
 
 _OPENING = threading.Lock()
 _PRELOADED: list[Model] = []
@@ -119,6 +121,29 @@ class RecogniseFrame(_Worker):
             result = self._encode(self._recognise_frame(frame))
             self._credits.give()
             return result
+
+
+class RecogniseReceived(_Worker):
+    """The fused recognition operator of a connector: one of its records to the encoded result.
+
+    It shares its task with the connector, whose parts come in order.
+    """
+
+    def _open_source(self, context: Context) -> None:
+        source = cast("ConnectorSource", self._pipeline.source)
+        self._content_of = connector_of(source).reader(source, context.at("read"))
+        self._redeem = open_reader(self._pipeline, context)
+        self._by_source = is_by_source(self._pipeline)
+
+    def map(self, value: bytes) -> bytes:
+        """Recognise one image."""
+        with reporting():
+            self._await_tables()
+            frame = Frame(ARRIVED, ARRIVED, time.time(), self._content_of(value))
+            recognised = recognise_frame(
+                frame, self._redeem, self._recognise, by_source=self._by_source
+            )
+            return self._encode(recognised)
 
 
 def preload(pipeline: Pipeline, inference: Inference) -> None:

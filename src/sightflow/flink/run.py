@@ -152,8 +152,10 @@ def _execute(
         tell()
         if place.is_complete(n_chunks) and not job.uses_connectors:
             running.end()
+        elif place.is_complete(n_chunks) and not job.is_ticking:
+            running.settle()
         else:
-            if place.is_complete(n_chunks) and job.is_ticking:
+            if place.is_complete(n_chunks):
                 running.stop(drain=True)
             running.wait()
     except Py4JError:

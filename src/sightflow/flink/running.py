@@ -14,6 +14,7 @@ __all__ = ["RunningJob"]
 
 _POLL_S = 0.1
 _END_TIMEOUT_S = 0.5
+_SETTLE_EVERY_S = 1.0
 _CANCEL_TIMEOUT_S = 30.0
 
 
@@ -54,6 +55,28 @@ class RunningJob:
         while not self.has_ended():
             time.sleep(_POLL_S)
         self._result.result()
+
+    def settle(self) -> None:
+        """Wait for the end of a job to which nothing will come, and for its last checkpoint.
+
+        That one is asked for, since the next may be an interval away.
+
+        Raises:
+            Py4JError: the job failed.
+        """
+        while not self.has_ended():
+            self._checkpoint()
+            deadline = time.monotonic() + _SETTLE_EVERY_S
+            while not self.has_ended() and time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+        self._result.result()
+
+    def _checkpoint(self) -> None:
+        """Ask for a checkpoint; only the cluster inside the client, which it hides, can do that."""
+        of_java = self._client._j_job_client
+        field = of_java.getClass().getDeclaredField("miniCluster")
+        field.setAccessible(True)
+        field.get(of_java).triggerCheckpoint(of_java.getJobID())
 
     def end(self) -> None:
         """Let a job whose output is complete end by itself, but not wait for its last checkpoint.

@@ -60,6 +60,7 @@ from sightflow.protocols.sinks import (
 from sightflow.protocols.sources import (
     MAX_WAITING,
     MAX_WAITING_MIB,
+    ConnectorSource,
     LabelSource,
     LabelStream,
     Polled,
@@ -82,6 +83,7 @@ from sightflow.protocols.tables import Table, TableSource, TableStream
 __all__ = [
     "MAX_WAITING",
     "MAX_WAITING_MIB",
+    "ConnectorSource",
     "Context",
     "ContinuousSink",
     "ContinuousWriter",

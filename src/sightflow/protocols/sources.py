@@ -10,6 +10,7 @@ from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Rejected,
 __all__ = [
     "MAX_WAITING",
     "MAX_WAITING_MIB",
+    "ConnectorSource",
     "LabelSource",
     "LabelStream",
     "Polled",
@@ -92,6 +93,14 @@ class StreamSource(Protocol):
 
     def open_stream(self, context: Context, position: str | None) -> Stream:
         """Return the stream, from its start or from a position that it gave before."""
+
+
+@runtime_checkable
+class ConnectorSource(StreamSource, Protocol):
+    """A stream that Flink reads by a connector of its own, in all workers at the same time."""
+
+    connector: str
+    """Name of the connector, in the group `sightflow.connectors`."""
 
 
 def reader_of(source: Source | StreamSource, context: Context) -> Read:
