@@ -16,7 +16,7 @@ from sightflow import errors
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.engine.plan import Work, chunks_of
-from sightflow.errors import JobError, SetupError
+from sightflow.errors import JobError, PipelineError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import end_lost, log_directory
 from sightflow.flink.job import Job
@@ -66,6 +66,10 @@ def run(
     """
     started = time.time()
     settings = settings or RunSettings()
+    for name, sink in pipeline.message_sinks:
+        raise PipelineError(
+            f"sink {name!r}: {type(sink).__name__} does not run on Flink yet; use the inline runner"
+        )
     _check_port(settings.web_ui_port)
     workers = settings.n_workers
     inference = settings.inference(workers)
