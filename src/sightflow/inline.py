@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,46 +78,82 @@ def run(
         )
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
-        context, n_images, work = _work(
-            pipeline, settings, context, lambda: interrupts.came or stop()
-        )
+        work = _work(pipeline, settings, context, lambda: interrupts.came or stop())
         delivery = Delivery(sinks, Progress())
         resources.callback(delivery.close)
-        for result in tables.told(_results(pipeline, work, context)):
+        messages = _Messages(pipeline, context)
+        for result in tables.told(_results(pipeline, work.recognised, work.context)):
             delivery.deliver(result)
-            on_progress(delivery.place.ledger, n_images)
+            messages.send(result)
+            on_progress(delivery.place.ledger, work.n_images)
             if on_event is not None:
                 for event in result.events:
                     on_event(event)
         place = delivery.checkpoint()
         delivery.close()
-        return finish(pipeline, place, n_images, RunTimes(started, "inline", 1))
+        messages.flush()
+        times = RunTimes(started, "inline", 1)
+        summary = finish(pipeline, place, work.n_images, times)
+        work.commit()
+        return summary
+
+
+class _Messages:
+    """Sends results to the sinks that take messages."""
+
+    def __init__(self, pipeline: Pipeline, context: Context) -> None:
+        self._sinks = [
+            (sink, sink.open_messages(context.at(name))) for name, sink in pipeline.message_sinks
+        ]
+
+    def send(self, result: ChunkResult) -> None:
+        """Send what became of a chunk."""
+        for sink, writer in self._sinks:
+            writer.send(sink.messages(result.rows, result.rejected, result.events))
+
+    def flush(self) -> None:
+        """Wait until all have arrived."""
+        for _, writer in self._sinks:
+            writer.flush()
+
+
+def _do_nothing() -> None:
+    """Tell nobody: what most streams want to know at the end."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done, opened."""
+
+    context: Context
+    """Of the steps with a state."""
+    recognised: Iterator[Recognised]
+    """What becomes of the images, by chunk."""
+    n_images: int | None = None
+    """How many there are; of a stream nobody knows."""
+    commit: Callable[[], None] = _do_nothing
+    """Tells a stream that all it gave has gone out for good."""
 
 
 def _work(
     pipeline: Pipeline, settings: RunSettings, context: Context, stop: Callable[[], bool]
-) -> tuple[Context, int | None, Iterator[Recognised]]:
-    """Open the steps.
-
-    Returns:
-        The context of the steps with a state, how many images there are, and what becomes of them,
-        by chunk.
-    """
+) -> _Work:
+    """Open the source and the steps."""
     recognise = open_recogniser(pipeline, settings, context)
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
         by_source = is_by_source(pipeline)
         redeem = open_reader(pipeline, context)
         frames = _frames(stream, stop)
-        work = (recognise_frame(f, redeem, recognise, by_source=by_source) for f in frames)
-        return context, None, work
+        recognised = (recognise_frame(f, redeem, recognise, by_source=by_source) for f in frames)
+        return _Work(context, recognised, commit=getattr(stream, "commit", _do_nothing))
     chunks = list(chunks_of(pipeline, settings))
     for number in last_ones(chunks):
         chunks[number] = replace(chunks[number], is_last=True)
     redeem = open_reader(pipeline, context)
     work = (recognise_chunk(i, chunk, redeem, recognise) for i, chunk in enumerate(chunks))
     context = stateful_context(pipeline, settings, context, chunks.__getitem__, len(chunks))
-    return context, sum(chunk.n_images for chunk in chunks), work
+    return _Work(context, work, sum(chunk.n_images for chunk in chunks))
 
 
 def _frames(stream: Stream, stop: Callable[[], bool]) -> Iterator[Frame]:

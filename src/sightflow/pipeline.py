@@ -11,6 +11,7 @@ from sightflow.protocols import (
     ImageSink,
     KeyedOperator,
     LearningOperator,
+    MessageSink,
     Operator,
     ResultSink,
     Source,
@@ -36,6 +37,7 @@ _PLAIN = (str, bytes, int, float, type(None), type)
 _SINKS: dict[str, tuple[str, type]] = {
     "open_results": ("sink of results", ResultSink),
     "open_images": ("sink of images", ImageSink),
+    "open_messages": ("sink of messages", MessageSink),
 }
 _SOURCES: dict[str, tuple[str, type]] = {
     "claims": ("source", Source),
@@ -75,7 +77,7 @@ class NamedSink:
     """A sink with its name in a pipeline."""
 
     name: str
-    sink: ResultSink | ImageSink
+    sink: ResultSink | ImageSink | MessageSink
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Pipeline:
             )
         return added
 
-    def write(self, name: str, sink: ResultSink | ImageSink) -> "Pipeline":
+    def write(self, name: str, sink: ResultSink | ImageSink | MessageSink) -> "Pipeline":
         """Add a sink for what comes out of the last step.
 
         Raises:
@@ -160,9 +162,10 @@ class Pipeline:
             without_sinks: names of sinks whose output is there already.
 
         Raises:
-            SightflowError: a step or a sink refuses its configuration, two sinks share a file, or a
-                sink for pixels would have to wait for a keyed step.
+            SightflowError: a part refuses its configuration, two sinks share a file, or a sink for
+                pixels would have to wait for a keyed step.
         """
+        getattr(self.source, "check", _do_nothing)()
         earlier = list[object]()
         for step in self.all_steps:
             try:
@@ -246,6 +249,11 @@ class Pipeline:
         """Yield (name, sink) of the sinks that take results in order."""
         return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, ResultSink))
 
+    @property
+    def message_sinks(self) -> Iterator[tuple[str, MessageSink]]:
+        """Yield (name, sink) of the sinks that send messages while the run goes on."""
+        return ((n.name, n.sink) for n in self.sinks if isinstance(n.sink, MessageSink))
+
     def check_work(self, n_chunks: int) -> None:
         """Raise an error if there are fewer chunks of images than trainers."""
         if 0 < n_chunks < self.n_trainers:
@@ -312,6 +320,10 @@ class Pipeline:
             raise PipelineError(
                 f"{kind} {name!r} needs a name of its own; in the pipeline are {sorted(taken)}"
             )
+
+
+def _do_nothing() -> None:
+    """Check nothing: what most sources can know before a run."""
 
 
 def _takes_any(earlier: Sequence[object]) -> None:

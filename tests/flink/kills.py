@@ -35,7 +35,9 @@ def in_the_middle(state: Path, act: Any) -> threading.Thread:
 
 
 def kill_java() -> None:
-    (java,) = [p for p in psutil.Process().children(recursive=True) if "java" in p.name()]
+    """Kill the Java process that runs jobs; a broker of the tests is another."""
+    below = psutil.Process().children(recursive=True)
+    (java,) = [p for p in below if any("PythonGatewayServer" in word for word in p.cmdline())]
     os.kill(java.pid, signal.SIGKILL)
 
 

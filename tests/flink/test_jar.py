@@ -85,8 +85,10 @@ def test_the_jar_names_the_hash_of_each_of_its_sources(tool: ModuleType) -> None
         "LowestFirstEnumerator.java",
         "SignallingOperator.java",
         "TickSource.java",
+        "EndingKafkaSource.java",
         "ReceivedRecords.java",
         "SentMessages.java",
+        "TellingReader.java",
     ]
 
 

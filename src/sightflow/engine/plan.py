@@ -69,8 +69,9 @@ def is_by_source(pipeline: Pipeline) -> bool:
 
 def is_continuous(pipeline: Pipeline) -> bool:
     """Return whether all results appear as they come, so that a run may stop at any time."""
-    sinks = [sink for _, sink in pipeline.result_sinks]
-    return bool(sinks) and all(getattr(sink, "is_continuous", False) for sink in sinks)
+    if any(not getattr(sink, "is_continuous", False) for _, sink in pipeline.result_sinks):
+        return False
+    return any(pipeline.result_sinks) or any(pipeline.message_sinks)
 
 
 def chunks_of(pipeline: Pipeline, settings: RunSettings) -> Iterator[Chunk]:

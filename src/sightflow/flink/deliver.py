@@ -17,6 +17,7 @@ from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.signals import Signal, signal_of
 from sightflow.pipeline import Pipeline
+from sightflow.protocols import ConnectorSource
 from sightflow.records import to_json
 from sightflow.settings import RunSettings
 from sightflow.storage.drafts import replacing
@@ -61,7 +62,7 @@ class Deliver(KeyedProcessFunction):
             tells_events: whether anybody wants to hear of events at once.
         """
         self._pipeline = pipeline
-        self._settings = settings
+        self._is_ordered = settings.ordered and not isinstance(pipeline.source, ConnectorSource)
         self._n_chunks = n_chunks
         self._files = files
         self._history = history
@@ -94,7 +95,7 @@ class Deliver(KeyedProcessFunction):
                 self._early.put(result.number, value)
                 return
             yield from self._deliver(delivery, result)
-            while self._settings.ordered and self._early.contains(delivery.place.next_chunk):
+            while self._is_ordered and self._early.contains(delivery.place.next_chunk):
                 number = delivery.place.next_chunk
                 result = ChunkResult.decode(self._early.get(number))
                 yield from self._deliver(delivery, result)
@@ -145,7 +146,7 @@ class Deliver(KeyedProcessFunction):
             self._tell(place)  # before the output is cut to this place
             key_of = self._history.key_of
             sinks = {key_of(name): sink for name, sink in self._pipeline.result_sinks}
-            self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
+            self._deliveries[key] = Delivery(sinks, place, ordered=self._is_ordered)
         return self._deliveries[key]
 
     def _report(self, delivery: Delivery) -> None:

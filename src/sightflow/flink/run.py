@@ -27,7 +27,7 @@ from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.running import RunningJob
 from sightflow.flink.start import start
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import StreamSource
+from sightflow.protocols import ConnectorSource, StreamSource
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.settings import RunSettings
@@ -175,6 +175,8 @@ def _stop(job: Job, running: RunningJob) -> None:
         running.stop(drain=False)
     elif job.is_ticking:
         job.files.stop.touch()
+    elif isinstance(job.pipeline.source, ConnectorSource):
+        running.stop(drain=True)
 
 
 def _teller(job: Job, on_event: Callable[[Row], None] | None) -> Callable[[], None]:

@@ -16,6 +16,9 @@ member                of                             meaning, and what holds wit
                                                      adds, as in `faces.embeddings`; without it: it
                                                      may fill any
 `needs`               operators                      fields that a part before it must fill; none
+`check()`             sources                        raises what can be known before a run; nothing
+`commit()`            streams                        is called once all up to `position` has gone
+                                                     out for good; nothing
 `identity()`          all                            what must be the same for a run to go on from
                                                      its checkpoints, by name; all options
 `labels_come_later`   sources                        whether labels come behind their images; False
@@ -54,6 +57,9 @@ from sightflow.protocols.sinks import (
     ContinuousSink,
     ContinuousWriter,
     ImageSink,
+    Message,
+    MessageSink,
+    MessageWriter,
     ResultSink,
     ResultWriter,
 )
@@ -95,6 +101,9 @@ __all__ = [
     "LabelStream",
     "Learner",
     "LearningOperator",
+    "Message",
+    "MessageSink",
+    "MessageWriter",
     "Metrics",
     "Model",
     "Operator",

@@ -1,13 +1,23 @@
 """Where results and pictures go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sightflow.protocols.context import Context
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Summary
 
-__all__ = ["ContinuousSink", "ContinuousWriter", "ImageSink", "ResultSink", "ResultWriter"]
+__all__ = [
+    "ContinuousSink",
+    "ContinuousWriter",
+    "ImageSink",
+    "Message",
+    "MessageSink",
+    "MessageWriter",
+    "ResultSink",
+    "ResultWriter",
+]
 
 
 @runtime_checkable
@@ -100,3 +110,65 @@ class ContinuousSink(ResultSink, Protocol):
 
     def open_results(self, position: tuple[int, ...] | None) -> ContinuousWriter:
         """Return a writer that goes on at a position, or starts anew when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to a broker."""
+
+    destination: str
+    """The topic or queue."""
+    key: bytes
+    """Messages with the same key stay in order."""
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class MessageWriter(Protocol):
+    """Sends messages, in one place."""
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Send messages; they are on their way when this returns.
+
+        Raises:
+            OutputError: one of them, or one before them, cannot be sent.
+        """
+
+    def flush(self) -> None:
+        """Return once all have arrived.
+
+        Raises:
+            OutputError: one cannot be sent.
+        """
+
+
+@runtime_checkable
+class MessageSink(Protocol):
+    """Sends results to a broker while the run goes on; what was sent stays.
+
+    What is sent is worked out by `messages`, the same for every runner. Flink sends it by a
+    connector of its own, each message once, whatever fails; `open_messages` is for other runners.
+    """
+
+    connector: str
+    """Name of the connector, in the group `sightflow.connectors`."""
+
+    def check(self) -> None:
+        """Raise an error if nothing can be sent; called while the job is built."""
+
+    def outputs(self) -> Sequence[str]:
+        """Return the addresses that messages go to."""
+
+    def messages(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row]
+    ) -> Iterator[Message]:
+        """Yield the messages for what became of a chunk; the same each time.
+
+        Args:
+            rows: of `records.RESULT_SCHEMA`.
+            rejected: of `records.REJECTED_SCHEMA`.
+            events: of `records.EVENT_SCHEMA`.
+        """
+
+    def open_messages(self, context: Context) -> MessageWriter:
+        """Return what sends messages; it lets go what it holds with `context.resources`."""
