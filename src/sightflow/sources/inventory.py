@@ -157,7 +157,7 @@ class Inventory:
         versions, unknown, newest_ns = self._listed()
         self._now_ns = max(self._now_ns, min(began_ns, newest_ns))  # of the storage: this, or later
         new = self._arrived(unknown)
-        settling = {v: arrived for v, arrived in new.items() if self._may_be_incomplete(v, arrived)}
+        settling = {v: one for v, one in new.items() if self._may_be_incomplete(v, one)}
         self._settling = {v: self._settling.get(v, time.monotonic()) for v in settling}
         complete = sorted((new[v] for v in new.keys() - settling.keys()), key=_order_of)
         self._known = versions - settling.keys()
@@ -198,6 +198,8 @@ class Inventory:
 
     def _may_be_incomplete(self, version: int, arrived: Arrived) -> bool:
         seen = arrived.seen
+        if not self._takes_all:  # if it is, it has another version when it is complete
+            return False
         if seen.is_whole or seen.arrived_ns <= self._now_ns - self._settle_s * _S:
             return False
         now = time.monotonic()
