@@ -108,6 +108,8 @@ class Listing:
     folders: frozenset[str]
     n_incomplete: int
     """Files that may still be written."""
+    began: float
+    """When it began, by the clock of this process that is never set."""
 
 
 class Inventory:
@@ -153,7 +155,7 @@ class Inventory:
         Raises:
             OSError: it is not there, or the storage fails.
         """
-        began_ns = time.time_ns()
+        began, began_ns = time.monotonic(), time.time_ns()
         versions, unknown, newest_ns = self._listed()
         self._now_ns = max(self._now_ns, min(began_ns, newest_ns))  # of the storage: this, or later
         new = self._arrived(unknown)
@@ -165,7 +167,8 @@ class Inventory:
         self._lift_floor(complete, settling.values())
         wanted, not_wanted = (complete, []) if self._takes_all else ([], complete)
         self._takes_all = True
-        return Listing(wanted, not_wanted, self._floor_s, self._folders, len(settling))
+        n_incomplete = len(settling)
+        return Listing(wanted, not_wanted, self._floor_s, self._folders, n_incomplete, began)
 
     def _listed(self) -> tuple[set[int], dict[int, Seen], int]:
         """Return the versions of all files, those files that are not known, and the newest time."""

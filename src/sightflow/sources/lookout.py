@@ -29,6 +29,7 @@ class Lookout:
         self._found: deque[Listing] = deque()
         self._failures: list[Exception] = []
         self._has_looked = False
+        self._n_looks = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch {shown}", daemon=True)
 
@@ -60,15 +61,23 @@ class Lookout:
             while not self._stopping.is_set():
                 began = time.monotonic()
                 self._look()
-                took_s = time.monotonic() - began
-                wait_s = max(self._every_s, took_s * (1 / _SHARE - 1))
-                if self.n_failures:
-                    wait_s = max(wait_s, min(self._every_s * 2.0**self.n_failures, _LONGEST_WAIT_S))
-                self._stopping.wait(wait_s)
+                self._stopping.wait(self._wait_s(time.monotonic() - began))
         except Exception as error:  # whoever polls must learn of it
             with self._changed:
                 self._failures.append(error)
                 self._changed.notify_all()
+
+    def _wait_s(self, took_s: float) -> float:
+        """Return how long to wait after a look; the first takes longer, since it connects."""
+        self._n_looks += 1
+        wait_s = self._every_s
+        if self._n_looks > 1:
+            wait_s = max(wait_s, took_s * (1 / _SHARE - 1))
+        if self.n_failures:
+            wait_s = max(
+                wait_s, min(self._every_s * 2.0 ** min(self.n_failures, 30), _LONGEST_WAIT_S)
+            )
+        return wait_s
 
     def _look(self) -> None:
         """Look once.

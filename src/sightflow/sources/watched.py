@@ -104,9 +104,9 @@ class WatchedStream:
             place, source.path, context.step, source.time_pattern, by_folder=source.by_folder
         )
         self._backlog = Backlog(names, where, skips=skips, max_age_ms=source.max_age_ms)
-        self._has_looked = False
-        self._quiet_since = time.monotonic()
-        self._n_incomplete = 0
+        self._quiet_since = self._looked_at = time.monotonic()
+        self._is_complete = False
+        """Whether the last look found nothing that may still be written."""
 
     def poll(self, timeout_s: float) -> Claim | Rejected | Skipped | None:
         """Return where the next picture is, how many are left out before it, or None.
@@ -121,12 +121,10 @@ class WatchedStream:
         return item
 
     def ended(self) -> bool:
-        """Return whether nothing has come for so long that nothing more is waited for."""
-        if self._source.idle_s is None or not self._has_looked:
+        """Return whether a look so long after the last picture has found nothing new."""
+        if self._source.idle_s is None or len(self._backlog) or not self._is_complete:
             return False
-        if len(self._backlog) or self._n_incomplete:
-            return False
-        return time.monotonic() - self._quiet_since >= self._source.idle_s
+        return self._looked_at - self._quiet_since >= self._source.idle_s
 
     def position(self) -> str:
         """Return what was handed out, in a form that does not grow."""
@@ -134,8 +132,8 @@ class WatchedStream:
 
     def _look(self, timeout_s: float) -> None:
         for listing in self._lookout.take(timeout_s):
-            self._has_looked = True
-            self._n_incomplete = listing.n_incomplete
+            self._looked_at = listing.began
+            self._is_complete = not listing.n_incomplete
             if listing.new or listing.n_incomplete:
                 self._quiet_since = time.monotonic()
             self._backlog.take(listing)
