@@ -21,6 +21,7 @@ from sightflow.sources.labelled import Labelled
 from sightflow.sources.late import Late
 from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
+from sightflow.sources.newest import Newest
 from sightflow.sources.passes import Passes
 from sightflow.sources.union import Union
 from sightflow.sources.video import Video
@@ -34,7 +35,7 @@ from sightflow.testing import (
     encode_image,
 )
 
-AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 3, 1
+AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 4, 1
 N_PICTURES = 6
 
 
@@ -120,7 +121,10 @@ STREAM_EXAMPLES: dict[str, Callable[[Path], StreamSource]] = {
     "Joined": lambda folder: Joined(
         Live(str(write_recording(folder, N_PICTURES, fps=40))), write_labels(folder / "labels")
     ),
-    "Watched": lambda folder: Watched(write_six(folder / "in"), every_s=0.02, idle_s=0.0),
+    "Newest": lambda folder: Newest(Live(str(write_recording(folder, N_PICTURES, fps=20)))),
+    "Watched": lambda folder: Watched(
+        write_six(folder / "in"), every_s=0.02, settle_ms=0.0, idle_s=0.0
+    ),
 }
 
 LABEL_EXAMPLES: dict[str, Callable[[Path], LabelSource]] = {
@@ -189,6 +193,7 @@ def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(kind: str, tmp_pa
 STREAMS_NOWHERE: dict[str, Callable[[str], StreamSource]] = {
     "Live": Live,
     "Joined": lambda path: Joined(Live(path), JsonLabels(path)),
+    "Newest": lambda path: Newest(Live(path)),
     "Watched": Watched,
 }
 

@@ -134,7 +134,7 @@ def test_copies_with_old_times_and_whole_folders_are_new_after_a_restart_too(
 def test_from_each_position_the_rest_comes_and_nothing_twice(folder) -> None:
     for i in range(8):
         write(folder / f"{i}.jpg")
-    source = Watched(str(folder), **QUICK)
+    source = Watched(str(folder), every_s=0.02, settle_ms=0.0, idle_s=0.0)
     items, _ = read(source)
     for n_read in range(1, 8):
         first, position = read(source, at_most=n_read)
