@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices, check_number
@@ -60,7 +60,8 @@ class Watched:
         """Refuse what cannot be."""
         check_choices(self)
         check_number(self, "every_s", within="(0, inf)")
-        check_number(self, "settle_ms", "grace_s", "idle_s", "max_age_ms", within="[0, inf)")
+        check_number(self, "settle_ms", "idle_s", "max_age_ms", within="[0, inf)")
+        check_number(self, "grace_s", within="[1, inf)")  # clocks of files have a grain
         if self.max_age_ms is not None and self.when_behind == "wait":
             raise PipelineError(
                 f"Watched: `max_age_ms` goes with `when_behind` skip; got {self.max_age_ms!r} with "
@@ -68,6 +69,10 @@ class Watched:
             )
         if self.time_pattern is not None:
             check_time_pattern(self.time_pattern)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on: which files, and whose they are."""
+        return {"path": self.path, "by_folder": self.by_folder}
 
     def open_stream(self, context: Context, position: str | None) -> "WatchedStream":
         """Return the stream, from its start or behind what was handed out at a position."""
