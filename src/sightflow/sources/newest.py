@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_number
@@ -41,6 +42,8 @@ class Newest:
     max_age_ms: float | None = None
     """Leave out, as well, images that were taken longer ago when their turn comes; None: of any
     age."""
+
+    adjustable: ClassVar[tuple[str, ...]] = ("max_age_ms",)
 
     def __post_init__(self) -> None:
         """Refuse what is no stream, and labels, which belong to images that may be left out."""

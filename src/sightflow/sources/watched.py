@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices, check_number
@@ -55,6 +55,18 @@ class Watched:
     """With `skip`: leave out, as well, pictures that were taken longer ago; None: of any age."""
 
     gives: ClassVar[tuple[str, ...]] = ()
+    adjustable: ClassVar[tuple[str, ...]] = (
+        "pattern",
+        "recursive",
+        "start",
+        "every_s",
+        "settle_ms",
+        "grace_s",
+        "time_pattern",
+        "idle_s",
+        "when_behind",
+        "max_age_ms",
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -69,10 +81,6 @@ class Watched:
             )
         if self.time_pattern is not None:
             check_time_pattern(self.time_pattern)
-
-    def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on: which files, and whose they are."""
-        return {"path": self.path, "by_folder": self.by_folder}
 
     def open_stream(self, context: Context, position: str | None) -> "WatchedStream":
         """Return the stream, from its start or behind what was handed out at a position."""
