@@ -25,6 +25,7 @@ __all__ = [
     "StoredFile",
     "can_be_opened",
     "inside",
+    "is_file",
     "list_files",
     "list_named",
     "modified_ms",
@@ -80,7 +81,7 @@ def list_files(
     name_pattern = re.compile(fnmatch.translate("*" if root in found else pattern), re.IGNORECASE)
     for key in sorted(found, key=_with_numbers if by_number else None):
         info = found[key]
-        if info.get("type") != "directory" and name_pattern.match(os.path.basename(key)):
+        if is_file(key, info) and name_pattern.match(os.path.basename(key)):
             name = os.path.relpath(key, base) if base else key
             yield StoredFile(_uri(path, url, key, base), inside(name), modified_ms(info))
 
@@ -123,6 +124,11 @@ def _find(fs: Any, root: str, *, recursive: bool) -> tuple[dict[str, Any], str]:
         strict = {"on_error": "raise"} if "file" in fs.protocol else {}  # no folder goes unseen
         return fs.find(root, detail=True, maxdepth=None if recursive else 1, **strict), root
     return {}, root
+
+
+def is_file(key: str, info: dict[str, Any]) -> bool:
+    """Return whether fsspec tells of a file; some tools mark folders by an object with a `/`."""
+    return info.get("type") != "directory" and not key.endswith("/")
 
 
 def inside(name: str) -> str:

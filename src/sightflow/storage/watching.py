@@ -12,7 +12,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from sightflow.errors import SourceError
-from sightflow.storage.files import inside, modified_ms, split_uri
+from sightflow.storage.files import inside, is_file, modified_ms, split_uri
 
 __all__ = ["LocalFolder", "Place", "Seen", "StoredFolder", "is_temporary", "place_of"]
 
@@ -186,9 +186,8 @@ class StoredFolder:
         depth = None if self.recursive else 1
         for key, info in self.fs.find(self.root, maxdepth=depth, detail=True).items():
             path = inside(key.removeprefix(self.root).lstrip("/"))
-            if not self.wanted.match(os.path.basename(path)):
-                continue
-            if not any(map(is_temporary, path.split("/"))) and info.get("type") != "directory":
+            is_wanted = is_file(key, info) and self.wanted.match(os.path.basename(path))
+            if is_wanted and not any(map(is_temporary, path.split("/"))):
                 yield self._seen(path, info)
 
     def _seen(self, path: str, info: dict[str, Any]) -> Seen:

@@ -83,6 +83,15 @@ def test_after_a_restart_only_the_rest_comes_and_what_has_other_content(bucket: 
     assert sorted(claim.origin.sequence for claim in claims) == [3, 4]
 
 
+def test_markers_of_folders_are_no_pictures(bucket: Store) -> None:
+    for key in ("in/", "in/day/"):
+        bucket.put(key, b"")
+    bucket.put("in/day/a.jpg", PICTURE)
+    claims, _ = read(Watched(f"s3://{BUCKET}/in", **QUICK))
+    assert keys(claims) == ["in/day/a.jpg"]
+    assert keys(Directory(f"s3://{BUCKET}/in").claims()) == ["in/day/a.jpg"]
+
+
 def test_a_prefix_may_be_empty_at_first(bucket: Store) -> None:
     source = Watched(f"s3://{BUCKET}/later", every_s=0.05, idle_s=0.2)
     assert read(source)[0] == []
