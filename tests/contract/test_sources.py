@@ -12,7 +12,7 @@ from tests.web_server import write_recording
 from sightflow.errors import SourceError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.protocols import LabelSource, Source, StreamSource
-from sightflow.records import EncodedImage, Label, Rejected
+from sightflow.records import Claim, EncodedImage, Label, Rejected
 from sightflow.sources.annotated import Annotated
 from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined
@@ -21,9 +21,11 @@ from sightflow.sources.labelled import Labelled
 from sightflow.sources.late import Late
 from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
+from sightflow.sources.newest import Newest
 from sightflow.sources.passes import Passes
 from sightflow.sources.union import Union
 from sightflow.sources.video import Video
+from sightflow.sources.watched import Watched
 from sightflow.testing import (
     a_context,
     check_labels,
@@ -33,7 +35,7 @@ from sightflow.testing import (
     encode_image,
 )
 
-AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 2, 1
+AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 4, 1
 N_PICTURES = 6
 
 
@@ -44,6 +46,14 @@ def write_pictures(folder: Path) -> str:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(encode_image(draw_scene(32, 24)))
     (folder / "empty.jpg").touch()
+    return str(folder)
+
+
+def write_six(folder: Path) -> str:
+    """Write as many pictures as the recordings have; one is empty, one in a folder."""
+    write_pictures(folder)
+    for name in ("c.jpg", "d.jpg", "e.jpg"):
+        (folder / name).write_bytes(encode_image(draw_scene(32, 24)))
     return str(folder)
 
 
@@ -111,6 +121,10 @@ STREAM_EXAMPLES: dict[str, Callable[[Path], StreamSource]] = {
     "Joined": lambda folder: Joined(
         Live(str(write_recording(folder, N_PICTURES, fps=40))), write_labels(folder / "labels")
     ),
+    "Newest": lambda folder: Newest(Live(str(write_recording(folder, N_PICTURES, fps=20)))),
+    "Watched": lambda folder: Watched(
+        write_six(folder / "in"), every_s=0.02, settle_ms=0.0, idle_s=0.0
+    ),
 }
 
 LABEL_EXAMPLES: dict[str, Callable[[Path], LabelSource]] = {
@@ -118,7 +132,7 @@ LABEL_EXAMPLES: dict[str, Callable[[Path], LabelSource]] = {
 }
 
 CLAIMED = [
-    kind for kind in known_kinds("sources") if hasattr(resolve_kind("sources", kind), "open")
+    kind for kind in known_kinds("sources") if hasattr(resolve_kind("sources", kind), "claims")
 ]
 STREAMS = [kind for kind in known_kinds("sources") if kind not in CLAIMED]
 LABELS = known_kinds("labels")
@@ -170,7 +184,7 @@ def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(kind: str, tmp_pa
     source = STREAM_EXAMPLES[kind](tmp_path)
     assert type(source) is resolve_kind("sources", kind)
     items = check_stream(source)
-    images = [item for item in items if isinstance(item, EncodedImage)]
+    images = [item for item in items if isinstance(item, Claim | EncodedImage)]
     assert [image.origin.sequence for image in images] == list(range(N_PICTURES))
     labels = [item.label for item in items if isinstance(item, Label)]
     assert labels == (["cat", None] if kind == "Joined" else [])
@@ -179,6 +193,8 @@ def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(kind: str, tmp_pa
 STREAMS_NOWHERE: dict[str, Callable[[str], StreamSource]] = {
     "Live": Live,
     "Joined": lambda path: Joined(Live(path), JsonLabels(path)),
+    "Newest": lambda path: Newest(Live(path)),
+    "Watched": Watched,
 }
 
 

@@ -1,6 +1,8 @@
 """The same pipeline through every runner gives the same output, byte for byte."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from tests.lessons import learned, lessons, taught
 from tests.networks import Thumbnails
 from tests.pictures import draw_video, fill_folder
 from tests.roads import save_road_models
-from tests.steps import Bright, Count
+from tests.steps import Bright, Count, Slow
 from tests.streams import Offered, labelled_later
 
 from sightflow import (
@@ -32,11 +34,14 @@ from sightflow.learn.train import Train
 from sightflow.models import find_model
 from sightflow.sinks.events import JsonEvents
 from sightflow.sources.late import Late
+from sightflow.sources.newest import Newest
+from sightflow.sources.watched import Watched
 from sightflow.tasks.announce import Announce
 from sightflow.tasks.drive import Drive
 from sightflow.tasks.gallery import Gallery
 from sightflow.tasks.identify_tracks import IdentifyTracks
 from sightflow.tasks.track import Track
+from sightflow.testing import encode_image
 
 RUNNERS = [
     pytest.param(RunSettings(runner="flink", workers=1), id="flink, 1 worker"),
@@ -122,6 +127,65 @@ def test_without_an_order_the_same_results_come_in_any_order(tmp_path):
 
     inline, flink = ((tmp_path / f"{n}.jsonl").read_bytes() for n in ("inline", "flink"))
     assert sorted(inline.splitlines()) == sorted(flink.splitlines())
+
+
+@pytest.mark.flink
+def test_a_watched_folder_gives_the_same_on_flink_as_inline(tmp_path):
+    photos = fill_folder(tmp_path / "photos", 60)
+    fill_folder(tmp_path / "photos" / "gate", 30)
+    source = Watched(str(photos), by_folder=True, every_s=0.05, settle_ms=0.0, idle_s=0.0)
+    pipeline = Pipeline(source).apply("bright", Bright()).apply("count", Count())
+
+    for name, how in {
+        "inline": RunSettings(runner="inline"),
+        "flink": RunSettings(workers=2),
+    }.items():
+        summary = run(pipeline.write("out", JsonLines(str(tmp_path / f"{name}.jsonl"))), how)
+        assert (summary.ledger.read, summary.ledger.rejected) == (96, 4)
+
+    for ending in ("jsonl", "rejected.jsonl"):
+        inline, flink = ((tmp_path / f"{n}.{ending}").read_bytes() for n in ("inline", "flink"))
+        assert inline == flink
+        assert inline
+
+
+@pytest.mark.flink
+@pytest.mark.parametrize("runner", ["inline", "flink"])
+@pytest.mark.parametrize("wraps", [False, True])
+def test_a_stream_that_is_left_behind_skips_and_the_ledger_balances(wraps, runner, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    options = {"every_s": 0.05, "settle_ms": 0.0, "idle_s": 1.0}
+    if wraps:
+        source = Newest(Watched(str(photos), **options))
+    else:
+        source = Watched(str(photos), when_behind="skip", **options)
+    out = tmp_path / "out.jsonl"
+    pipeline = Pipeline(source).apply("slow", Slow(0.1)).write("out", JsonLines(str(out)))
+
+    has_begun = threading.Event()
+
+    def fill() -> None:
+        for i in range(150):
+            (photos / f"{i:03d}.tmp").write_bytes(encode_image(np.full((24, 32, 3), i, np.uint8)))
+            (photos / f"{i:03d}.tmp").rename(photos / f"{i:03d}.jpg")
+            has_begun.wait(0.2)  # then all at once, nearly
+            time.sleep(0.01)
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    settings = RunSettings(runner=runner, workers=1)
+    ledger = run(pipeline, settings, on_progress=lambda now, n: now.read and has_begun.set()).ledger
+    writer.join()
+
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert ledger.read == 150
+    assert ledger.read == ledger.recognised + ledger.skipped
+    assert ledger.skipped > 20
+    assert ledger.recognised == len(rows) > 5
+    numbers = [row["sequence"] for row in rows]
+    assert numbers == sorted(set(numbers))
+    assert [Path(row["uri"]).stem for row in rows] == [f"{number:03d}" for number in numbers]
 
 
 @pytest.mark.flink

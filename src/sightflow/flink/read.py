@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -74,9 +75,16 @@ class ReadStream(KeyedProcessFunction):
                     self._credits.take()
                     yield frame.encode()
                     last = state
+            last = self._standing(last)
             if last != first:
                 self._state.update(last.encode())
             self._last = last
+
+    def _standing(self, state: StreamState) -> StreamState:
+        """Return the state with the place of the stream, which may move without an image too."""
+        if not self._streams:
+            return state
+        return replace(state, position=self._streams[0].position())
 
     def close(self) -> None:
         """Release what the stream holds."""

@@ -41,6 +41,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "unknown_label": "Its label is none of the classes that a network learns",
         "no_face": "No face was found where one was asked for.",
         "several_faces": "It is not clear which face is meant",
+        "no_time": "Its name should tell when it was taken",
         "bad_label": "A line of a file of labels cannot be read",
     }
 )

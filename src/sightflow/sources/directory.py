@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from sightflow.options import check_number
 from sightflow.protocols import Context, Read
-from sightflow.records import Claim, EncodedImage, Origin, Rejected
-from sightflow.storage.files import Reader, StoredFile, list_named
+from sightflow.records import Claim, Origin
+from sightflow.sources.reading import file_reader
+from sightflow.storage.files import StoredFile, list_named
 
 __all__ = ["Directory"]
 
@@ -47,15 +48,7 @@ class Directory:
 
     def open(self, context: Context) -> Read:
         """Return a function that reads one file."""
-        reader = Reader()
-
-        def read(claim: Claim) -> Iterator[EncodedImage | Rejected]:
-            try:
-                yield EncodedImage(claim.origin, reader.read(claim.origin.uri))
-            except OSError as error:
-                yield Rejected(claim.origin, context.step, "unreadable", str(error))
-
-        return read
+        return file_reader(context)
 
     def _time_ms(self, sequence: int, file: StoredFile) -> int:
         if self.fps is None:

@@ -20,7 +20,17 @@ from sightflow.errors import SourceError
 from sightflow.ops.decode import may_be_picture
 from sightflow.storage.naming import as_paths, name_under, short_names
 
-__all__ = ["Reader", "StoredFile", "can_be_opened", "list_files", "list_named", "split_uri"]
+__all__ = [
+    "Reader",
+    "StoredFile",
+    "can_be_opened",
+    "inside",
+    "is_file",
+    "list_files",
+    "list_named",
+    "modified_ms",
+    "split_uri",
+]
 
 _CONTAINERS = ("zip", "tar", "libarchive", "dir")
 """File systems inside of something else: `zip://MEMBER::ARCHIVE`."""
@@ -71,9 +81,9 @@ def list_files(
     name_pattern = re.compile(fnmatch.translate("*" if root in found else pattern), re.IGNORECASE)
     for key in sorted(found, key=_with_numbers if by_number else None):
         info = found[key]
-        if info.get("type") != "directory" and name_pattern.match(os.path.basename(key)):
+        if is_file(key, info) and name_pattern.match(os.path.basename(key)):
             name = os.path.relpath(key, base) if base else key
-            yield StoredFile(_uri(path, url, key, base), _inside(name), _modified_ms(info))
+            yield StoredFile(_uri(path, url, key, base), inside(name), modified_ms(info))
 
 
 def list_named(
@@ -116,7 +126,12 @@ def _find(fs: Any, root: str, *, recursive: bool) -> tuple[dict[str, Any], str]:
     return {}, root
 
 
-def _inside(name: str) -> str:
+def is_file(key: str, info: dict[str, Any]) -> bool:
+    """Return whether fsspec tells of a file; some tools mark folders by an object with a `/`."""
+    return info.get("type") != "directory" and not key.endswith("/")
+
+
+def inside(name: str) -> str:
     """Return a relative path that cannot lead out of a folder, whatever an archive says."""
     parts = PurePosixPath(name).parts
     return "/".join("__" if part == ".." else part for part in parts if part != "/")
@@ -246,8 +261,9 @@ def _uri(path: str, url: str, key: str, base: str) -> str:
     return os.path.join(folder, os.path.relpath(key, base))
 
 
-def _modified_ms(info: dict[str, Any]) -> int:
-    for key in ("mtime", "LastModified", "updated", "last_modified"):
+def modified_ms(info: dict[str, Any]) -> int:
+    """Return when a file was modified, by what fsspec tells of it; 0 where that is not known."""
+    for key in ("mtime", "LastModified", "updated", "last_modified", "created"):
         value = info.get(key)
         if isinstance(value, datetime):
             return int(value.timestamp() * 1000)

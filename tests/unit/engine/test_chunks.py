@@ -217,6 +217,8 @@ for thread in threads: thread.join()
         EncodedImage(an_origin(name=os.fsdecode(b"\xff.jpg")), b"x"),
         Rejected(an_origin(), "read", "unreadable", "the camera is gone"),
         Skipped(an_origin(), 12),
+        a_claim(uri=os.fsdecode(b"in/\xff.jpg")),
+        Claim(an_origin(), ((4, 400, 160), (5, 500, 200))),
         SourceEnd("camera 1"),
         StreamEnd(2**40),
     ],

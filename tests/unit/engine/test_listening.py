@@ -7,8 +7,8 @@ import pytest
 from sightflow.engine.chunks import Frame, SourceEnd, StreamEnd
 from sightflow.engine.listening import StreamState, listen
 from sightflow.errors import JobError
-from sightflow.records import EncodedImage, Rejected, Skipped
-from sightflow.testing import an_origin
+from sightflow.records import Claim, EncodedImage, Rejected, Skipped
+from sightflow.testing import a_claim, an_origin
 
 FOREVER_S = 60.0
 
@@ -52,6 +52,13 @@ def test_frames_are_numbered_in_all_and_within_their_stream() -> None:
 def test_behind_the_last_image_every_stream_ends_and_then_all() -> None:
     frames = [frame.content for _, frame in read(Cameras())]
     assert frames[5:] == [SourceEnd("a"), SourceEnd("b"), StreamEnd(7)]
+
+
+def test_a_claim_counts_for_all_its_images() -> None:
+    contents = [a_claim(), Claim(an_origin(), frames=((0, 0, 0), (1, 40, 40)))]
+    frames = [frame.content for _, frame in read(Cameras(contents=contents))]
+    assert frames[:2] == contents
+    assert frames[-1] == StreamEnd(3)
 
 
 def test_an_end_comes_once() -> None:

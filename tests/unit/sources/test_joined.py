@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from sightflow.errors import PipelineError
-from sightflow.records import EncodedImage, Label, Rejected, Skipped
+from sightflow.records import Claim, EncodedImage, Label, Rejected, Skipped
 from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined, JoinedStream
 from sightflow.testing import a_context, an_origin
@@ -46,6 +46,10 @@ class _Given:
 
 def image(sequence: int) -> EncodedImage:
     return EncodedImage(an_origin(sequence=sequence), b"")
+
+
+def claim(sequence: int) -> Claim:
+    return Claim(an_origin(sequence=sequence))
 
 
 def label(sequence: int) -> Label:
@@ -119,6 +123,20 @@ def test_it_waits_for_labels_when_the_images_have_ended() -> None:
 def test_what_cannot_be_waited_for_is_refused(options, message) -> None:
     with pytest.raises(PipelineError, match=message):
         Joined(Given(()), Given(()), **options)
+
+
+def test_claims_await_the_labels_of_their_images_and_the_source_redeems_them() -> None:
+    (found,) = read(opened([claim(0)], []))
+    assert isinstance(found, Claim)
+    assert found.origin.awaits_label
+
+    @dataclass(frozen=True)
+    class Claimed(Given):
+        def open(self, context):
+            return lambda claim: iter([image(7)])
+
+    redeem = Joined(Claimed(()), Given(())).open(a_context("read"))
+    assert [one.origin.sequence for one in redeem(claim(0))] == [7]
 
 
 def test_an_image_that_has_a_label_awaits_none() -> None:
