@@ -5,19 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kafka import Broker
 
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.ops.overlay import Outline
-from sightflow.protocols import ImageSink, ResultSink
+from sightflow.protocols import ImageSink, MessageSink, ResultSink
 from sightflow.sinks.events import JsonEvents, JsonRejected
 from sightflow.sinks.images import AnnotatedImages, ImageFolder
+from sightflow.sinks.kafka import KafkaEvents
 from sightflow.sinks.motchallenge import MotTracks
 from sightflow.sinks.results import JsonLines, Parquet
 from sightflow.sinks.table import Csv
 from sightflow.sinks.video import AnnotatedVideo
-from sightflow.testing import check_image_sink, check_result_sink
+from sightflow.testing import check_image_sink, check_message_sink, check_result_sink
 
-RESULTS_AT_LEAST, IMAGES_AT_LEAST = 7, 2
+RESULTS_AT_LEAST, IMAGES_AT_LEAST, MESSAGES_AT_LEAST = 7, 2, 1
 GATE = Outline("gate", ((0.0, 5.5), (32.0, 20.0)), closed=False)
 
 EXAMPLES: dict[str, Callable[[Path], Any]] = {
@@ -32,18 +34,30 @@ EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "Parquet": lambda folder: Parquet(str(folder / "results.parquet")),
 }
 
+MESSAGE_EXAMPLES: dict[str, Callable[[Broker], Any]] = {
+    "KafkaEvents": lambda broker: KafkaEvents(
+        broker.servers,
+        topic=broker.create(name="results"),
+        events_topic=broker.create(name="events"),
+        rejected_topic=broker.create(name="rejected"),
+    ),
+}
+
 
 def of_kind(shape: Any) -> list[str]:
     return [k for k in known_kinds("sinks") if issubclass(resolve_kind("sinks", k), shape)]
 
 
-RESULTS, IMAGES = of_kind(ResultSink), of_kind(ImageSink)
+RESULTS, IMAGES, MESSAGES = map(of_kind, (ResultSink, ImageSink, MessageSink))
 
 
 def test_the_sinks_were_found_and_each_has_an_example(tmp_path: Path) -> None:
     assert len(RESULTS) >= RESULTS_AT_LEAST
     assert len(IMAGES) >= IMAGES_AT_LEAST
-    assert sorted(RESULTS + IMAGES) == sorted(EXAMPLES) == list(known_kinds("sinks"))
+    assert len(MESSAGES) >= MESSAGES_AT_LEAST
+    assert sorted(RESULTS + IMAGES) == sorted(EXAMPLES)
+    assert sorted(MESSAGES) == sorted(MESSAGE_EXAMPLES)
+    assert sorted(RESULTS + IMAGES + MESSAGES) == list(known_kinds("sinks"))
     for kind, make in EXAMPLES.items():
         assert type(make(tmp_path)) is resolve_kind("sinks", kind)
 
@@ -58,3 +72,13 @@ def test_it_keeps_the_promises_of_a_sink_of_results(kind: str) -> None:
 def test_it_keeps_the_promises_of_a_sink_of_images(kind: str) -> None:
     written = check_image_sink(EXAMPLES[kind])
     assert len(written) == 2, "one file for each image"
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_it_keeps_the_promises_of_a_sink_of_messages(kind: str, broker: Broker) -> None:
+    sink = MESSAGE_EXAMPLES[kind](broker)
+    assert type(sink) is resolve_kind("sinks", kind)
+    sent = check_message_sink(sink)
+    for topic in dict.fromkeys(message.destination for message in sent):
+        arrived = [(one.key(), one.value()) for one in broker.read(topic)]
+        assert arrived == [(one.key, one.value) for one in sent if one.destination == topic]
