@@ -60,9 +60,9 @@ def run(
     started = time.time()
     settings = settings or RunSettings(runner="inline")
     pipeline.check()
-    sinks = [sink for _, sink in pipeline.result_sinks]
+    sinks = dict(pipeline.result_sinks)
     with ExitStack() as resources:
-        for sink in sinks:
+        for sink in sinks.values():
             resources.callback(sink.discard)
         run_id = f"{round(started * 1000)}-inline"
         inference = settings.inference(n_workers=1)
@@ -89,10 +89,11 @@ def run(
             if on_event is not None:
                 for event in result.events:
                     on_event(event)
+        place = delivery.checkpoint()
         delivery.close()
         messages.flush()
         times = RunTimes(started, "inline", 1)
-        summary = finish(pipeline, delivery.place, work.n_images, times)
+        summary = finish(pipeline, place, work.n_images, times)
         work.commit()
         return summary
 
@@ -142,8 +143,9 @@ def _work(
     if isinstance(pipeline.source, StreamSource):
         stream = pipeline.source.open_stream(context.at("read"), None)
         by_source = is_by_source(pipeline)
+        redeem = open_reader(pipeline, context)
         frames = _frames(stream, stop)
-        recognised = (recognise_frame(f, recognise, by_source=by_source) for f in frames)
+        recognised = (recognise_frame(f, redeem, recognise, by_source=by_source) for f in frames)
         return _Work(context, recognised, commit=getattr(stream, "commit", _do_nothing))
     chunks = list(chunks_of(pipeline, settings))
     for number in last_ones(chunks):

@@ -57,6 +57,10 @@ class RunSettings:
     state_dir: str | None = None
     """Folder for the checkpoints of a Flink job. A job that died or was stopped goes on from the
     last one when it is run again, with another number of workers too; None: it starts anew."""
+    upgrade: bool = False
+    """Whether a job may go on from `state_dir` with another pipeline than before."""
+    drop_state: tuple[str, ...] = ()
+    """Names of steps and sinks that are gone or of another kind, whose state may then be lost."""
     web_ui_port: int | None = None
     """Port of Flink's web page and REST on the loopback address; None takes any free one."""
 
@@ -72,6 +76,10 @@ class RunSettings:
             raise PipelineError(
                 "RunSettings: `state_dir` needs the runner flink: inline keeps no checkpoints"
             )
+        if self.upgrade and self.state_dir is None:
+            raise PipelineError("RunSettings: `upgrade` goes on from a `state_dir`; name it")
+        if self.drop_state and not self.upgrade:
+            raise PipelineError("RunSettings: `drop_state` goes with `upgrade`; allow it too")
         check_count(self, *_COUNTS, at_least=1)
         check_count(self, "web_ui_port", at_least=1, at_most=65_535)
         check_count(self, "restart_attempts")

@@ -132,7 +132,7 @@ LABEL_EXAMPLES: dict[str, Callable[[Path], LabelSource]] = {
 }
 
 CLAIMED = [
-    kind for kind in known_kinds("sources") if hasattr(resolve_kind("sources", kind), "open")
+    kind for kind in known_kinds("sources") if hasattr(resolve_kind("sources", kind), "claims")
 ]
 STREAMS = [kind for kind in known_kinds("sources") if kind not in CLAIMED]
 LABELS = known_kinds("labels")

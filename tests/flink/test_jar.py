@@ -83,8 +83,10 @@ def test_the_jar_names_the_hash_of_each_of_its_sources(tool: ModuleType) -> None
     assert [line.split("/")[-1] for line in listed.splitlines()] == [
         "InOrderSource.java",
         "LowestFirstEnumerator.java",
-        "RememberingOperator.java",
+        "SignallingOperator.java",
         "TickSource.java",
+        "ReceivedRecords.java",
+        "SentMessages.java",
     ]
 
 

@@ -231,7 +231,7 @@ def test_a_folder_that_another_run_uses_is_refused_and_left_alone(tmp_path):
 def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(tmp_path):
     state = tmp_path / "state"
     pipeline = Pipeline(Offered(5)).write("a", JsonLines(str(tmp_path / "a.jsonl")))
-    with run_directory(pipeline, str(state)) as directory:
+    with run_directory(pipeline, RunSettings(state_dir=str(state))) as directory:
         directory.note(Work(), 0.0)
         shutil.copytree(state, tmp_path / "killed")
     shutil.copytree(tmp_path / "killed", state)

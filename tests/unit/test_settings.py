@@ -58,3 +58,15 @@ def test_workers_share_the_cores_that_they_leave(
 def test_inline_has_no_checkpoints_to_keep() -> None:
     with pytest.raises(PipelineError, match="`state_dir` needs the runner flink"):
         RunSettings(runner="inline", state_dir="state")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"upgrade": True}, "`upgrade` goes on from a `state_dir`; name it"),
+        ({"drop_state": ("gate",), "state_dir": "state"}, "`drop_state` goes with `upgrade`"),
+    ],
+)
+def test_an_upgrade_needs_a_state_and_what_is_dropped_an_upgrade(options, message) -> None:
+    with pytest.raises(PipelineError, match=message):
+        RunSettings(**options)

@@ -15,7 +15,8 @@ from sightflow.cli.running import (
     overwrite_option,
     quiet_option,
     runner_option,
-    state_dir_option,
+    state_options,
+    state_settings,
     workers_option,
 )
 
@@ -84,7 +85,7 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
         ),
         runner_option("Embedded Flink, or this process [as in CONFIG]."),
         workers_option("as in CONFIG"),
-        state_dir_option,
+        *state_options,
         overwrite_option,
         quiet_option,
     ]
@@ -96,7 +97,9 @@ def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSett
     from sightflow.configuration import read_pipeline
 
     pipeline, settings = read_pipeline(config, values_of(options))
-    return pipeline, replace(settings, **given(options, "runner", "workers", "state_dir"))
+    return pipeline, replace(
+        settings, **given(options, "runner", "workers"), **state_settings(options)
+    )
 
 
 def values_of(options: Mapping[str, Any]) -> dict[str, str]:

@@ -23,6 +23,8 @@ from sightflow.cli.running import (
     run_to_out,
     run_with,
     source_of,
+    state_settings,
+    upgrade_options,
 )
 
 if TYPE_CHECKING:
@@ -222,6 +224,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
 @add_options(blank_options)
+@add_options(upgrade_options)
 @overwrite_option
 @quiet_option
 def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options: Any) -> None:
@@ -229,6 +232,7 @@ def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options
     from sightflow.configuration import read_pipeline
 
     pipeline, settings = read_pipeline(file, values_of(options))
+    settings = replace(settings, **state_settings(options))
     if overwrite:
         pipeline = _overwriting(pipeline)
     if check:

@@ -35,7 +35,9 @@ __all__ = [
     "run_with",
     "runner_option",
     "source_of",
-    "state_dir_option",
+    "state_options",
+    "state_settings",
+    "upgrade_options",
     "workers_option",
 ]
 
@@ -45,11 +47,31 @@ overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace the output of an earlier run."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, no summary.")
-state_dir_option = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False),
-    help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
+upgrade_options = (
+    click.option(
+        "--upgrade", is_flag=True, help="Go on from the state of a run though the pipeline changed."
+    ),
+    click.option(
+        "--drop-state",
+        multiple=True,
+        metavar="NAME",
+        help="With --upgrade: a step or sink whose state may be lost; may be repeated.",
+    ),
 )
+state_options = (
+    click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False),
+        help="Keep checkpoints here; a call that died goes on from them when it is repeated.",
+    ),
+    *upgrade_options,
+)
+
+
+def state_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a call says about the state of its run, as `RunSettings` have it."""
+    names = "state_dir", "upgrade", "drop_state"
+    return {name: options[name] for name in names if options.get(name)}
 
 
 def runner_option(words: str) -> Callable[..., Any]:
@@ -115,7 +137,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             is_flag=True,
             help="Decode large JPEGs smaller where that is enough; scores change a little.",
         ),
-        state_dir_option,
+        *state_options,
         click.option(
             "--web-ui",
             type=click.IntRange(1, 65535),
@@ -253,8 +275,9 @@ def run_with(
     """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
     from sightflow.settings import RunSettings
 
-    same = ("runner", "workers", "batch_size", "device", "reduced_decode", "state_dir")
-    chosen = {**given(options, *same), "web_ui_port": options["web_ui"]}
+    same = ("runner", "workers", "batch_size", "device", "reduced_decode")
+    chosen = {**given(options, *same), **state_settings(options)}
+    chosen["web_ui_port"] = options["web_ui"]
     if options["max_megapixels"]:
         chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
     settings = RunSettings(**chosen)

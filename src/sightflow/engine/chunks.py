@@ -4,13 +4,14 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import msgspec
 import orjson
 
 from sightflow.errors import PipelineError
+from sightflow.protocols import Polled
 from sightflow.records import (
     Claim,
     EncodedImage,
@@ -29,6 +30,7 @@ from sightflow.records.codec import decode_outcomes, encode_outcomes
 from sightflow.records.state import as_bytes, as_text
 
 __all__ = [
+    "ARRIVED",
     "Chunk",
     "ChunkResult",
     "Content",
@@ -92,7 +94,7 @@ class StreamEnd:
 
 # One thread must make the plan of msgspec for a type, which a second would read half-made: the
 # process dies. See `records.state`.
-for _kind in (Chunk, Label, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
+for _kind in (Chunk, Claim, Label, Origin, Rejected, Skipped, SourceEnd, StreamEnd):
     msgspec.convert([], list[_kind])  # type: ignore[valid-type]
 msgspec.convert([], tuple[Label, ...])
 
@@ -172,8 +174,8 @@ def _as_json(value: Any) -> bytes:
     return json.dumps(msgspec.to_builtins(value)).encode()
 
 
-Content: TypeAlias = EncodedImage | Rejected | Skipped | Label | SourceEnd | StreamEnd
-"""What a stream gives: an image, or news."""
+Content: TypeAlias = Polled | SourceEnd | StreamEnd
+"""What a stream gives: an image, where images are, or news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,11 @@ class Frame:
 
 
 _FRAME = struct.Struct("<qqdBI")
-_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, Label, SourceEnd, StreamEnd)
+_KINDS: tuple[Any, ...] = (EncodedImage, Rejected, Skipped, Label, SourceEnd, StreamEnd, Claim)
+
+
+ARRIVED = -1
+"""Position of a chunk that has none but the order in which it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +226,13 @@ class Recognised:
     """What a worker made of a chunk, as records."""
 
     number: int
-    """Position of the chunk, from 0."""
+    """Position of the chunk, from 0, or `ARRIVED`."""
     outcomes: Iterable[Outcome] = ()
     """May be made while they are taken."""
     source_id: str = ""
     """The stream of the chunk, where keyed steps need to know."""
     index: int = 0
-    """Position among the chunks of its stream, from 0."""
+    """Position among the chunks of its stream, from 0, or `ARRIVED`."""
     n_skipped: int = 0
     has_ended: bool = False
     """Whether it is the last of its stream."""
@@ -239,6 +245,10 @@ class Recognised:
     def only_ends_the_run(self) -> bool:
         """Whether it says how many images there were, and nothing to any step."""
         return self.n_images is not None and not self.has_ended
+
+    def numbered(self, index: int) -> "Recognised":
+        """Return it with a position, the next of its stream, where it has none."""
+        return self if self.index != ARRIVED else replace(self, number=index, index=index)
 
     def encode(self, arrays: Collection[str] = ()) -> bytes:
         """Return it as bytes: numbers and two lengths, head, labels, outcomes with these arrays."""

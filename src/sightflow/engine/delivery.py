@@ -1,11 +1,12 @@
 """Delivery: results of chunks, which come in any order, go to the sinks in order and once.
 
 The place in the output is a small value that a runner keeps in its checkpoints; after a restart a
-delivery opened at that value cuts off what was written since and goes on.
+delivery opened at that value cuts off what was written since and goes on. Some sinks show their
+output as the run goes on: what is before the place of a checkpoint appears once that is complete.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from sightflow.engine.chunks import ChunkResult
@@ -23,8 +24,9 @@ class Progress:
 
     next_chunk: int = 0
     """How many chunks are in the output; where they come in order, also the number of the next."""
-    positions: tuple[tuple[int, ...], ...] | None = None
-    """Where the output of each sink stands; None before anything was written."""
+    positions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Where the output of each sink stands, by its name; of one that is not here nothing is
+    written yet."""
     ledger: Ledger = field(default_factory=Ledger)
     first_result_at: float | None = None
     """When the first result was delivered, in seconds since 1970."""
@@ -53,49 +55,45 @@ class Progress:
         return _PLACES.decode(data)
 
 
-_PLACES = StateCodec(Progress, "place", version=4)
+_PLACES = StateCodec(Progress, "place", version=5)
 
 
 class Delivery:
     """Writes chunk after chunk; the caller keeps early chunks until their turn has come."""
 
     def __init__(
-        self, sinks: Sequence[ResultSink], place: Progress, *, ordered: bool = True
+        self, sinks: Mapping[str, ResultSink], place: Progress, *, ordered: bool = True
     ) -> None:
-        """Open the sinks at a place; without `ordered` chunks may come in any order."""
-        self._sinks = sinks
+        """Open the sinks, by their names, at a place.
+
+        Without `ordered` chunks may come in any order.
+        """
         self._ordered = ordered
         self.place = place
-        at = place.positions or [None] * len(sinks)
-        self._writers = [sink.open_results(p) for sink, p in zip(sinks, at, strict=True)]
+        self._writers = {
+            name: sink.open_results(place.positions.get(name)) for name, sink in sinks.items()
+        }
 
     def takes(self, number: int | None) -> bool:
         """Return whether it is this chunk's turn; it always is that of news."""
         return not self._ordered or number is None or number == self.place.next_chunk
 
-    def deliver(self, result: ChunkResult) -> Progress:
-        """Write a chunk whose turn it is; return the new place, which holds what was written."""
+    def deliver(self, result: ChunkResult) -> None:
+        """Write a chunk whose turn it is; the place holds what was counted, not yet where it is."""
         place = self.place
         if not self.takes(result.number):
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.append(result.rows, result.rejected, result.events)
         if result.number is None:
-            self.place = replace(place, positions=self._positions())
-            return self.place
+            return
         if result.n_images is not None:
-            self.place = replace(
-                place,
-                positions=self._positions(),
-                n_chunks=result.number,
-                n_images=result.n_images,
-            )
-            return self.place
+            self.place = replace(place, n_chunks=result.number, n_images=result.n_images)
+            return
         now = time.time()
         self.place = replace(
             place,
             next_chunk=place.next_chunk + 1,
-            positions=self._positions(),
             ledger=place.ledger.add(
                 read=result.n_read,
                 recognised=len(result.rows),
@@ -105,14 +103,32 @@ class Delivery:
             first_result_at=place.first_result_at or (now if result.rows else None),
             last_result_at=now,
         )
+
+    def end(self) -> None:
+        """Note that all has come, where nothing else has told how much there is."""
+        place = self.place
+        if place.n_chunks is None:
+            self.place = replace(place, n_chunks=place.next_chunk, n_images=place.ledger.read)
+
+    def checkpoint(self) -> Progress:
+        """Write out all that was delivered; return the place behind it, to go on from."""
+        positions = {name: writer.position() for name, writer in self._writers.items()}
+        self.place = replace(self.place, positions=positions)
         return self.place
 
-    def _positions(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(writer.position() for writer in self._writers)
+    def publish(self, place: Progress) -> None:
+        """Let what is before a place appear, in sinks that show it as the run goes on.
+
+        The caller has made sure that no restart goes back behind this place.
+        """
+        for name, position in place.positions.items():
+            publish = getattr(self._writers[name], "publish", None)
+            if publish is not None:
+                publish(position)
 
     def close(self) -> None:
         """Close the writers; the output stays unfinished until the sinks commit."""
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.close()
 
 
@@ -126,6 +142,19 @@ class RunTimes:
     """Its name."""
     workers: int
     """How many worked in parallel."""
+
+    def summary(self, place: Progress, *, has_ended: bool = True) -> Summary:
+        """Return what came of the run by now."""
+        first, last = place.first_result_at, place.last_result_at
+        return Summary(
+            ledger=place.ledger,
+            seconds=time.time() - self.started,
+            first_result_s=None if first is None else first - self.started,
+            last_result_s=None if last is None else last - self.started,
+            runner=self.runner,
+            workers=self.workers,
+            has_ended=has_ended,
+        )
 
 
 def finish(
@@ -153,21 +182,9 @@ def finish(
         LedgerError: an image was lost or counted twice; no output appears.
     """
     place.ledger.check(place.n_images or 0 if n_images is None else n_images)
-    first, last = place.first_result_at, place.last_result_at
     sinks = [(name, sink) for name, sink in pipeline.result_sinks if name not in committed]
     sinks.sort(key=lambda named: not getattr(named[1], "commits_first", False))
-
-    def summary() -> Summary:
-        return Summary(
-            ledger=place.ledger,
-            seconds=time.time() - times.started,
-            first_result_s=None if first is None else first - times.started,
-            last_result_s=None if last is None else last - times.started,
-            runner=times.runner,
-            workers=times.workers,
-        )
-
     for name, sink in sinks:
-        sink.commit(summary())
+        sink.commit(times.summary(place))
         on_commit(name)
-    return summary()
+    return times.summary(place)

@@ -8,11 +8,12 @@ import msgspec
 
 from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import ChunkResult, Recognised
+from sightflow.engine.upgrade import NEW_RUN, History, kind_of
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Fold, Metrics
 from sightflow.records import Event, ImageRecord, Outcome, Rejected
 from sightflow.records.codec import decode_outcomes, encode_outcomes
-from sightflow.records.state import StateCodec, check_steps
+from sightflow.records.state import StateCodec
 
 __all__ = ["KeyedChain", "Memory", "open_keyed"]
 
@@ -36,32 +37,38 @@ class Memory:
 class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """A `Memory` as it is kept in checkpoints."""
 
-    states: dict[str, bytes]
-    """By the name of the step, encoded by its fold."""
+    states: dict[str, tuple[str, bytes]]
+    """Kind of the step, and its state as its fold encodes it; by the key of its name."""
     next_index: int
     newest_ms: int | None
     done_with: tuple[int, int] | None
     waiting: bytes
 
 
-_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream", version=3)
+_CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream", version=4)
 
 
-def open_keyed(pipeline: Pipeline, context: Context) -> "KeyedChain":
-    """Open the keyed steps of a pipeline."""
+def open_keyed(pipeline: Pipeline, context: Context, history: History = NEW_RUN) -> "KeyedChain":
+    """Open the keyed steps of a pipeline; the history says what checkpoints may have."""
     folds = {step.name: step.operator.open_fold(context.at(step.name)) for step in pipeline.keyed}
     max_out_of_order_ms = max(step.operator.max_out_of_order_ms for step in pipeline.keyed)
-    return KeyedChain(folds, max_out_of_order_ms, context.metrics)
+    kinds = {step.name: kind_of(step.operator) for step in pipeline.keyed}
+    return KeyedChain(folds, max_out_of_order_ms, context.metrics, (kinds, history))
 
 
 class KeyedChain:
     """Keyed steps, opened. It holds nothing of any stream: that is in the memories."""
 
     def __init__(
-        self, folds: dict[str, Fold[Any]], max_out_of_order_ms: int, metrics: Metrics
+        self,
+        folds: dict[str, Fold[Any]],
+        max_out_of_order_ms: int,
+        metrics: Metrics,
+        past: tuple[dict[str, str], History],
     ) -> None:
-        """Take the folds of the steps by their names, in order."""
+        """Take the folds of the steps by their names, in order; their kinds, and the history."""
         self._folds = folds
+        self._kinds, self._history = past
         self._metrics = metrics
         self._max_out_of_order_ms = max_out_of_order_ms
 
@@ -88,9 +95,10 @@ class KeyedChain:
     def encode(self, memory: Memory) -> bytes:
         """Return a memory as bytes."""
         named = zip(self._folds.items(), memory.states, strict=True)
+        key_of, kinds = self._history.key_of, self._kinds
         return _CHECKPOINTS.encode(
             _Checkpoint(
-                {name: fold.encode(state) for (name, fold), state in named},
+                {key_of(name): (kinds[name], fold.encode(state)) for (name, fold), state in named},
                 memory.next_index,
                 memory.newest_ms,
                 memory.done_with,
@@ -99,14 +107,17 @@ class KeyedChain:
         )
 
     def decode(self, data: bytes) -> Memory:
-        """Return the memory that `encode` made.
+        """Return the memory that `encode` made; a step that is new begins.
 
         Raises:
             JobError: another version wrote it, or a pipeline with other keyed steps.
         """
         kept = _CHECKPOINTS.decode(data)
-        check_steps(kept.states, self._folds)
-        states = tuple(fold.decode(kept.states[name]) for name, fold in self._folds.items())
+        found = self._history.states(kept.states, self._kinds)
+        states = tuple(
+            fold.decode(found[name]) if name in found else fold.initial()
+            for name, fold in self._folds.items()
+        )
         waiting = [o for o in decode_outcomes(kept.waiting) if isinstance(o, ImageRecord)]
         return Memory(states, kept.next_index, kept.newest_ms, kept.done_with, tuple(waiting))
 

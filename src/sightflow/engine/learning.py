@@ -8,6 +8,7 @@ import msgspec
 from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.engine.joining import Joining, Labelled, Limits
+from sightflow.engine.upgrade import NEW_RUN, History, kind_of
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import (
     MAX_WAITING,
@@ -20,7 +21,7 @@ from sightflow.protocols import (
     Trainer,
 )
 from sightflow.records import Event, ImageRecord
-from sightflow.records.state import StateCodec, check_steps
+from sightflow.records.state import StateCodec
 
 __all__ = ["LearningChain", "Lessons"]
 
@@ -43,23 +44,24 @@ class _Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     """`Lessons` as they are kept in checkpoints."""
 
     next_index: int
-    snapshots: dict[str, bytes]
-    """By the name of the step."""
+    snapshots: dict[str, tuple[str, bytes]]
+    """Kind of the step and its snapshot, by the key of its name."""
     trainer: int
     """Which of several places that learn it is."""
     joining: bytes
     """What waits for its label."""
 
 
-_CHECKPOINTS = StateCodec(_Checkpoint, "lessons", version=3)
+_CHECKPOINTS = StateCodec(_Checkpoint, "lessons", version=4)
 
 
 class LearningChain:
     """Learning steps that can be opened; what they have learned is in the `Lessons`."""
 
-    def __init__(self, pipeline: Pipeline, context: Context) -> None:
-        """Take the learning steps of a pipeline."""
-        self._context = context
+    def __init__(self, pipeline: Pipeline, context: Context, history: History = NEW_RUN) -> None:
+        """Take the learning steps of a pipeline; the history says what checkpoints may have."""
+        self._context, self._history = context, history
+        self._kinds = {step.name: kind_of(step.operator) for step in pipeline.learning}
         self._n_trainers = pipeline.n_trainers
         self._travelling = pipeline.travelling
         self._limits = _limits(pipeline.source)
@@ -98,20 +100,21 @@ class LearningChain:
     def encode(self, lessons: Lessons) -> bytes:
         """Return all that was learned as bytes."""
         named = zip(self._operators, lessons.learners, strict=True)
-        snapshots = {name: learner.snapshot() for name, learner in named}
+        key_of, kinds = self._history.key_of, self._kinds
+        snapshots = {key_of(name): (kinds[name], learner.snapshot()) for name, learner in named}
         return _CHECKPOINTS.encode(
             _Checkpoint(lessons.next_index, snapshots, lessons.trainer, lessons.joining.encode())
         )
 
     def decode(self, data: bytes) -> Lessons:
-        """Return what `encode` made, as new learners.
+        """Return what `encode` made, as new learners; a step that is new begins.
 
         Raises:
             JobError: another version wrote it, or a pipeline with other learning steps.
         """
         kept = _CHECKPOINTS.decode(data)
-        check_steps(kept.snapshots, self._operators)
-        lessons = self._opened(kept.snapshots, kept.next_index, kept.trainer)
+        found = self._history.states(kept.snapshots, self._kinds)
+        lessons = self._opened(found, kept.next_index, kept.trainer)
         lessons.joining.restore(kept.joining)
         return lessons
 

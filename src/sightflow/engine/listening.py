@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sightflow.engine.chunks import Content, Frame, SourceEnd, StreamEnd
 from sightflow.protocols import Stream
-from sightflow.records import Label, Skipped
+from sightflow.records import Claim, Label, Skipped
 from sightflow.records.state import StateCodec
 
 __all__ = ["StreamState", "listen"]
@@ -25,6 +25,17 @@ class StreamState:
     position: str | None = None
     """Where the source said it stood."""
     has_ended: bool = False
+    counts_for_steps: bool = True
+    """Whether there are steps with a state, which take the frames of a stream by their indices."""
+
+    def for_steps(self, *, has_state: bool) -> "StreamState":
+        """Return the state for a pipeline in which steps have a state, or none has.
+
+        Indices begin anew for steps that are the first of a run, as they have seen no image.
+        """
+        if not has_state or self.counts_for_steps:
+            return replace(self, counts_for_steps=has_state)
+        return replace(self, indices=dict.fromkeys(self.indices, 0), counts_for_steps=True)
 
     def encode(self) -> bytes:
         """Return the state as JSON."""
@@ -40,7 +51,7 @@ class StreamState:
         return _STATES.decode(data)
 
 
-_STATES = StateCodec(StreamState, "stream", version=3)
+_STATES = StateCodec(StreamState, "stream", version=4)
 
 
 def listen(
@@ -71,7 +82,7 @@ def listen(
 
 
 def _n_images(content: Content) -> int:
-    if isinstance(content, Skipped):
+    if isinstance(content, Skipped | Claim):
         return content.n_images
     return int(not isinstance(content, Label))
 

@@ -18,7 +18,15 @@ from sightflow.protocols import (
 from sightflow.records import Origin
 from sightflow.settings import RunSettings
 
-__all__ = ["Work", "chunks_of", "informed", "is_by_source", "last_ones", "stateful_context"]
+__all__ = [
+    "Work",
+    "chunks_of",
+    "informed",
+    "is_by_source",
+    "is_continuous",
+    "last_ones",
+    "stateful_context",
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,12 @@ def is_by_source(pipeline: Pipeline) -> bool:
     if isinstance(pipeline.source, StreamSource):
         return not pipeline.learning
     return bool(pipeline.keyed)
+
+
+def is_continuous(pipeline: Pipeline) -> bool:
+    """Return whether all results appear as they come, so that a run may stop at any time."""
+    sinks = [sink for _, sink in pipeline.result_sinks]
+    return bool(sinks) and all(getattr(sink, "is_continuous", False) for sink in sinks)
 
 
 def chunks_of(pipeline: Pipeline, settings: RunSettings) -> Iterator[Chunk]:

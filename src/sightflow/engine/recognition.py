@@ -14,7 +14,7 @@ from sightflow.engine.chunks import Chunk, Frame, Recognised, SourceEnd, StreamE
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Metrics, Process, Read, StreamSource
+from sightflow.protocols import Context, Metrics, Process, Read, reader_of
 from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Outcome, Rejected, Skipped
 from sightflow.settings import RunSettings
 
@@ -37,10 +37,8 @@ _MAX_BATCH_BYTES = 256 << 20
 
 
 def open_reader(pipeline: Pipeline, context: Context) -> Redeem:
-    """Open the source, which lists claims; return a function that redeems them, in order."""
-    if isinstance(pipeline.source, StreamSource):
-        raise PipelineError(f"a stream has no claims to redeem; got {pipeline.source!r}")
-    read = pipeline.source.open(context.at("read"))
+    """Open the source, which gives claims; return a function that redeems them, in order."""
+    read = reader_of(pipeline.source, context.at("read"))
     return lambda claims: (image for claim in claims for image in _redeem(read, claim))
 
 
@@ -84,7 +82,9 @@ def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recogn
     )
 
 
-def recognise_frame(frame: Frame, recognise: Recognise, *, by_source: bool) -> Recognised:
+def recognise_frame(
+    frame: Frame, redeem: Redeem, recognise: Recognise, *, by_source: bool
+) -> Recognised:
     """Return what becomes of a frame, as one of its stream or of the stream of all images."""
     content, number = frame.content, frame.number
     index = frame.index if by_source else number
@@ -99,7 +99,8 @@ def recognise_frame(frame: Frame, recognise: Recognise, *, by_source: bool) -> R
     source_id = content.origin.source_id if by_source else ""
     if isinstance(content, Skipped):
         return Recognised(number, (), source_id, index, content.n_images)
-    return Recognised(number, recognise([content]), source_id, index)
+    images = redeem((content,)) if isinstance(content, Claim) else [content]
+    return Recognised(number, recognise(images), source_id, index)
 
 
 def _redeem(read: Read, claim: Claim) -> Iterator[Image]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.engine.folds import open_keyed
 from sightflow.engine.learning import LearningChain
+from sightflow.engine.upgrade import NEW_RUN, History
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context
 
@@ -31,8 +32,13 @@ class StatefulChain(Protocol):
         """Return what `encode` made."""
 
 
-def open_stateful(pipeline: Pipeline, context: Context) -> StatefulChain:
-    """Open the steps with a state: those of each stream, or those that learn from all."""
+def open_stateful(
+    pipeline: Pipeline, context: Context, history: History = NEW_RUN
+) -> StatefulChain:
+    """Open the steps with a state: those of each stream, or those that learn from all.
+
+    The history says what checkpoints may have.
+    """
     if pipeline.learning:
-        return LearningChain(pipeline, context)
-    return open_keyed(pipeline, context)
+        return LearningChain(pipeline, context, history)
+    return open_keyed(pipeline, context, history)

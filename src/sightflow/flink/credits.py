@@ -8,8 +8,7 @@ process (thread mode), so that they can count together.
 import threading
 from pathlib import Path
 
-from sightflow.protocols import Stream
-from sightflow.records import EncodedImage, Label, Rejected, Skipped
+from sightflow.protocols import Polled, Stream
 
 __all__ = ["Credits", "Rationed", "credits_of"]
 
@@ -65,7 +64,7 @@ class Rationed:
         self._credits = credits
         self._limit = limit
 
-    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | Label | None:
+    def poll(self, timeout_s: float) -> Polled | None:
         """Return the next image, or None when none came or may be taken in this time."""
         if not self._credits.wait(self._limit, timeout_s):
             return None

@@ -9,9 +9,11 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.engine.chunks import ChunkResult
 from sightflow.engine.delivery import Delivery, Progress
+from sightflow.engine.upgrade import History
 from sightflow.flink.failures import reporting
 from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
+from sightflow.flink.signals import Signal, signal_of
 from sightflow.pipeline import Pipeline
 from sightflow.records import to_json
 from sightflow.settings import RunSettings
@@ -28,8 +30,13 @@ class Deliver(KeyedProcessFunction):
     """Hands results to the sinks, in the order of the chunks unless it may not matter.
 
     The place in the output and the results that came early are keyed state, so that after a
-    restart the output goes on exactly where the checkpoint was.
+    restart the output goes on exactly where the checkpoint was. The place is written before each
+    barrier, and what is before it appears, where a sink can show it, once the checkpoint is
+    complete; see `SignallingOperator`.
     """
+
+    STATE = "place"
+    """Name of the state."""
 
     def __init__(
         self,
@@ -37,6 +44,7 @@ class Deliver(KeyedProcessFunction):
         settings: RunSettings,
         n_chunks: int | None,
         files: RunFiles,
+        history: History,
         *,
         tells_events: bool,
     ) -> None:
@@ -47,12 +55,14 @@ class Deliver(KeyedProcessFunction):
             settings: say whether results come in order.
             n_chunks: None for a stream.
             files: of the run; one of them tells how far it is.
+            history: of the run, by which each sink finds where it stands.
             tells_events: whether anybody wants to hear of events at once.
         """
         self._pipeline = pipeline
         self._settings = settings
         self._n_chunks = n_chunks
         self._files = files
+        self._history = history
         self._tells_events = tells_events
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -60,12 +70,13 @@ class Deliver(KeyedProcessFunction):
         self._resources = ExitStack()
         keep_notes(self._files.log, self._resources)
         state_type = Types.PICKLED_BYTE_ARRAY()
-        self._place = runtime_context.get_state(ValueStateDescriptor("place", state_type))
+        self._place = runtime_context.get_state(ValueStateDescriptor(self.STATE, state_type))
         self._early = runtime_context.get_map_state(
             MapStateDescriptor("early", Types.LONG(), state_type)
         )
         self._deliveries: dict[int, Delivery] = {}
-        self._progress_at = 0.0
+        self._written: dict[int, Progress] = {}
+        self._told_at = 0.0
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> None:
         """Deliver a result and those that waited for it, or keep it until its turn."""
@@ -80,9 +91,24 @@ class Deliver(KeyedProcessFunction):
                 number = delivery.place.next_chunk
                 self._deliver(delivery, ChunkResult.decode(self._early.get(number)))
                 self._early.remove(number)
-            place = delivery.place.encode()
-            self._place.update(place)
-            self._report(place, last=delivery.place.is_complete(self._n_chunks))
+            self._report(delivery)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> None:
+        """Take a signal: no timer has fired."""
+        with reporting():
+            signal, number = signal_of(timestamp)
+            delivery = self._delivery(ctx.get_current_key())
+            if signal is Signal.BARRIER:
+                self._written[number] = delivery.checkpoint()
+                self._place.update(delivery.place.encode())
+            elif signal is Signal.COMPLETE:
+                done = [known for known in self._written if known <= number]
+                for known in sorted(done):
+                    delivery.publish(self._written.pop(known))
+                self._tell(delivery.place)
+            elif signal is Signal.END:
+                delivery.end()
+                self._report(delivery)
 
     def _deliver(self, delivery: Delivery, result: ChunkResult) -> None:
         """Deliver a result, and tell its events."""
@@ -100,19 +126,24 @@ class Deliver(KeyedProcessFunction):
             delivery.close()
 
     def _delivery(self, key: int) -> Delivery:
-        """Return the delivery, opened at its checkpointed place at the first record."""
+        """Return the delivery, opened at its checkpointed place at the first record or signal."""
         if key not in self._deliveries:
             kept = self._place.value()
             place = Progress() if kept is None else Progress.decode(kept)
-            self._report(place.encode(), last=True)  # before the output is cut to this place
-            sinks = [sink for _, sink in self._pipeline.result_sinks]
+            self._tell(place)  # before the output is cut to this place
+            key_of = self._history.key_of
+            sinks = {key_of(name): sink for name, sink in self._pipeline.result_sinks}
             self._deliveries[key] = Delivery(sinks, place, ordered=self._settings.ordered)
         return self._deliveries[key]
 
-    def _report(self, place: bytes, *, last: bool) -> None:
-        """Let the client know how far it is, a few times a second and at the end."""
-        now = time.monotonic()
-        if last or now - self._progress_at >= _PROGRESS_EVERY_S:
-            with replacing(self._files.progress) as draft:
-                draft.write_bytes(place)
-            self._progress_at = now
+    def _report(self, delivery: Delivery) -> None:
+        """Let the client know how far it is, a few times a second, and once all is written."""
+        if delivery.place.is_complete(self._n_chunks):
+            self._tell(delivery.checkpoint())
+        elif time.monotonic() - self._told_at >= _PROGRESS_EVERY_S:
+            self._tell(delivery.place)
+
+    def _tell(self, place: Progress) -> None:
+        with replacing(self._files.progress) as draft:
+            draft.write_bytes(place.encode())
+        self._told_at = time.monotonic()

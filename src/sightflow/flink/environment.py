@@ -47,6 +47,8 @@ def local_environment(
         "execution.checkpointing.dir": files.checkpoints.as_uri(),
         "execution.checkpointing.savepoint-dir": files.savepoints.as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # What may be lost was told before: see `engine.upgrade`. Tables are read again.
+        "execution.state-recovery.ignore-unclaimed-state": "true",
         "io.tmp.dirs": str(files.scratch),
         "metrics.fetcher.update-interval": "1000 ms",  # when asked over REST
         "rest.address": "127.0.0.1",

@@ -15,6 +15,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
 from sightflow.engine.chunks import Recognised
+from sightflow.engine.upgrade import History, digest
 from sightflow.flink.deliver import Deliver
 from sightflow.flink.environment import MAX_PARALLELISM, local_environment
 from sightflow.flink.read import TICK_S, ReadStream
@@ -41,10 +42,20 @@ class Job:
     inference: Inference
     workers: int
     files: RunFiles
-    run_id: str
-    """The same for all attempts of a run."""
+    history: History
+    """Of the run: the same for all its attempts with this pipeline."""
     tells_events: bool
     """Whether the client wants to hear of events as they are delivered."""
+
+    @property
+    def is_ticking(self) -> bool:
+        """Whether its source is read by Python at the beat of a clock, which never ends."""
+        return isinstance(self.pipeline.source, StreamSource)
+
+    @property
+    def uses_connectors(self) -> bool:
+        """Whether it has to do with other systems that are told of its last checkpoint."""
+        return False
 
     def build(self, n_chunks: int | None, snapshot: Path | None) -> StreamExecutionEnvironment:
         """Return an environment with the job: read -> recognise -> remember -> deliver.
@@ -56,7 +67,9 @@ class Job:
         env = local_environment(self.settings, self.files, self.workers, snapshot)
         description = self.pipeline, self.settings, self.inference, self.files
         if isinstance(self.pipeline.source, StreamSource):
-            frames = self._frames(env, ReadStream(self.pipeline.source, self.files, self.workers))
+            source, has_state = self.pipeline.source, self.pipeline.has_state
+            read = ReadStream(source, self.files, self.workers, has_state=has_state)
+            frames = self._frames(env, read)
             results = frames.map(RecogniseFrame(*description), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)
@@ -64,22 +77,24 @@ class Job:
         results.name("recognise").uid("recognise")
         if self.pipeline.has_state:
             key_of = stream_of if self.pipeline.n_trainers == 1 else self._trainer_key()
-            remember = Remember(*description, self.run_id, n_chunks)
-            results = _remember(results.key_by(key_of, Types.STRING()), remember)
+            remember = Remember(*description, self.history, n_chunks)
+            by_stream = results.key_by(key_of, Types.STRING())
+            results = _signalled(by_stream, remember, "remember", Remember.STATE)
             if self.pipeline.n_trainers > 1:
                 results.set_parallelism(self.pipeline.n_trainers)
         for news in self._tables(env):
             results = results.union(news)
-        tells = self.tells_events
-        deliver = Deliver(self.pipeline, self.settings, n_chunks, self.files, tells_events=tells)
-        delivered = results.key_by(_one_key, Types.INT()).process(deliver, Types.STRING())
-        delivered.name("deliver").uid("deliver").set_parallelism(1)
+        described = self.pipeline, self.settings, n_chunks, self.files, self.history
+        deliver = Deliver(*described, tells_events=self.tells_events)
+        in_one_place = results.key_by(_one_key, Types.INT())
+        delivered = _signalled(in_one_place, deliver, "deliver", Deliver.STATE, commits=True)
+        delivered.set_parallelism(1)
         return env
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
         """Yield the news of each table; its rows are kept in one place and told to all workers."""
-        for number, source in enumerate(self.pipeline.tables):
-            name = f"table {number}"
+        for source in self.pipeline.tables:
+            name = f"table {digest(source)}"  # state is found by it, and of another there is none
             ticks = _ticks(env, f"ticks of {name}")
             kept = ticks.key_by(_one_key, Types.INT()).process(
                 KeepTable(self.pipeline, source, self.inference, self.files), _bytes()
@@ -145,19 +160,23 @@ def _ticks(env: StreamExecutionEnvironment, name: str) -> DataStream:
     return _from(env, _companion().TickSource(1 / TICK_S), name).set_parallelism(1)
 
 
-def _remember(by_stream: KeyedStream, function: Remember) -> DataStream:
-    """Return what a function makes of a stream; it is told of barriers, as PyFlink tells none."""
-    stream, result = by_stream._j_data_stream, _bytes().get_java_type_info()
-    operator = _companion().RememberingOperator(
-        get_j_env_configuration(stream.getExecutionEnvironment()),
+def _signalled(
+    stream: KeyedStream, function: Any, name: str, state: str, *, commits: bool = False
+) -> DataStream:
+    """Return what a function with keyed state makes of a stream; it is told of checkpoints."""
+    of_java, result = stream._j_data_stream, _bytes().get_java_type_info()
+    operator = _companion().SignallingOperator(
+        get_j_env_configuration(of_java.getExecutionEnvironment()),
         _create_j_data_stream_python_function_info(
             function, UserDefinedDataStreamFunction.KEYED_PROCESS
         ),
-        stream.getTransformation().getOutputType(),
+        of_java.getTransformation().getOutputType(),
         result,
+        state,
+        commits,
     )
-    results = DataStream(stream.transform("remember", result, operator))
-    return results.name("remember").uid("remember")
+    results = DataStream(of_java.transform(name, result, operator))
+    return results.name(name).uid(name)
 
 
 def _to_the_first(stream: DataStream) -> DataStream:

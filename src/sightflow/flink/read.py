@@ -35,9 +35,12 @@ class ReadStream(KeyedProcessFunction):
     only come between ticks, so that a restart goes on behind the last image of the checkpoint.
     """
 
-    def __init__(self, source: StreamSource, files: RunFiles, n_workers: int) -> None:
+    def __init__(
+        self, source: StreamSource, files: RunFiles, n_workers: int, *, has_state: bool
+    ) -> None:
         """Take the description; work begins in `open`. A file of the run ends the stream."""
         self._source = source
+        self._has_state = has_state
         self._files = files
         self._limit = n_workers * _IMAGES_PER_WORKER
 
@@ -88,4 +91,7 @@ class ReadStream(KeyedProcessFunction):
     def _restored(self) -> StreamState:
         """Return the state of the checkpoint; keyed state can be read from the first record on."""
         kept = self._state.value()
-        return StreamState() if kept is None else StreamState.decode(kept)
+        state = StreamState(counts_for_steps=self._has_state)
+        return (state if kept is None else StreamState.decode(kept)).for_steps(
+            has_state=self._has_state
+        )

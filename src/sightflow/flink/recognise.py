@@ -103,9 +103,11 @@ class RecogniseFrame(_Worker):
 
     def _open_source(self, context: Context) -> None:
         self._credits = credits_of(self._files.folder)
+        self._redeem = open_reader(self._pipeline, context)
 
     def _recognise_frame(self, frame: Frame) -> Recognised:
-        return recognise_frame(frame, self._recognise, by_source=is_by_source(self._pipeline))
+        by_source = is_by_source(self._pipeline)
+        return recognise_frame(frame, self._redeem, self._recognise, by_source=by_source)
 
     def map(self, value: bytes) -> bytes:
         """Recognise one image."""

@@ -1,5 +1,6 @@
 """Steps with a state on Flink: a memory for each stream, as keyed state."""
 
+import ast
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -8,14 +9,16 @@ from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from sightflow.engine.chunks import ChunkResult, Recognised
+from sightflow.engine.chunks import ARRIVED, ChunkResult, Recognised
 from sightflow.engine.plan import stateful_context
 from sightflow.engine.stateful import open_stateful
+from sightflow.engine.upgrade import History
 from sightflow.errors import JobError
 from sightflow.flink.failures import reporting
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.runfiles import RunFiles
+from sightflow.flink.signals import Signal, signal_of
 from sightflow.flink.tables import hold_tables
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference
@@ -29,13 +32,21 @@ def stream_of(value: bytes) -> str:
     return ascii(Recognised.source_of(value))
 
 
+def _source_of(key: str) -> str:
+    """Return the stream that `stream_of` made a key of."""
+    return str(ast.literal_eval(key))
+
+
 class Remember(KeyedProcessFunction):
     """The steps with a state: they take the chunks of a stream in order, whoever recognised them.
 
     The memory of a stream and the chunks that came early are keyed state, so they are in each
     checkpoint and move with their key when the parallelism changes. Memories may be large: they
-    are written before a barrier and not with each chunk; see `RememberingOperator`.
+    are written before a barrier and not with each chunk; see `SignallingOperator`.
     """
+
+    STATE = "memory"
+    """Name of the state that each stream has."""
 
     def __init__(
         self,
@@ -43,7 +54,7 @@ class Remember(KeyedProcessFunction):
         settings: RunSettings,
         inference: Inference,
         files: RunFiles,
-        run_id: str,
+        history: History,
         n_chunks: int | None,
     ) -> None:
         """Take the description.
@@ -53,20 +64,20 @@ class Remember(KeyedProcessFunction):
             settings: of the run.
             inference: for steps that call a model.
             files: of the run; the claims are among them.
-            run_id: the same for all attempts of a run.
+            history: of the run, with what its checkpoints may have.
             n_chunks: how many there are; None for a stream.
         """
         self._pipeline = pipeline
         self._settings = settings
         self._inference = inference
         self._files = files
-        self._run_id = run_id
+        self._history = history
         self._n_chunks = n_chunks
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Open the steps and declare the state."""
         state_type = Types.PICKLED_BYTE_ARRAY()
-        self._kept = runtime_context.get_state(ValueStateDescriptor("memory", state_type))
+        self._kept = runtime_context.get_state(ValueStateDescriptor(self.STATE, state_type))
         self._early = runtime_context.get_map_state(
             MapStateDescriptor("early", Types.LONG(), state_type)
         )
@@ -78,7 +89,7 @@ class Remember(KeyedProcessFunction):
             FlinkMetrics(runtime_context),
             self._resources,
             hold_tables(self._pipeline, self._files, self._resources),
-            self._run_id,
+            self._history.run_id,
             shared=self._files.folder,
         )
         with reporting():
@@ -86,7 +97,7 @@ class Remember(KeyedProcessFunction):
                 chunk_of = Manifest(self._files.claims).open(self._resources)
                 described = self._pipeline, self._settings
                 context = stateful_context(*described, context, chunk_of, self._n_chunks)
-            self._chain = open_stateful(self._pipeline, context)
+            self._chain = open_stateful(self._pipeline, context, self._history)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Take a chunk and those that waited for it, or keep it until its turn."""
@@ -97,6 +108,7 @@ class Remember(KeyedProcessFunction):
                 return
             key = ctx.get_current_key()
             memory = self._memory(key, chunk.source_id)
+            chunk = chunk.numbered(memory.next_index)
             if chunk.index != memory.next_index:
                 self._early.put(chunk.index, value)
                 return
@@ -114,16 +126,24 @@ class Remember(KeyedProcessFunction):
                 self._memories[key] = memory
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[bytes]:
-        """Write the memory of a stream, since a checkpoint barrier follows.
-
-        No timer has fired: `RememberingOperator` (Java) calls this for each key before it lets a
-        barrier pass, as PyFlink has no hook of its own for that.
-        """
+        """Take a signal: no timer has fired."""
         with reporting():
-            memory = self._memories.get(ctx.get_current_key())
-            if memory is not None:
-                self._kept.update(self._chain.encode(memory))
-        return iter(())
+            signal, _ = signal_of(timestamp)
+            key = ctx.get_current_key()
+            if signal is Signal.BARRIER and key in self._memories:
+                self._kept.update(self._chain.encode(self._memories[key]))
+            elif signal is Signal.END:
+                yield from self._ended(key)
+
+    def _ended(self, key: str) -> Iterator[bytes]:
+        """Yield what comes at the end of a stream that did not tell of it."""
+        if key in self._memories or self._kept.value() is not None:
+            source_id = _source_of(key)
+            memory = self._memory(key, source_id)
+            end = Recognised(ARRIVED, (), source_id, ARRIVED, has_ended=True)
+            yield self._chain.take(memory, end.numbered(memory.next_index))[1].encode()
+            del self._memories[key]
+            self._kept.clear()
 
     def close(self) -> None:
         """Release what the steps hold."""

@@ -5,7 +5,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from sightflow import errors
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
-from sightflow.engine.plan import Work, chunks_of
+from sightflow.engine.plan import Work, chunks_of, is_continuous
 from sightflow.errors import JobError, PipelineError, SetupError
 from sightflow.flink.failures import read_failure
 from sightflow.flink.gateway import end_lost, log_directory
@@ -24,6 +24,7 @@ from sightflow.flink.manifest import Manifest
 from sightflow.flink.notes import Tail, relay
 from sightflow.flink.rundir import RunDirectory, run_directory
 from sightflow.flink.runfiles import RunFiles
+from sightflow.flink.running import RunningJob
 from sightflow.flink.start import start
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import StreamSource
@@ -34,8 +35,6 @@ from sightflow.settings import RunSettings
 __all__ = ["run"]
 
 _POLL_S = 0.1
-_END_TIMEOUT_S = 0.5
-_CANCEL_TIMEOUT_S = 30.0
 
 
 def run(
@@ -55,7 +54,8 @@ def run(
             source is a stream), now and then.
         on_event: told each event soon after it was delivered; after a restart some come again.
         stop: asked now and then; once it says so, or at the first Ctrl-C, a stream ends where it
-            is, and its output appears. A source of claims has an end of its own.
+            is, and its output appears. A source of claims has an end of its own. A run whose
+            results appear as they come, with a `state_dir`, stops there and can go on.
 
     Returns:
         The ledger and the times of the run; the output is in the sinks.
@@ -74,7 +74,7 @@ def run(
     workers = settings.n_workers
     inference = settings.inference(workers)
     java = start(pipeline, inference)
-    with run_directory(pipeline, settings.state_dir) as directory:
+    with run_directory(pipeline, settings) as directory:
         pipeline.check(without_sinks=directory.sinks_that_are_there)
         if settings.device not in ("auto", "cpu"):
             for model in pipeline.models:
@@ -82,22 +82,24 @@ def run(
         tells = on_event is not None
         if not directory.can_go_on:
             directory.note(_listed(pipeline, settings, directory.files), started)
-            sinks = [sink for _, sink in pipeline.result_sinks]
-            Delivery(
-                sinks, Progress()
-            ).close()  # takes the files early; all there is without chunks
+            # Takes the files early; it is all there is without chunks.
+            Delivery(dict(pipeline.result_sinks), Progress()).close()
         work, place = directory.work, directory.progress
         if work.n_chunks != 0 and not place.is_complete(work.n_chunks):
             java.result()
-            run_id = directory.run_id
-            job = Job(pipeline, settings, inference, workers, directory.files, run_id, tells)
+            history = directory.history
+            running = history.continued(pipeline)
+            job = Job(running, settings, inference, workers, directory.files, history, tells)
             with _java_errors():
                 place = _execute(job, directory, on_progress, on_event, stop)
+        times = RunTimes(directory.started, "flink", workers)
+        if not place.is_complete(work.n_chunks):
+            return times.summary(place, has_ended=False)
         return finish(
             pipeline,
             place,
             work.n_images,
-            RunTimes(directory.started, "flink", workers),
+            times,
             committed=directory.committed,
             on_commit=directory.note_commit,
         )
@@ -130,38 +132,51 @@ def _execute(
     on_event: Callable[[Row], None] | None,
     stop: Callable[[], bool],
 ) -> Progress:
-    """Run the job until its last chunk is delivered; return where its delivery stands."""
+    """Run the job until its last chunk is delivered, or it has stopped to go on another time.
+
+    Returns:
+        Where its delivery stands.
+    """
     n_chunks, n_images = directory.work.n_chunks, directory.work.n_images
     environment = job.build(n_chunks, directory.snapshot)
     job.files.progress.unlink(missing_ok=True)  # of an earlier run
-    client = environment.execute_async(job.pipeline.name)
-    result = client.get_job_execution_result()
+    running = RunningJob(environment.execute_async(job.pipeline.name), job.files)
     place = Progress()
     tell = _teller(job, on_event)
     try:
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
-            while not result.done() and not place.is_complete(n_chunks):
+            while not running.has_ended() and not place.is_complete(n_chunks):
                 time.sleep(_POLL_S)
                 place = directory.progress
                 on_progress(place.ledger, n_images)
                 tell()
                 interrupts.check()
                 if interrupts.came or stop():
-                    job.files.stop.touch()
+                    _stop(job, running)
         tell()
-        if place.is_complete(n_chunks):
-            _end(client, result)
+        if place.is_complete(n_chunks) and not job.uses_connectors:
+            running.end()
         else:
-            result.result()  # raises why the job ended early
+            if place.is_complete(n_chunks) and job.is_ticking:
+                running.stop(drain=True)
+            running.wait()
     except Py4JError:
         raise
     except BaseException:  # Ctrl-C, or what `on_progress` raises: the job must not go on
-        _cancel(client, result)
+        running.cancel()
         raise
     place = directory.progress
-    if not place.is_complete(n_chunks):
+    if not place.is_complete(n_chunks) and not running.was_stopped:
         raise JobError("the job ended before all was delivered; run it again")
     return place
+
+
+def _stop(job: Job, running: RunningJob) -> None:
+    """Stop a job as somebody asked: to go on another time, or for good."""
+    if is_continuous(job.pipeline) and job.settings.state_dir is not None:
+        running.stop(drain=False)
+    elif job.is_ticking:
+        job.files.stop.touch()
 
 
 def _teller(job: Job, on_event: Callable[[Row], None] | None) -> Callable[[], None]:
@@ -175,31 +190,6 @@ def _teller(job: Job, on_event: Callable[[Row], None] | None) -> Callable[[], No
                 on_event(orjson.loads(line))
 
     return tell
-
-
-def _end(client: Any, result: Any) -> None:
-    """Let a job whose output is complete end by itself, but not wait for its last checkpoint.
-
-    That may be an interval away, and nobody will read it. A stream's clock never ends by itself.
-    """
-    deadline = time.monotonic() + _END_TIMEOUT_S
-    while not result.done() and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-    if not result.done():
-        _cancel(client, result)
-
-
-def _cancel(client: Any, result: Any) -> None:
-    """Cancel the job and wait until it has ended."""
-    with suppress(Py4JJavaError):  # it ends at this moment
-        client.cancel().result()
-    deadline = time.monotonic() + _CANCEL_TIMEOUT_S
-    while not result.done():
-        if time.monotonic() > deadline:
-            raise JobError(
-                f"the job has not ended {_CANCEL_TIMEOUT_S:.0f} s after it was cancelled"
-            )
-        time.sleep(_POLL_S)
 
 
 @contextmanager

@@ -1,22 +1,23 @@
 """The folder of a run: what it needs while it goes on, and what a later run goes on from."""
 
 import dataclasses
-import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sightflow.engine.delivery import Progress
 from sightflow.engine.plan import Work
+from sightflow.engine.upgrade import Description, History, differences
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.records.state import StateCodec
+from sightflow.settings import RunSettings
 from sightflow.storage.drafts import lock, replacing
 
 __all__ = ["RunDirectory", "run_directory"]
@@ -26,8 +27,8 @@ __all__ = ["RunDirectory", "run_directory"]
 class _Note:
     """What is noted of a run once its work is listed."""
 
-    pipeline: str
-    """Fingerprint of the description."""
+    pipeline: Description
+    history: History
     n_chunks: int | None
     """None for a stream."""
     n_images: int | None
@@ -37,7 +38,7 @@ class _Note:
     """Sinks whose output has appeared."""
 
 
-_NOTES = StateCodec(_Note, "note of its run", version=2)
+_NOTES = StateCodec(_Note, "note of its run", version=3)
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,19 @@ class RunDirectory:
 
     files: RunFiles
     pipeline: Pipeline
+    settings: RunSettings
 
     def note(self, work: Work, started: float) -> None:
         """Note what the run is, once its work is listed.
 
         An attempt that died before its first checkpoint was the same run.
         """
-        fingerprint = _fingerprint(self.pipeline)
-        if self.files.run.exists() and self._read().pipeline == fingerprint:
+        described = Description.of(self.pipeline)
+        if self.files.run.exists() and self._read().pipeline == described:
             started = self._read().started
-        self._write(_Note(fingerprint, work.n_chunks, work.n_images, started))
+        run_id = f"{round(started * 1000)}-{uuid.uuid4().hex[:8]}"
+        history = History(run_id, described.remembers)
+        self._write(_Note(described, history, work.n_chunks, work.n_images, started))
 
     def note_commit(self, sink: str) -> None:
         """Note that the output of a sink has appeared."""
@@ -72,7 +76,13 @@ class RunDirectory:
         """Sinks whose output an earlier run made: what appeared, and folders it filled so far."""
         if not self.can_go_on:
             return ()
-        return (*self.committed, *(name for name, _ in self.pipeline.image_sinks))
+        known = self._read().pipeline.sinks
+        now = Description.of(self.pipeline).sinks
+        sinks = self.pipeline.result_sinks
+        there = [name for name, _ in self.pipeline.image_sinks]
+        there += [name for name, sink in sinks if getattr(sink, "is_continuous", False)]
+        same = (n for n in there if n in known and known[n].outputs == now[n].outputs)
+        return (*self.committed, *same)
 
     @property
     def work(self) -> Work:
@@ -81,10 +91,9 @@ class RunDirectory:
         return Work(note.n_chunks, note.n_images)
 
     @property
-    def run_id(self) -> str:
-        """The same for all attempts of a run."""
-        note = self._read()
-        return f"{round(note.started * 1000)}-{note.pipeline[:8]}"
+    def history(self) -> History:
+        """What the run is over all its attempts."""
+        return self._read().history
 
     @property
     def started(self) -> float:
@@ -110,19 +119,22 @@ class RunDirectory:
         """Whether an earlier run left enough to go on from."""
         if not self.files.run.exists():
             return False
-        return self.snapshot is not None or self.progress.is_complete(self.work.n_chunks)
+        return self.snapshot is not None or self.is_complete
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is delivered, by this run or an earlier one."""
+        return self.progress.is_complete(self.work.n_chunks)
 
     def prepare(self) -> None:
         """Remove what an earlier run left and none needs.
 
         Raises:
-            PipelineError: that run had another pipeline.
+            PipelineError: that run had another pipeline, and `upgrade` allows none, or the state
+                does not fit this one.
         """
-        if self.can_go_on and self._read().pipeline != _fingerprint(self.pipeline):
-            raise PipelineError(
-                f"{self.files.folder}: holds the state of another pipeline; run the same one to go "
-                "on with it, or choose another folder"
-            )
+        if self.can_go_on and self._read().pipeline != Description.of(self.pipeline):
+            self._upgrade()
         files = self.files
         if not self.can_go_on:
             files.progress.unlink(missing_ok=True)
@@ -130,6 +142,27 @@ class RunDirectory:
             path.unlink(missing_ok=True)
         shutil.rmtree(files.scratch, ignore_errors=True)
         files.scratch.mkdir()
+
+    def _upgrade(self) -> None:
+        """Let the run go on with another pipeline."""
+        note, folder = self._read(), self.files.folder
+        now = Description.of(self.pipeline)
+        changes = "; ".join(differences(note.pipeline, now))
+        if not self.settings.upgrade:
+            raise PipelineError(
+                f"{folder}: holds the state of another pipeline: {changes}; run the same one to go "
+                "on with it, allow the change with `upgrade` (--upgrade), or choose another folder"
+            )
+        if self.progress.is_complete(note.n_chunks):
+            raise PipelineError(
+                f"{folder}: all is read and only its output must appear: run the same pipeline as "
+                f"before; got another one: {changes}"
+            )
+        try:
+            history = note.history.going_on(note.pipeline, now, self.settings.drop_state)
+        except PipelineError as error:
+            raise PipelineError(f"{folder}: cannot go on with this pipeline: {error}") from error
+        self._write(dataclasses.replace(note, pipeline=now, history=history))
 
     def _write(self, note: _Note) -> None:
         with replacing(self.files.run) as draft:
@@ -139,45 +172,26 @@ class RunDirectory:
         return _NOTES.decode(self.files.run.read_bytes())
 
 
-def _fingerprint(pipeline: Pipeline) -> str:
-    """Return what tells a pipeline from others: kinds and options of all its parts."""
-    return hashlib.sha256(
-        repr(_described(pipeline)).encode("utf-8", "backslashreplace")
-    ).hexdigest()
-
-
-def _described(part: Any) -> Any:
-    if isinstance(part, tuple | list):
-        return [_described(item) for item in part]
-    if callable(getattr(type(part), "identity", None)):
-        fields = part.identity()
-    elif dataclasses.is_dataclass(part):
-        fields = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
-    elif hasattr(part, "__dict__") and not isinstance(part, type):
-        fields = vars(part)
-    else:
-        return repr(part)
-    return [type(part).__qualname__, {name: _described(value) for name, value in fields.items()}]
-
-
 @contextmanager
-def run_directory(pipeline: Pipeline, state_dir: str | None) -> Iterator[RunDirectory]:
+def run_directory(pipeline: Pipeline, settings: RunSettings) -> Iterator[RunDirectory]:
     """Give the folder of a run; leave nothing unfinished behind unless a later run can go on.
 
     Raises:
         OutputExistsError: it holds something else, or another run uses it.
+        PipelineError: it is of a run that cannot go on with this pipeline.
     """
+    state_dir = settings.state_dir
     if state_dir is None:
         path = Path(tempfile.mkdtemp(prefix="sightflow-run-"))
     else:
         path = Path(state_dir).absolute()
     with _reserved(path):
-        directory = RunDirectory(RunFiles(path), pipeline)
+        directory = RunDirectory(RunFiles(path), pipeline, settings)
         directory.prepare()
         done = False
         try:
             yield directory
-            done = True
+            done = directory.is_complete
         finally:
             if done or state_dir is None or not directory.can_go_on:
                 for _, sink in pipeline.result_sinks:

@@ -26,6 +26,9 @@ member                of                             meaning, and what holds wit
 `max_waiting_mib`     later                          their memory; 5 000, 256
 `trainers`            learning operators             in how many places it works; 1
 `commits_first`       result sinks                   whether `commit` is work that may fail; False
+`is_continuous`       result sinks                   whether results appear as they come; False
+`open(context)`       streams that give claims       returns the function that redeems them, as for
+                                                     a source that lists its images
 `ending`              result sinks                   of files that `--out` gives to it, such as
                                                      "csv"; it is made with (path, overwrite=...)
 `gains_from_batches`  the function of a model        whether images of several workers are to come
@@ -51,6 +54,8 @@ from sightflow.protocols.operators import (
     needed_by,
 )
 from sightflow.protocols.sinks import (
+    ContinuousSink,
+    ContinuousWriter,
     ImageSink,
     Message,
     MessageSink,
@@ -63,10 +68,12 @@ from sightflow.protocols.sources import (
     MAX_WAITING_MIB,
     LabelSource,
     LabelStream,
+    Polled,
     Read,
     Source,
     Stream,
     StreamSource,
+    reader_of,
 )
 from sightflow.protocols.stateful import (
     Fold,
@@ -82,6 +89,8 @@ __all__ = [
     "MAX_WAITING",
     "MAX_WAITING_MIB",
     "Context",
+    "ContinuousSink",
+    "ContinuousWriter",
     "Fold",
     "ImageSink",
     "Inference",
@@ -97,6 +106,7 @@ __all__ = [
     "Model",
     "Operator",
     "Place",
+    "Polled",
     "Process",
     "Read",
     "Recall",
@@ -115,4 +125,5 @@ __all__ = [
     "given_by",
     "last_giver",
     "needed_by",
+    "reader_of",
 ]

@@ -8,7 +8,16 @@ from sightflow.protocols.context import Context
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Summary
 
-__all__ = ["ImageSink", "Message", "MessageSink", "MessageWriter", "ResultSink", "ResultWriter"]
+__all__ = [
+    "ContinuousSink",
+    "ContinuousWriter",
+    "ImageSink",
+    "Message",
+    "MessageSink",
+    "MessageWriter",
+    "ResultSink",
+    "ResultWriter",
+]
 
 
 @runtime_checkable
@@ -79,6 +88,28 @@ class ResultSink(Protocol):
 
     def discard(self) -> None:
         """Remove what an unfinished run left; may be called again."""
+
+
+class ContinuousWriter(ResultWriter, Protocol):
+    """Appends results, and lets them appear as the run goes on."""
+
+    def publish(self, position: tuple[int, ...]) -> None:
+        """Make what was written before a position appear; it may be there already.
+
+        A checkpoint with this position is complete, so no restart takes back what is before it.
+        """
+
+
+class ContinuousSink(ResultSink, Protocol):
+    """Takes all results in one place as a `ResultSink` does, and shows them as the run goes on.
+
+    It has a class variable `is_continuous = True`. A writer that is opened at a position publishes
+    what is before it. Where something behind the position has appeared already, it raises
+    `JobError`.
+    """
+
+    def open_results(self, position: tuple[int, ...] | None) -> ContinuousWriter:
+        """Return a writer that goes on at a position, or starts anew when there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Where images come from: sources that list them, streams that give them, streams of labels."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
+from sightflow.errors import PipelineError
 from sightflow.protocols.context import Context
 from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Rejected, Skipped
 
@@ -11,10 +12,12 @@ __all__ = [
     "MAX_WAITING_MIB",
     "LabelSource",
     "LabelStream",
+    "Polled",
     "Read",
     "Source",
     "Stream",
     "StreamSource",
+    "reader_of",
 ]
 
 Read: TypeAlias = Callable[[Claim], Iterator[EncodedImage | ImageRecord | Rejected]]
@@ -22,6 +25,9 @@ Read: TypeAlias = Callable[[Claim], Iterator[EncodedImage | ImageRecord | Reject
 
 An image that cannot be read is given as `Rejected`; an exception ends the job. An image of a video
 has the origin of its claim, with the number and the time of its own row of `claim.frames`."""
+
+Polled: TypeAlias = Claim | EncodedImage | Rejected | Skipped | Label
+"""What a stream gives: images, where images are, or news of them."""
 
 MAX_WAITING, MAX_WAITING_MIB = 5_000, 256
 """Limits for images of a stream that wait for their labels, where the source gives none."""
@@ -51,9 +57,10 @@ class Source(Protocol):
 class Stream(Protocol):
     """An opened stream: images one by one, as they arrive. One thread uses it."""
 
-    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | Label | None:
+    def poll(self, timeout_s: float) -> Polled | None:
         """Return the next image, or None when none came in this time or the stream has ended.
 
+        A `Claim` says where images are; workers redeem it, with what the source's `open` returns.
         A live stream that is read too slowly may leave images out, and says how many: `Skipped`.
         A `Label` belongs to the image with its `source_id` and `sequence`; see `StreamSource`.
 
@@ -78,10 +85,30 @@ class StreamSource(Protocol):
     The label of an image may come later than the image, or before it. Then the stream gives images
     whose origin has `awaits_label`, and a `Label` for each at some time, and the source has a class
     variable `labels_come_later = True`.
+
+    A stream that gives claims has a source with `open(context) -> Read`, as a `Source` has: its
+    images are read by all workers and not in the one place where the stream is.
     """
 
     def open_stream(self, context: Context, position: str | None) -> Stream:
         """Return the stream, from its start or from a position that it gave before."""
+
+
+def reader_of(source: Source | StreamSource, context: Context) -> Read:
+    """Return the function that redeems the claims of a source or a stream, opened in this worker.
+
+    That of a stream without `open`, which gives none, raises `PipelineError`.
+    """
+    if hasattr(source, "open"):
+        return cast("Source", source).open(context)
+
+    def refuse(claim: Claim) -> Iterator[EncodedImage | ImageRecord | Rejected]:
+        raise PipelineError(
+            f"{type(source).__name__}: a stream that gives claims has a method `open`, which "
+            f"redeems them; it gave one for {claim.origin.uri}"
+        )
+
+    return refuse
 
 
 class LabelStream(Protocol):

@@ -66,6 +66,8 @@ class Summary:
     """From the start of the run to the last result."""
     runner: str
     workers: int
+    has_ended: bool = True
+    """False of a run that was stopped before its end, and goes on when it is called again."""
 
     @property
     def images_per_s(self) -> float:

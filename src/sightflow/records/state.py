@@ -6,14 +6,13 @@ they are, and is for what is large.
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from sightflow.errors import JobError
 
-__all__ = ["StateCodec", "as_bytes", "as_text", "check_steps"]
+__all__ = ["StateCodec", "as_bytes", "as_text"]
 
 State = TypeVar("State")
 
@@ -76,16 +75,6 @@ class StateCodec(Generic[State]):
 def _opened(data: bytes) -> tuple[Any, Any]:
     plain = json.loads(data)
     return plain["version"], plain["state"]
-
-
-def check_steps(kept: Iterable[str], here: Iterable[str]) -> None:
-    """Raise `JobError` unless a checkpoint has states of the steps that there are, in order."""
-    there, ours = list(kept), list(here)
-    if there != ours:
-        raise JobError(
-            f"the checkpoint has states of the steps {there}; the pipeline has {ours}; keep their "
-            "names and order, or start the run anew"
-        )
 
 
 def as_bytes(text: str) -> bytes:

@@ -12,10 +12,13 @@ from sightflow.protocols import (
     Context,
     LabelSource,
     LabelStream,
+    Polled,
+    Read,
     Stream,
     StreamSource,
+    reader_of,
 )
-from sightflow.records import EncodedImage, Label, Rejected, Skipped
+from sightflow.records import Claim, EncodedImage, Label, Rejected
 from sightflow.records.state import StateCodec
 
 __all__ = ["Joined"]
@@ -69,6 +72,10 @@ class Joined:
             was_turn_of_labels=place.was_turn_of_labels,
         )
 
+    def open(self, context: Context) -> Read:
+        """Return the function that redeems claims of the images, where their stream gives them."""
+        return reader_of(self.images, context)
+
 
 @dataclass(frozen=True)
 class _Position:
@@ -93,7 +100,7 @@ class JoinedStream:
         self._is_turn_of_labels = was_turn_of_labels
         self._quiet_since: float | None = None
 
-    def poll(self, timeout_s: float) -> EncodedImage | Rejected | Skipped | Label | None:
+    def poll(self, timeout_s: float) -> Polled | None:
         """Return what comes next: an image that waits for its label, or a label."""
         if self.ended():
             return None
@@ -105,7 +112,7 @@ class JoinedStream:
         image = self._images.poll(min(timeout_s, _SHORT_S))
         if image is None:
             return self._labels.poll(0.0)
-        if isinstance(image, EncodedImage) and image.origin.label is None:
+        if isinstance(image, Claim | EncodedImage) and image.origin.label is None:
             return replace(image, origin=replace(image.origin, awaits_label=True))
         return image
 

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.options import check_count, check_number
@@ -53,6 +53,16 @@ class Live:
     """Options of FFmpeg, such as `{"video_size": "1280x720"}` for a camera of this machine."""
 
     gives: ClassVar[tuple[str, ...]] = ()
+    adjustable: ClassVar[tuple[str, ...]] = (
+        "max_fps",
+        "duration_s",
+        "read_timeout_s",
+        "first_wait_s",
+        "max_wait_s",
+        "give_up_s",
+        "quality",
+        "options",
+    )
 
     def __post_init__(self) -> None:
         """Refuse times and rates that cannot be."""
@@ -61,6 +71,11 @@ class Live:
         check_count(self, "quality", at_least=1, at_most=100)
         waits = ("read_timeout_s", "first_wait_s", "max_wait_s", "give_up_s")
         check_number(self, "max_fps", "duration_s", *waits, within="(0, inf)")
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on: all but the password."""
+        options = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**options, "url": without_password(str(self.url))}
 
     def __repr__(self) -> str:
         """Show no password."""

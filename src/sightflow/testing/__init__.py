@@ -12,7 +12,12 @@ from sightflow.testing.detectors import check_detector
 from sightflow.testing.models import check_backend, check_head
 from sightflow.testing.networks import check_network
 from sightflow.testing.operators import check_operator
-from sightflow.testing.sinks import check_image_sink, check_message_sink, check_result_sink
+from sightflow.testing.sinks import (
+    check_continuous_sink,
+    check_image_sink,
+    check_message_sink,
+    check_result_sink,
+)
 from sightflow.testing.sources import check_labels, check_source, check_stream
 from sightflow.testing.stateful import check_keyed_operator, check_learning_operator
 from sightflow.testing.tables import check_table
@@ -23,6 +28,7 @@ __all__ = [
     "a_record",
     "an_origin",
     "check_backend",
+    "check_continuous_sink",
     "check_detector",
     "check_head",
     "check_image_sink",

@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from sightflow.errors import OutputExistsError
+from sightflow.errors import JobError, OutputExistsError
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import ImageSink, Message, MessageSink, ResultSink, ResultWriter
+from sightflow.protocols import (
+    ContinuousSink,
+    ImageSink,
+    Message,
+    MessageSink,
+    ResultSink,
+    ResultWriter,
+)
 from sightflow.records import (
     Classification,
     Detections,
@@ -29,7 +36,12 @@ from sightflow.sources.directory import Directory
 from sightflow.testing.builders import a_context, a_record, an_origin, draw_scene, encode_image
 from sightflow.testing.descriptions import check_description, sent
 
-__all__ = ["check_image_sink", "check_message_sink", "check_result_sink"]
+__all__ = [
+    "check_continuous_sink",
+    "check_image_sink",
+    "check_message_sink",
+    "check_result_sink",
+]
 
 _SIZES = ((640, 480), (1, 1), (20_000, 10), (6_000, 4_000))
 _SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, 0.9, runner="inline", workers=1)
@@ -63,6 +75,59 @@ def check_result_sink(make: Callable[[Path], ResultSink]) -> Tree:
             f"{_differing(again, written)}"
         )
     return written
+
+
+def check_continuous_sink(
+    make: Callable[[Path], ContinuousSink], read: Callable[[Path], Sequence[str]]
+) -> Sequence[str]:
+    """Raise AssertionError unless a sink keeps the promises of `protocols.ContinuousSink`.
+
+    Args:
+        make: returns the sink, which writes into a folder.
+        read: returns the URIs of the results that anybody can see in that folder, in order.
+
+    Returns:
+        The URIs of all that it wrote.
+    """
+    with _folder() as folder, _pictures() as pictures:
+        chunks = [_Chunk.of(pictures, *numbers) for numbers in ((0,), (1, 2), (9,))]
+        sink = make(folder / "described")
+        _check_sink(sink, folder / "described")
+        _check_discarded(make(folder / "discarded"), folder / "discarded", chunks[0])
+        place = folder / "undisturbed"
+        first, second = ([row["uri"] for row in chunk.rows] for chunk in chunks[:2])
+        sink = make(place)
+        writer = sent(sink).open_results(None)
+        chunks[0].append_to(writer)
+        position = writer.position()
+        assert not read(place), f"nothing appears before it is published; got {read(place)}"
+        chunks[1].append_to(writer)
+        later = writer.position()
+        writer.publish(position)
+        assert read(place) == first, f"what is before {position} appears; got {read(place)}"
+        writer.close()
+        writer = sent(sink).open_results(later)  # it died before it could publish
+        assert read(place) == first + second, f"opened at {later}; got {read(place)}"
+        chunks[2].append_to(writer)
+        writer.position()
+        writer.close()
+        writer = sent(sink).open_results(later)
+        assert writer.position() == later, f"opened at {later}, it is there"
+        writer.close()
+        sink.commit(_SUMMARY)
+        assert read(place) == first + second, f"what was cut off is gone; got {read(place)}"
+        _check_announced(sink, [place / name for name in _tree(place)])
+        _check_going_back(sink, position)
+    return first + second
+
+
+def _check_going_back(sink: ContinuousSink, position: tuple[int, ...]) -> None:
+    """Raise AssertionError unless results that are there are never given again."""
+    try:
+        sent(sink).open_results(position)
+    except JobError:
+        return
+    raise AssertionError(f"what is behind {position} has appeared: opening there raises JobError")
 
 
 def check_image_sink(make: Callable[[Path], ImageSink]) -> Tree:

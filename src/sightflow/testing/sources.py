@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, LabelSource, Source, StreamSource
+from sightflow.protocols import Context, LabelSource, Polled, Source, StreamSource, reader_of
 from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Origin, Rejected, Skipped
 from sightflow.sources.joined import Joined
 from sightflow.sources.live import Live
@@ -15,10 +15,9 @@ from sightflow.testing.descriptions import check_description, sent
 
 __all__ = ["Polled", "check_labels", "check_source", "check_stream"]
 
-Polled: TypeAlias = EncodedImage | Rejected | Skipped | Label
-"""What a stream gives."""
-
 Redeemed: TypeAlias = EncodedImage | ImageRecord | Rejected
+
+_IMAGES = (Claim, EncodedImage)
 
 
 def check_source(source: Source) -> list[Claim]:
@@ -49,10 +48,10 @@ def check_source(source: Source) -> list[Claim]:
     return claims
 
 
-def _redeemed(source: Source, claims: Sequence[Claim]) -> list[list[Redeemed]]:
+def _redeemed(source: Source | StreamSource, claims: Sequence[Claim]) -> list[list[Redeemed]]:
     context = a_context("read")
     with context.resources:
-        read = sent(source).open(context)
+        read = reader_of(sent(source), context)
         return [list(read(claim)) for claim in claims]
 
 
@@ -81,12 +80,16 @@ def check_stream(source: StreamSource, *, replays: bool = True) -> list[Polled]:
     check_description(source, Pipeline)
     items: list[Polled]
     items, positions = _polled(source.open_stream, None)
-    assert any(isinstance(item, EncodedImage) for item in items), (
+    assert any(isinstance(item, _IMAGES) for item in items), (
         f"a check needs a stream that gives images; got {items}"
     )
+    claims = [item for item in items if isinstance(item, Claim)]
+    for claim, part in zip(claims, _redeemed(source, claims), strict=True):
+        _check_redeemed(claim, part)
     _check_names([item.origin for item in items if not isinstance(item, Label)])
-    for source_id in {item.origin.source_id for item in items if isinstance(item, EncodedImage)}:
-        _check_order([i for i in items if isinstance(i, EncodedImage)], source_id)
+    images = [item for item in items if isinstance(item, _IMAGES)]
+    for source_id in {image.origin.source_id for image in images}:
+        _check_order(images, source_id)
     later = getattr(source, "labels_come_later", False)
     assert later or not any(isinstance(item, Label) for item in items), (
         "a stream that gives labels has a class variable `labels_come_later = True`"
@@ -148,7 +151,7 @@ def _check_names(origins: Sequence[Origin]) -> None:
         assert not leads_out, f"names are relative paths, of files to be written; got {path}"
 
 
-def _check_order(images: Sequence[EncodedImage], source_id: str) -> None:
+def _check_order(images: Sequence[Claim | EncodedImage], source_id: str) -> None:
     """Raise AssertionError unless numbers rise, and times do not fall, in a stream."""
     origins = [image.origin for image in images if image.origin.source_id == source_id]
     assert _rises([origin.sequence for origin in origins]), f"`sequence` counts up in {source_id!r}"
@@ -169,7 +172,7 @@ def _are_the_same(rest: Sequence[Polled], before: Sequence[Polled]) -> bool:
 
     Images, what was rejected, and labels are each in their order. How they mix is when they came.
     """
-    for kind in (EncodedImage, Rejected, Label):
+    for kind in (Claim, EncodedImage, Rejected, Label):
         there, here = (
             [item for item in items if isinstance(item, kind)] for items in (rest, before)
         )
@@ -183,7 +186,7 @@ def _are_the_same(rest: Sequence[Polled], before: Sequence[Polled]) -> bool:
 def _n_images(items: Iterable[Polled]) -> int:
     """Return how many images were given or skipped; some that were rejected may be labels."""
     images = (item for item in items if not isinstance(item, Label))
-    return sum(item.n_images if isinstance(item, Skipped) else 1 for item in images)
+    return sum(item.n_images if isinstance(item, Claim | Skipped) else 1 for item in images)
 
 
 def _content(item: Redeemed | Polled) -> Any:
@@ -193,6 +196,8 @@ def _content(item: Redeemed | Polled) -> Any:
     if isinstance(item, Label | Skipped):
         return item
     origin = replace(item.origin, event_time_ms=0)
+    if isinstance(item, Claim):
+        return replace(item, origin=origin)
     if isinstance(item, EncodedImage):
         return origin, item.data
     return origin, item.pixels.shape, item.pixels.tobytes()

@@ -25,14 +25,15 @@ def a_chunk(number: int, *, n_rejected: int = 0) -> ChunkResult:
     return ChunkResult(number, 1 + n_rejected, rows, [rejected] * n_rejected)
 
 
-def sinks_in(folder: Path) -> list[ResultSink]:
-    return [JsonLines(str(folder / "j.jsonl")), Parquet(str(folder / "p.parquet"))]
+def sinks_in(folder: Path) -> dict[str, ResultSink]:
+    files = JsonLines(str(folder / "j.jsonl")), Parquet(str(folder / "p.parquet"))
+    return {f"sink{number}": sink for number, sink in enumerate(files)}
 
 
-def pipeline_of(sinks: list[ResultSink]) -> Pipeline:
+def pipeline_of(sinks: dict[str, ResultSink]) -> Pipeline:
     pipeline = Pipeline(Directory("photos"))
-    for number, sink in enumerate(sinks):
-        pipeline = pipeline.write(f"sink{number}", sink)
+    for name, sink in sinks.items():
+        pipeline = pipeline.write(name, sink)
     return pipeline
 
 
@@ -46,10 +47,16 @@ def complete(folder: Path, place: Progress, n_claimed: int) -> dict[str, bytes]:
     }
 
 
+def behind(delivery: Delivery, chunk: ChunkResult) -> Progress:
+    """Deliver a chunk and return the place behind it."""
+    delivery.deliver(chunk)
+    return delivery.checkpoint()
+
+
 def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
-    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
-    first = delivery.deliver(a_chunk(0))
-    second = delivery.deliver(a_chunk(1, n_rejected=2))
+    delivery = Delivery({"a": JsonLines(str(tmp_path / "a.jsonl"))}, Progress())
+    first = behind(delivery, a_chunk(0))
+    second = behind(delivery, a_chunk(1, n_rejected=2))
     delivery.close()
     assert (first.next_chunk, second.next_chunk) == (1, 2)
     assert first.ledger == Ledger(read=1, recognised=1)
@@ -59,8 +66,8 @@ def test_a_place_moves_with_each_chunk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 2, 7])
 def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> None:
-    delivery = Delivery([JsonLines(str(tmp_path / "a.jsonl"))], Progress())
-    place = delivery.deliver(a_chunk(0))
+    delivery = Delivery({"a": JsonLines(str(tmp_path / "a.jsonl"))}, Progress())
+    place = behind(delivery, a_chunk(0))
     with pytest.raises(ValueError, match=f"chunk 1 is next; got {number}"):
         delivery.deliver(a_chunk(number))
     assert delivery.place == place
@@ -68,22 +75,27 @@ def test_a_chunk_that_is_not_next_is_refused(tmp_path: Path, number: int) -> Non
 
 
 def test_the_first_result_has_a_time_and_rejected_images_are_none(tmp_path: Path) -> None:
-    delivery = Delivery([], Progress())
+    delivery = Delivery({}, Progress())
     only_rejected = ChunkResult(0, 1, [], a_chunk(0, n_rejected=1).rejected)
-    assert delivery.deliver(only_rejected).first_result_at is None
+    assert behind(delivery, only_rejected).first_result_at is None
     before = time.time()
-    first = delivery.deliver(a_chunk(1)).first_result_at
+    first = behind(delivery, a_chunk(1)).first_result_at
     assert first is not None
     assert before <= first <= time.time()
-    assert delivery.deliver(a_chunk(2)).first_result_at == first
+    assert behind(delivery, a_chunk(2)).first_result_at == first
 
 
 @pytest.mark.parametrize(
     "place",
     [
         Progress(),
-        Progress(3, ((10, 20), (5, 0)), Ledger(read=4, recognised=3, rejected=1), 1_700_000_000.25),
-        Progress(1, ()),
+        Progress(
+            3,
+            {"a": (10, 20), "b": (5, 0)},
+            Ledger(read=4, recognised=3, rejected=1),
+            1_700_000_000.25,
+        ),
+        Progress(1, {}),
     ],
 )
 def test_a_place_survives_as_bytes(place: Progress) -> None:
@@ -99,18 +111,20 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
     undisturbed = Delivery(sinks_in(tmp_path / "undisturbed"), Progress())
     for chunk in chunks:
         undisturbed.deliver(chunk)
+    undisturbed.checkpoint()
     undisturbed.close()
 
     failing = Delivery(sinks_in(tmp_path / "restarted"), Progress())
     kept = failing.place
     for chunk in chunks[:n_before]:
-        kept = failing.deliver(chunk)
+        kept = behind(failing, chunk)
     for chunk in chunks[n_before : n_before + n_lost]:
         failing.deliver(chunk)  # written after the checkpoint
     failing.close()
     restarted = Delivery(sinks_in(tmp_path / "restarted"), Progress.decode(kept.encode()))
     for chunk in chunks[n_before:]:
         restarted.deliver(chunk)
+    restarted.checkpoint()
     restarted.close()
 
     expected = complete(tmp_path / "undisturbed", undisturbed.place, 6)
@@ -121,19 +135,35 @@ def test_a_delivery_that_goes_on_gives_the_files_of_an_undisturbed_one(
 
 def test_a_delivery_may_go_on_twice_and_write_no_row_between(tmp_path: Path) -> None:
     sink = JsonLines(str(tmp_path / "j.jsonl"))
-    delivery = Delivery([sink], Progress())
-    kept = delivery.deliver(a_chunk(0))
+    delivery = Delivery({"sink0": sink}, Progress())
+    kept = behind(delivery, a_chunk(0))
     delivery.deliver(a_chunk(1))  # lost
     delivery.close()
-    delivery = Delivery([sink], kept)
-    kept = delivery.deliver(ChunkResult(1, 1, [], a_chunk(1, n_rejected=1).rejected))
+    delivery = Delivery({"sink0": sink}, kept)
+    kept = behind(delivery, ChunkResult(1, 1, [], a_chunk(1, n_rejected=1).rejected))
     delivery.close()
-    delivery = Delivery([sink], kept)
-    place = delivery.deliver(a_chunk(2))
+    delivery = Delivery({"sink0": sink}, kept)
+    place = behind(delivery, a_chunk(2))
     delivery.close()
-    finish(pipeline_of([sink]), place, 3, RunTimes(time.time(), "inline", 1))
+    finish(pipeline_of({"a": sink}), place, 3, RunTimes(time.time(), "inline", 1))
     rows = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
     assert [row["uri"] for row in rows] == ["0.jpg", "2.jpg"]
+
+
+def test_a_sink_that_is_new_begins_empty_and_the_others_go_on_by_their_names(
+    tmp_path: Path,
+) -> None:
+    one, two = (JsonLines(str(tmp_path / f"{name}.jsonl")) for name in ("one", "two"))
+    delivery = Delivery({"one": one, "gone": JsonLines(str(tmp_path / "gone.jsonl"))}, Progress())
+    kept = behind(delivery, a_chunk(0))
+    delivery.close()
+    delivery = Delivery({"two": two, "one": one}, Progress.decode(kept.encode()))
+    place = behind(delivery, a_chunk(1))
+    delivery.close()
+    assert sorted(place.positions) == ["one", "two"]
+    finish(pipeline_of({"one": one, "two": two}), place, 2, RunTimes(time.time(), "inline", 1))
+    lines = [(tmp_path / f"{name}.jsonl").read_text() for name in ("one", "two")]
+    assert [text.count("\n") for text in lines] == [2, 1]
 
 
 def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Progress]:
@@ -141,8 +171,9 @@ def delivered(folder: Path, *chunks: ChunkResult) -> tuple[Pipeline, Progress]:
     delivery = Delivery(sinks, Progress())
     for chunk in chunks:
         delivery.deliver(chunk)
+    place = delivery.checkpoint()
     delivery.close()
-    return pipeline_of(sinks), delivery.place
+    return pipeline_of(sinks), place
 
 
 def finished(pipeline: Pipeline, place: Progress, n_claimed: int) -> Any:
@@ -191,32 +222,32 @@ def test_no_output_appears_when_an_image_was_lost(
 
 
 def test_a_place_of_another_version_is_refused() -> None:
-    data = Progress().encode().replace(b'"version":4', b'"version":99')
-    with pytest.raises(JobError, match=r"must be of version 4; got 99; start the run anew"):
+    data = Progress().encode().replace(b'"version":5', b'"version":99')
+    with pytest.raises(JobError, match=r"must be of version 5; got 99; start the run anew"):
         Progress.decode(data)
 
 
 def test_the_end_of_a_stream_completes_the_place_once_all_is_delivered() -> None:
-    delivery = Delivery([], Progress(), ordered=False)
+    delivery = Delivery({}, Progress(), ordered=False)
     end = ChunkResult(2, 0, n_images=2)
 
-    assert not delivery.deliver(ChunkResult(1, 1, [], [])).is_complete()
-    assert not delivery.deliver(end).is_complete(), "chunk 0 is on its way"
-    assert delivery.deliver(ChunkResult(0, 1, [], [])).is_complete()
+    assert not behind(delivery, ChunkResult(1, 1, [], [])).is_complete()
+    assert not behind(delivery, end).is_complete(), "chunk 0 is on its way"
+    assert behind(delivery, ChunkResult(0, 1, [], [])).is_complete()
     assert delivery.place.ledger.read == 2
 
 
 def test_skipped_images_are_in_the_ledger(tmp_path: Path) -> None:
-    delivery = Delivery([], Progress())
+    delivery = Delivery({}, Progress())
     delivery.deliver(ChunkResult(0, 3, n_skipped=3))
     delivery.deliver(ChunkResult(1, 1, [{"a": 1}]))
-    place = delivery.deliver(ChunkResult(2, 0, n_images=4))
-    summary = finish(pipeline_of([]), place, None, RunTimes(0.0, "inline", 1))
+    place = behind(delivery, ChunkResult(2, 0, n_images=4))
+    summary = finish(pipeline_of({}), place, None, RunTimes(0.0, "inline", 1))
     assert summary.ledger == Ledger(read=4, recognised=1, skipped=3)
 
 
 def test_in_order_every_chunk_waits_for_its_turn() -> None:
-    delivery = Delivery([], Progress())
+    delivery = Delivery({}, Progress())
 
     assert [delivery.takes(number) for number in (0, 1)] == [True, False]
-    assert Delivery([], Progress(), ordered=False).takes(1)
+    assert Delivery({}, Progress(), ordered=False).takes(1)

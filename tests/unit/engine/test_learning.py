@@ -111,16 +111,23 @@ def test_lessons_are_restored_as_they_were() -> None:
 
 
 def test_lessons_of_other_steps_are_refused() -> None:
-    chain = a_chain(Tally())
+    chain = a_chain(Tally(), Tally())
     data = chain.encode(chain.initial(""))
-    with pytest.raises(JobError, match=r"states of the steps \['t0'\]; the pipeline has \['t0',"):
-        a_chain(Tally(), Tally()).decode(data)
+    with pytest.raises(JobError, match=r"t0 \(Tally\), t1 \(Tally\); the pipeline has t0 \(Tally"):
+        a_chain(Tally()).decode(data)
+
+
+def test_a_learning_step_that_is_new_begins_where_the_others_go_on() -> None:
+    chain = a_chain(Tally())
+    lessons, _ = chain.take(chain.initial(""), chunk(0, 3))
+    again = a_chain(Tally(), Tally()).decode(chain.encode(lessons))
+    assert [learner.n for learner in again.learners] == [3, 0]
 
 
 def test_lessons_of_another_version_are_refused() -> None:
     chain = a_chain(Tally())
     data = chain.encode(chain.initial(""))
-    with pytest.raises(JobError, match="lessons must be of version 3; got 9; start the run anew"):
+    with pytest.raises(JobError, match="lessons must be of version 4; got 9; start the run anew"):
         chain.decode(data[:1] + b"\x09" + data[2:])
 
 

@@ -78,6 +78,15 @@ def test_told_to_stop_it_ends_without_reading_on() -> None:
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    data = StreamState().encode().replace(b'"version":3', b'"version":1')
-    with pytest.raises(JobError, match="the checkpoint's stream must be of version 3; got 1"):
+    data = StreamState().encode().replace(b'"version":4', b'"version":1')
+    with pytest.raises(JobError, match="the checkpoint's stream must be of version 4; got 1"):
         StreamState.decode(data)
+
+
+def test_for_the_first_steps_with_a_state_the_indices_begin_anew_and_only_once() -> None:
+    state = StreamState(7, {"a": 4, "b": 3}, 7, "7", counts_for_steps=False)
+    assert state.for_steps(has_state=False) == state
+    first = StreamState.decode(state.for_steps(has_state=True).encode())
+    assert (first.number, first.indices) == (7, {"a": 0, "b": 0})
+    later = StreamState(9, {"a": 1, "b": 1}, 9, "9")
+    assert later.for_steps(has_state=True) == later

@@ -1,6 +1,5 @@
 """State in checkpoints says its version, and another version is refused."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ import msgspec
 import pytest
 
 from sightflow.errors import JobError
-from sightflow.records.state import StateCodec, as_bytes, as_text, check_steps
+from sightflow.records.state import StateCodec, as_bytes, as_text
 
 
 @dataclass(frozen=True)
@@ -48,20 +47,6 @@ def test_a_state_of_a_dataclass_is_short_json() -> None:
 def test_numbers_may_be_keys_of_a_state() -> None:
     codec = StateCodec(ByNumber, "counts", version=1)
     assert codec.decode(codec.encode(ByNumber({7: "seven"}))) == ByNumber({7: "seven"})
-
-
-def test_states_of_the_steps_that_there_are_are_taken() -> None:
-    check_steps(["track", "gate"], iter(("track", "gate")))
-
-
-@pytest.mark.parametrize("here", [["gate", "track"], ["track"], ["track", "gate", "more"]])
-def test_states_of_other_steps_are_refused(here) -> None:
-    message = (
-        "the checkpoint has states of the steps ['track', 'gate']; the pipeline has "
-        f"{here}; keep their names and order, or start the run anew"
-    )
-    with pytest.raises(JobError, match=f"^{re.escape(message)}$"):
-        check_steps(iter(("track", "gate")), here)
 
 
 def test_a_name_that_is_no_utf_8_is_the_same_after_a_checkpoint() -> None:

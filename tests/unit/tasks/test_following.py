@@ -128,12 +128,12 @@ def test_a_model_that_is_not_published_cannot_be_followed() -> None:
 
 def test_a_followed_model_is_the_same_pipeline_whatever_serves(registry: Registry) -> None:
     from sightflow import Directory, Pipeline
-    from sightflow.flink.rundir import _fingerprint
+    from sightflow.engine.upgrade import Description
 
-    def fingerprint(version: int, *, follows: bool) -> str:
+    def described(version: int, *, follows: bool) -> Description:
         model = find_model(f"{registry.url}/colours@{version}")
         step = Classify(model=model, follow=follows)
-        return _fingerprint(Pipeline(Directory("photos")).apply("classify", step))
+        return Description.of(Pipeline(Directory("photos")).apply("classify", step))
 
-    assert fingerprint(1, follows=True) == fingerprint(2, follows=True)
-    assert fingerprint(1, follows=False) != fingerprint(2, follows=False)
+    assert described(1, follows=True) == described(2, follows=True)
+    assert described(1, follows=False) != described(2, follows=False)

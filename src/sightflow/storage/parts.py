@@ -1,0 +1,128 @@
+"""Folders that grow by parts: a part is written where nobody looks, and appears later, at once."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fsspec.core import url_to_fs
+
+from sightflow.errors import JobError, OutputError, OutputExistsError
+from sightflow.storage.drafts import check_folder, replace_durably
+
+__all__ = ["PartFolder"]
+
+_HIDDEN = ".parts"
+"""Folder of parts that wait; what reads a folder of Parquet leaves such names out."""
+_NAME = re.compile(r"part-(\d{8,})\.\w+")
+
+
+class PartFolder:
+    """A folder of this machine or of an object store, with a subfolder for each kind of part."""
+
+    def __init__(self, url: str) -> None:
+        """Take a path, or a URL of fsspec."""
+        self._url = url
+        self._fs, self._root = url_to_fs(os.path.expanduser(url))
+        self._is_local = "file" in self._fs.protocol
+
+    def check(self, *, overwrite: bool) -> None:
+        """Raise an error if something is there that must stay, or nothing can be written."""
+        if self._is_local:
+            check_folder(Path(self._root), overwrite=overwrite)
+        elif not overwrite and self._listed(self._root):
+            raise OutputExistsError(
+                f"{self._url}: holds something already; choose another place, or use "
+                "`overwrite: true` (--overwrite)"
+            )
+
+    def hide(self, kind: str, number: int, ending: str, data: bytes) -> None:
+        """Write a part that nobody sees yet; it outlives a power failure.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._write(f"{self._root}/{_HIDDEN}/{kind}/part-{number:08d}.{ending}", data)
+
+    def show(self, before: int) -> None:
+        """Let all parts with a number below `before` appear, in order."""
+        for number, kind, name in sorted(self._hidden()):
+            if number < before:
+                self._move(f"{self._root}/{_HIDDEN}/{kind}/{name}", f"{self._root}/{kind}", name)
+
+    def cut(self, at: int) -> None:
+        """Go on at a part: those before it appear, and those that wait behind are gone.
+
+        Raises:
+            JobError: it or a later one is there for all to see: they are of a later state.
+        """
+        seen = max((number for number, *_ in self._shown()), default=-1)
+        if seen >= at:
+            raise JobError(
+                f"{self._url}: part {seen} is there, and the checkpoint goes on with part {at}; "
+                "go on from a newer one, or choose another folder"
+            )
+        self.show(at)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove all parts that wait."""
+        for _, kind, name in self._hidden():
+            self._fs.rm_file(f"{self._root}/{_HIDDEN}/{kind}/{name}")
+        if self._is_local:
+            for folder in (*Path(self._root, _HIDDEN).glob("*"), Path(self._root, _HIDDEN)):
+                if folder.is_dir():
+                    folder.rmdir()
+
+    def clear(self) -> None:
+        """Remove all parts."""
+        self.discard()
+        for _, kind, name in self._shown():
+            self._fs.rm_file(f"{self._root}/{kind}/{name}")
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file beside the parts.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._write(f"{self._root}/{name}", data)
+
+    def _write(self, path: str, data: bytes) -> None:
+        try:
+            if self._is_local:
+                replace_durably(Path(path), data)
+            else:
+                self._fs.pipe_file(path, data)
+        except OSError as error:
+            raise OutputError(f"{self._url}: cannot be written: {error}") from error
+
+    def _move(self, hidden: str, folder: str, name: str) -> None:
+        if self._is_local:
+            os.makedirs(folder, exist_ok=True)
+            os.replace(hidden, f"{folder}/{name}")
+        else:
+            self._fs.mv(hidden, f"{folder}/{name}")
+
+    def _hidden(self) -> Iterator[tuple[int, str, str]]:
+        return self._parts(f"{self._root}/{_HIDDEN}")
+
+    def _shown(self) -> Iterator[tuple[int, str, str]]:
+        return self._parts(self._root)
+
+    def _parts(self, root: str) -> Iterator[tuple[int, str, str]]:
+        """Yield number, kind and name of each part below a folder."""
+        for folder in self._listed(root):
+            kind = os.path.basename(folder.rstrip("/"))
+            for path in self._listed(folder) if kind != _HIDDEN else ():
+                found = _NAME.fullmatch(os.path.basename(path))
+                if found:
+                    yield int(found[1]), kind, found[0]
+
+    def _listed(self, folder: str) -> list[str]:
+        self._fs.invalidate_cache()
+        try:
+            listed: list[str] = self._fs.ls(folder, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [path for path in listed if path.rstrip("/") != folder.rstrip("/")]
