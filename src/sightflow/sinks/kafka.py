@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices
@@ -38,6 +38,8 @@ class KafkaEvents:
     sink."""
     properties: Properties = field(default_factory=dict, repr=False)
     """Further properties of the client, as those of `KafkaImages`."""
+
+    connector: ClassVar[str] = "kafka"
 
     def __post_init__(self) -> None:
         """Refuse a sink that sends nothing."""

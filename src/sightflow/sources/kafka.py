@@ -64,6 +64,7 @@ class KafkaImages:
     file of lines `NAME=VALUE`, which keeps passwords out of pipelines."""
 
     gives: ClassVar[tuple[str, ...]] = ()
+    connector: ClassVar[str] = "kafka"
 
     def __post_init__(self) -> None:
         """Refuse what no broker could make sense of."""
