@@ -203,6 +203,20 @@ def test_where_no_broker_answers_the_error_says_what_to_check(
         Pipeline(KafkaImages("t", nobody)).check()
 
 
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"no.such": "x"}, 'No such configuration property: "no.such"'),
+        ({"message.max.bytes": "x"}, "message.max.bytes"),
+    ],
+)
+def test_properties_that_the_client_does_not_take_are_named(
+    properties: dict[str, str], message: str
+) -> None:
+    with pytest.raises(PipelineError, match=f"`properties`: .*{message}"):
+        KafkaEvents("127.0.0.1:1", topic="t", properties=properties).check()
+
+
 def test_a_message_that_the_broker_refuses_ends_the_run(broker: Broker) -> None:
     topic = broker.create(**{"max.message.bytes": "100"})
     broker.produce(topic, [{"value": b"x"}])
