@@ -135,13 +135,17 @@ class Broker:
 
     def create(self, n_partitions: int = 1, *, name: str = "topic", **config: str) -> str:
         """Make a topic whose name begins so; return its name."""
+        topic = f"{name}-{uuid.uuid4().hex[:8]}"
+        self.create_exactly(topic, n_partitions, **config)
+        return topic
+
+    def create_exactly(self, topic: str, n_partitions: int = 1, **config: str) -> None:
+        """Make a topic of this name."""
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        topic = f"{name}-{uuid.uuid4().hex[:8]}"
         admin = AdminClient(quiet({"bootstrap.servers": self.servers}))
         new = NewTopic(topic, n_partitions, 1, config=config)
         admin.create_topics([new])[topic].result(START_TIMEOUT_S)
-        return topic
 
     def produce(self, topic: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write records: `value`, and where wanted `key`, `partition`, `timestamp`, `headers`."""

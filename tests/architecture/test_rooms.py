@@ -126,14 +126,22 @@ def test_only_the_flink_room_imports_pyflink() -> None:
     assert places == {"flink"}
 
 
-def test_only_one_file_imports_motrics() -> None:
+@pytest.mark.parametrize(
+    ("library", "file"),
+    [
+        ("motrics", "metrics/tracking.py"),
+        ("confluent_kafka", "storage/kafka.py"),
+        ("jgo", "flink/jars.py"),
+    ],
+)
+def test_only_one_file_imports_a_library(library: str, file: str) -> None:
     places = [
         name
         for name, path in zip(NAMES, FILES, strict=True)
         for node in nodes(path, ast.Import, ast.ImportFrom)
-        if "motrics" in ast.unparse(node)
+        if library in ast.unparse(node)
     ]
-    assert places == ["metrics/tracking.py"]
+    assert places == [file]
 
 
 def test_there_are_few_public_names_and_each_can_be_loaded() -> None:

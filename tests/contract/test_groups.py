@@ -20,9 +20,13 @@ CHECKED = {
     "labels": test_sources.LABEL_EXAMPLES,
     "networks": test_networks.EXAMPLES,
     "operators": test_operators.ALL,
-    "sinks": test_sinks.EXAMPLES,
+    "sinks": {**test_sinks.EXAMPLES, **test_sinks.MESSAGE_EXAMPLES},
     "tables": test_tables.EXAMPLES,
-    "sources": {**test_sources.EXAMPLES, **test_sources.STREAM_EXAMPLES},
+    "sources": {
+        **test_sources.EXAMPLES,
+        **test_sources.STREAM_EXAMPLES,
+        **test_sources.BROKER_EXAMPLES,
+    },
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.kafka import Broker
 from tests.web_server import write_recording
 
 from sightflow.errors import SourceError
@@ -17,6 +18,7 @@ from sightflow.sources.annotated import Annotated
 from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined
 from sightflow.sources.jsonlabels import JsonLabels
+from sightflow.sources.kafka import KafkaImages
 from sightflow.sources.labelled import Labelled
 from sightflow.sources.late import Late
 from sightflow.sources.live import Live
@@ -35,7 +37,7 @@ from sightflow.testing import (
     encode_image,
 )
 
-AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 4, 1
+AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 5, 1
 N_PICTURES = 6
 
 
@@ -115,6 +117,18 @@ EXAMPLES: dict[str, Callable[[Path], Source]] = {
     "Video": lambda folder: Video(write_video(folder / "clip.mp4"), segment_frames=2),
 }
 
+
+def in_kafka(broker: Broker) -> KafkaImages:
+    """Write pictures of one key, and a record without a value."""
+    topic = broker.create(3)
+    picture = encode_image(draw_scene(32, 24))
+    broker.produce(topic, ({"key": "cam", "value": picture} for _ in range(N_PICTURES)))
+    broker.produce(topic, [{"key": "other", "value": None}])
+    return KafkaImages(topic, broker.servers, stop="latest")
+
+
+BROKER_EXAMPLES: dict[str, Callable[[Broker], StreamSource]] = {"KafkaImages": in_kafka}
+
 STREAM_EXAMPLES: dict[str, Callable[[Path], StreamSource]] = {
     # A recording: of a camera nothing could be read again. What holds for one is in test_live.py.
     "Live": lambda folder: Live(str(write_recording(folder, N_PICTURES, fps=40))),
@@ -139,6 +153,15 @@ LABELS = known_kinds("labels")
 
 KINDS = pytest.mark.parametrize("kind", CLAIMED)
 STREAM_KINDS = pytest.mark.parametrize("kind", STREAMS)
+
+
+@pytest.fixture
+def stream(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StreamSource:
+    if kind in BROKER_EXAMPLES:
+        return BROKER_EXAMPLES[kind](request.getfixturevalue("broker"))
+    return STREAM_EXAMPLES[kind](tmp_path)
+
+
 LABEL_KINDS = pytest.mark.parametrize("kind", LABELS)
 
 
@@ -146,7 +169,7 @@ def test_the_sources_were_found_and_each_has_an_example() -> None:
     assert len(CLAIMED) >= AT_LEAST
     assert set(CLAIMED) == set(EXAMPLES)
     assert len(STREAMS) >= STREAMS_AT_LEAST
-    assert set(STREAMS) == set(STREAM_EXAMPLES)
+    assert set(STREAMS) == set(STREAM_EXAMPLES) | set(BROKER_EXAMPLES)
     assert len(LABELS) >= LABELS_AT_LEAST
     assert set(LABELS) == set(LABEL_EXAMPLES)
 
@@ -180,31 +203,34 @@ def test_a_place_that_is_not_there_is_a_source_error(kind: str, tmp_path: Path) 
 
 
 @STREAM_KINDS
-def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(kind: str, tmp_path: Path) -> None:
-    source = STREAM_EXAMPLES[kind](tmp_path)
-    assert type(source) is resolve_kind("sources", kind)
-    items = check_stream(source)
+def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(
+    kind: str, stream: StreamSource
+) -> None:
+    assert type(stream) is resolve_kind("sources", kind)
+    items = check_stream(stream)
     images = [item for item in items if isinstance(item, Claim | EncodedImage)]
     assert [image.origin.sequence for image in images] == list(range(N_PICTURES))
     labels = [item.label for item in items if isinstance(item, Label)]
     assert labels == (["cat", None] if kind == "Joined" else [])
 
 
-STREAMS_NOWHERE: dict[str, Callable[[str], StreamSource]] = {
-    "Live": Live,
-    "Joined": lambda path: Joined(Live(path), JsonLabels(path)),
-    "Newest": lambda path: Newest(Live(path)),
-    "Watched": Watched,
+STREAMS_NOWHERE: dict[str, Callable[[str, StreamSource], StreamSource]] = {
+    "Live": lambda path, one: Live(path),
+    "Joined": lambda path, one: Joined(Live(path), JsonLabels(path)),
+    "KafkaImages": lambda path, one: replace(one, topics="nowhere"),  # type: ignore[type-var]
+    "Newest": lambda path, one: Newest(Live(path)),
+    "Watched": lambda path, one: Watched(path),
 }
 
 
 @STREAM_KINDS
-def test_a_stream_that_is_not_there_is_a_source_error(kind: str, tmp_path: Path) -> None:
+def test_a_stream_that_is_not_there_is_a_source_error(
+    kind: str, stream: StreamSource, tmp_path: Path
+) -> None:
     context = a_context("read")
-    with context.resources:
-        stream = STREAMS_NOWHERE[kind](str(tmp_path / "nowhere")).open_stream(context, None)
-        with pytest.raises(SourceError, match="nowhere: no such"):
-            stream.poll(5.0)
+    source = STREAMS_NOWHERE[kind](str(tmp_path / "nowhere"), stream)
+    with context.resources, pytest.raises(SourceError, match="nowhere: no such"):
+        source.open_stream(context, None).poll(5.0)
 
 
 @LABEL_KINDS

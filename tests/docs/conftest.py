@@ -12,11 +12,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
 from tests.docs.pages import ROOT, blocks, modules
 from tests.faces import orl_faces
+from tests.kafka import Broker
 from tests.pictures import draw_video
 
 from sightflow.ops.decode import decode
 from sightflow.storage.galleryfile import GalleryFacts, GalleryFile, NewFace
 from sightflow.testing import draw_scene, encode_image
+
+KAFKA = "kafka:9092"
+"""The broker of the pages."""
 
 PEOPLE = {"ann": 10, "bob": 2, "carl": 3, "dora": 8}
 """Who has a folder, and the number in the ORL faces."""
@@ -145,6 +149,34 @@ def place(drawn, tmp_path, monkeypatch) -> Iterator[Path]:
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and name.startswith("my_"):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def kafka(request, drawn) -> Callable[[], Broker]:
+    """Return a function that returns the reader's broker, with topics and pictures in one."""
+    found: list[Broker] = []
+
+    def get() -> Broker:
+        if not found:
+            found.append(request.getfixturevalue("broker"))
+            for topic in ("pictures", "results", "events", "rejected"):
+                found[0].create_exactly(topic)
+            photos = sorted((drawn / "photos").iterdir())
+            records = ({"key": "gate", "value": photo.read_bytes()} for photo in photos)
+            found[0].produce("pictures", records)
+        return found[0]
+
+    return get
+
+
+@pytest.fixture
+def served(kafka) -> Callable[[str], str]:
+    """Return a function that puts the address of the reader's broker in place of the page's."""
+
+    def serve(text: str) -> str:
+        return text.replace(KAFKA, kafka().servers) if KAFKA in text else text
+
+    return serve
 
 
 @pytest.fixture

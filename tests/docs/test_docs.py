@@ -48,21 +48,27 @@ def test_every_yaml_block_is_a_whole_pipeline_or_a_whole_card():
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=name_of)
-def test_the_python_blocks_of_a_page_run_one_after_the_other(page, place, save_modules):
+def test_the_python_blocks_of_a_page_run_one_after_the_other(page, place, save_modules, served):
     save_modules(page)
     namespace = {"__name__": "page"}
     for block in blocks("python", page):
-        code = "\n" * (block.line - 1) + block.text
+        code = "\n" * (block.line - 1) + served(block.text)
         if not block.module:
             exec(compile(code, str(page), "exec"), namespace)
 
 
 @pytest.mark.parametrize("block", PIPELINES, ids=str)
-def test_a_pipeline_of_the_documentation_is_read_and_runs(block, place, save_modules):
+def test_a_pipeline_of_the_documentation_is_read_and_runs(block, place, save_modules, served):
     save_modules(block.page)
-    (place / "block.yaml").write_text(block.text)
+    (place / "block.yaml").write_text(served(block.text))
     pipeline, settings = read_pipeline(place / "block.yaml")
-    summary = run(pipeline, replace(settings, runner="inline"))
+    n_read = [0]
+
+    def note(ledger, n_images):
+        n_read[0] = ledger.read
+
+    how = replace(settings, runner="inline")
+    summary = run(pipeline, how, on_progress=note, stop=lambda: n_read[0] >= 3)
     assert summary.ledger.rejected == 0  # a live stream may leave pictures out
     assert summary.ledger.recognised >= 3
 

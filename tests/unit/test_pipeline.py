@@ -148,7 +148,9 @@ def test_a_step_must_have_the_methods_of_an_operator(operator: Any) -> None:
 
 @pytest.mark.parametrize("sink", ["out.jsonl", Prepare(), Directory("photos"), JsonLines])
 def test_a_sink_must_have_the_methods_of_one(sink: Any) -> None:
-    message = "sink 'out' needs an object with `open_results` or `open_images`; got"
+    message = (
+        "sink 'out' needs an object with `open_results` or `open_images` or `open_messages`; got"
+    )
     with pytest.raises(PipelineError, match=message):
         a_pipeline().write("out", sink)
 

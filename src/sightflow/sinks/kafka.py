@@ -39,7 +39,7 @@ class KafkaEvents:
     properties: Properties = field(default_factory=dict, repr=False)
     """Further properties of the client, as those of `KafkaImages`."""
 
-    connector: ClassVar[str] = "Kafka"
+    connector: ClassVar[str] = "kafka"
 
     def __post_init__(self) -> None:
         """Refuse a sink that sends nothing."""

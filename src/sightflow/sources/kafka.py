@@ -64,7 +64,7 @@ class KafkaImages:
     file of lines `NAME=VALUE`, which keeps passwords out of pipelines."""
 
     gives: ClassVar[tuple[str, ...]] = ()
-    connector: ClassVar[str] = "Kafka"
+    connector: ClassVar[str] = "kafka"
 
     def __post_init__(self) -> None:
         """Refuse what no broker could make sense of."""
@@ -75,6 +75,8 @@ class KafkaImages:
                 "KafkaImages: `topics` are names of letters, digits, `.`, `_` and `-`; "
                 f"got {self.topics!r}"
             )
+        if len(set(self.topic_names)) < len(self.topic_names):
+            raise PipelineError(f"KafkaImages: `topics` names one twice; got {self.topics!r}")
         if not self.servers.strip():
             raise PipelineError("KafkaImages: `servers` must name a broker, `host:port`; got none")
         if self.start == "committed" and self.group is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sightflow.errors import OutputError, SetupError, SourceError
+from sightflow.errors import OutputError, PipelineError, SetupError, SourceError
 from sightflow.storage.kafkaproperties import Properties, read_properties
 
 __all__ = ["KafkaRecord", "Partition", "PartitionEnd", "RecordReader", "RecordWriter"]
@@ -18,6 +18,8 @@ _ANSWER_S = 10.0
 """How long a broker may take to answer a question."""
 _MAX_MESSAGE_BYTES = 10 << 20
 _FETCHED_AHEAD_KIB = 32 << 10
+_FETCH_PAUSE_MS = 10
+"""Once so much is there, the client looks so often whether it may go on; by itself, each second."""
 _HOPELESS = ("_AUTHENTICATION", "_FATAL", "SASL_AUTHENTICATION_FAILED")
 """Names of errors of a connection that waiting does not mend."""
 
@@ -66,6 +68,19 @@ class _Connection:
         connection = {"bootstrap.servers": self._servers, "error_cb": self._hear, "log_level": 0}
         named = {name.replace("_", "."): value for name, value in ours.items()}
         return {**named, **read_properties(given), **connection}
+
+    def _made(self, kind: Any, properties: dict[str, Any]) -> Any:
+        """Return a client.
+
+        Raises:
+            PipelineError: it does not know a property, or not its value.
+        """
+        try:
+            return kind(properties)
+        except (self._kafka.KafkaException, TypeError) as error:
+            found = error.args[0]
+            text = found.str() if isinstance(found, self._kafka.KafkaError) else str(found)
+            raise PipelineError(f"Kafka at {self._servers}: `properties`: {text}") from error
 
     def _hear(self, error: Any) -> None:
         """Take what the client reports of the connection; it connects again by itself."""
@@ -141,7 +156,8 @@ class RecordReader(_Connection):
         """
         super().__init__(servers, SourceError)
         self._group = group
-        self._client = self._kafka.Consumer(
+        self._client = self._made(
+            self._kafka.Consumer,
             self._properties(
                 properties,
                 group_id=group or "sightflow",
@@ -150,7 +166,8 @@ class RecordReader(_Connection):
                 isolation_level="read_committed",
                 auto_offset_reset="earliest",
                 queued_max_messages_kbytes=_FETCHED_AHEAD_KIB,
-            )
+                fetch_queue_backoff_ms=_FETCH_PAUSE_MS,
+            ),
         )
 
     def partitions(self, topic: str) -> list[Partition]:
@@ -263,13 +280,14 @@ class RecordWriter(_Connection):
         """Connect, as soon as something is written."""
         super().__init__(servers, OutputError)
         self._failure = ""
-        self._client = self._kafka.Producer(
+        self._client = self._made(
+            self._kafka.Producer,
             self._properties(
                 properties,
                 enable_idempotence=True,
                 message_max_bytes=_MAX_MESSAGE_BYTES,
                 linger_ms=5,
-            )
+            ),
         )
 
     def check_topic(self, topic: str) -> None:

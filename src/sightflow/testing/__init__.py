@@ -12,7 +12,12 @@ from sightflow.testing.detectors import check_detector
 from sightflow.testing.models import check_backend, check_head
 from sightflow.testing.networks import check_network
 from sightflow.testing.operators import check_operator
-from sightflow.testing.sinks import check_continuous_sink, check_image_sink, check_result_sink
+from sightflow.testing.sinks import (
+    check_continuous_sink,
+    check_image_sink,
+    check_message_sink,
+    check_result_sink,
+)
 from sightflow.testing.sources import check_labels, check_source, check_stream
 from sightflow.testing.stateful import check_keyed_operator, check_learning_operator
 from sightflow.testing.tables import check_table
@@ -30,6 +35,7 @@ __all__ = [
     "check_keyed_operator",
     "check_labels",
     "check_learning_operator",
+    "check_message_sink",
     "check_network",
     "check_operator",
     "check_result_sink",

@@ -11,7 +11,14 @@ import numpy as np
 
 from sightflow.errors import JobError, OutputExistsError
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import ContinuousSink, ImageSink, ResultSink, ResultWriter
+from sightflow.protocols import (
+    ContinuousSink,
+    ImageSink,
+    Message,
+    MessageSink,
+    ResultSink,
+    ResultWriter,
+)
 from sightflow.records import (
     Classification,
     Detections,
@@ -29,7 +36,12 @@ from sightflow.sources.directory import Directory
 from sightflow.testing.builders import a_context, a_record, an_origin, draw_scene, encode_image
 from sightflow.testing.descriptions import check_description, sent
 
-__all__ = ["check_continuous_sink", "check_image_sink", "check_result_sink"]
+__all__ = [
+    "check_continuous_sink",
+    "check_image_sink",
+    "check_message_sink",
+    "check_result_sink",
+]
 
 _SIZES = ((640, 480), (1, 1), (20_000, 10), (6_000, 4_000))
 _SUMMARY = Summary(Ledger(read=1, recognised=1), 1.0, 0.5, 0.9, runner="inline", workers=1)
@@ -147,6 +159,35 @@ def check_image_sink(make: Callable[[Path], ImageSink]) -> Tree:
         assert trees[1] == written, "an image that is written again must give the same file"
         _check_announced(make(place), [place / name for name in written])
     return written
+
+
+def check_message_sink(sink: MessageSink) -> list[Message]:
+    """Raise AssertionError unless a sink keeps the promises of `protocols.MessageSink`.
+
+    A broker must be there: what became of three images is sent to it.
+
+    Returns:
+        The messages that were sent.
+    """
+    check_description(sink, lambda s: Pipeline(Directory("photos")).write("sink", s))
+    others = ImageSink, ResultSink
+    assert not isinstance(sink, others), "a sink takes results, images or messages"
+    assert list(sink.outputs()), "`outputs` names the addresses that messages go to"
+    sink.check()
+    chunks = [_Chunk.of(Path("photos"), *numbers) for numbers in ((0,), (1, 2))]
+    parts = [(chunk.rows, chunk.rejected, chunk.events) for chunk in chunks]
+    messages = [message for part in parts for message in sink.messages(*part)]
+    again = [message for part in parts for message in sent(sink).messages(*part)]
+    assert messages, "it makes no message of anything, so nothing was checked"
+    assert messages == again, "`messages` must give the same each time, in each worker"
+    assert not list(sink.messages([], [], [])), "of nothing there is no message"
+    context = a_context("messages")
+    with context.resources:
+        writer = sent(sink).open_messages(context)
+        for part in parts:
+            writer.send(sink.messages(*part))
+        writer.flush()
+    return messages
 
 
 @contextmanager

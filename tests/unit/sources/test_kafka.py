@@ -169,6 +169,7 @@ def test_a_claim_check_that_leads_nowhere_is_rejected(value: bytes, message: str
     [
         ({"topics": ()}, "`topics` are names"),
         ({"topics": "a/b"}, "`topics` are names of letters.*got 'a/b'"),
+        ({"topics": ("a", "b", "a")}, "`topics` names one twice"),
         ({"servers": " "}, "`servers` must name a broker"),
         ({"start": "committed"}, "`start: committed` needs a `group`"),
         ({"start": "soon"}, "`start` is earliest, latest, committed, a time.*got 'soon'"),

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sightflow.errors import OutputExistsError
-from sightflow.protocols import Context, ResultSink
-from sightflow.records import ImageRecord, Row
+from sightflow.protocols import Context, Message, ResultSink
+from sightflow.records import ImageRecord, Row, to_json
 from sightflow.records.ledger import Summary
-from sightflow.testing import check_image_sink, check_result_sink
+from sightflow.testing import check_image_sink, check_message_sink, check_result_sink
 
 NUMBERS = count()
 
@@ -167,3 +167,54 @@ def test_a_sink_of_images_that_keeps_its_promises_passes() -> None:
 def test_a_sink_of_images_that_breaks_a_promise_is_found(breaks: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check_image_sink(raw(breaks))
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Messages to nowhere; it may break one promise."""
+
+    breaks: str = ""
+
+    def check(self) -> None:
+        """Accept everything."""
+
+    def outputs(self) -> Sequence[str]:
+        return () if self.breaks == "announces" else ("mail://box",)
+
+    def messages(
+        self, rows: Sequence[Row], rejected: Sequence[Row], events: Sequence[Row]
+    ) -> Iterator[Message]:
+        if self.breaks == "greets":
+            yield Message("box", b"", b"hello")
+        for row in () if self.breaks == "is silent" else (*rows, *rejected, *events):
+            mark = f"{next(NUMBERS)}".encode() if self.breaks == "numbers" else b""
+            yield Message("box", mark, to_json(row))
+
+    def open_messages(self, context: Context) -> "_Box":
+        return _Box()
+
+
+class _Box:
+    def send(self, messages: Iterable[Message]) -> None:
+        list(messages)
+
+    def flush(self) -> None:
+        """Have nothing on its way."""
+
+
+def test_a_sink_of_messages_that_keeps_its_promises_passes() -> None:
+    assert len(check_message_sink(Mail())) == 3 + 2 + 3
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        ("announces", "`outputs` names the addresses"),
+        ("is silent", "it makes no message of anything"),
+        ("numbers", "`messages` must give the same each time"),
+        ("greets", "of nothing there is no message"),
+    ],
+)
+def test_a_sink_of_messages_that_breaks_a_promise_is_found(breaks: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_message_sink(Mail(breaks))
