@@ -18,7 +18,6 @@ from tests.steps import Bright, Count
 from sightflow.errors import OutputError, SetupError, SourceError
 from sightflow.inline import run
 from sightflow.pipeline import Pipeline
-from sightflow.settings import RunSettings
 from sightflow.sinks.kafka import KafkaEvents
 from sightflow.sinks.results import JsonLines
 from sightflow.sources.kafka import KafkaImages

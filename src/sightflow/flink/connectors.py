@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sightflow.engine.chunks import Content
+from sightflow.errors import PipelineError
 from sightflow.flink.jars import Jar
 from sightflow.kinds import resolve_kind
 from sightflow.protocols import ConnectorSource, Context, Message, MessageSink
@@ -41,6 +42,16 @@ class Connector(Protocol):
 
 
 def connector_of(part: ConnectorSource | MessageSink) -> Connector:
-    """Return the connector that a description names."""
-    connector: Connector = resolve_kind("connectors", part.connector)()
+    """Return the connector that a description names.
+
+    Raises:
+        PipelineError: it names none, or there is none of this name.
+    """
+    name = getattr(part, "connector", None)
+    if name is None:
+        raise PipelineError(
+            f"{type(part).__name__}: on Flink it needs a class variable `connector`, the name of "
+            "an entry point of `sightflow.connectors`; use the inline runner"
+        )
+    connector: Connector = resolve_kind("connectors", name)()
     return connector

@@ -76,7 +76,8 @@ class RunningJob:
         of_java = self._client._j_job_client
         field = of_java.getClass().getDeclaredField("miniCluster")
         field.setAccessible(True)
-        field.get(of_java).triggerCheckpoint(of_java.getJobID())
+        with suppress(Py4JJavaError):  # it ends at this moment
+            field.get(of_java).triggerCheckpoint(of_java.getJobID())
 
     def end(self) -> None:
         """Let a job whose output is complete end by itself, but not wait for its last checkpoint.

@@ -146,12 +146,10 @@ class MessageWriter(Protocol):
 class MessageSink(Protocol):
     """Sends results to a broker while the run goes on; what was sent stays.
 
-    What is sent is worked out by `messages`, the same for every runner. Flink sends it by a
-    connector of its own, each message once, whatever fails; `open_messages` is for other runners.
+    What is sent is worked out by `messages`, the same for every runner. Flink sends it by the
+    connector that a class variable `connector` names, each message once, whatever fails;
+    `open_messages` is for other runners.
     """
-
-    connector: str
-    """Name of the connector, in the group `sightflow.connectors`."""
 
     def check(self) -> None:
         """Raise an error if nothing can be sent; called while the job is built."""
