@@ -46,6 +46,8 @@ class Job:
     """Of the run: the same for all its attempts with this pipeline."""
     tells_events: bool
     """Whether the client wants to hear of events as they are delivered."""
+    is_together: bool = True
+    """Whether all workers are in one process, and can count what is on its way to them."""
 
     @property
     def is_ticking(self) -> bool:
@@ -65,10 +67,16 @@ class Job:
         workers was.
         """
         env = local_environment(self.settings, self.files, self.workers, snapshot)
+        self.put_into(env, n_chunks)
+        return env
+
+    def put_into(self, env: StreamExecutionEnvironment, n_chunks: int | None) -> None:
+        """Make the graph of the job in an environment."""
         description = self.pipeline, self.settings, self.inference, self.files
         if isinstance(self.pipeline.source, StreamSource):
             source, has_state = self.pipeline.source, self.pipeline.has_state
-            read = ReadStream(source, self.files, self.workers, has_state=has_state)
+            n_counted = self.workers if self.is_together else None
+            read = ReadStream(source, self.files, n_counted, has_state=has_state)
             frames = self._frames(env, read)
             results = frames.map(RecogniseFrame(*description), _bytes())
         else:
@@ -89,7 +97,6 @@ class Job:
         in_one_place = results.key_by(_one_key, Types.INT())
         delivered = _signalled(in_one_place, deliver, "deliver", Deliver.STATE, commits=True)
         delivered.set_parallelism(1)
-        return env
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
         """Yield the news of each table; its rows are kept in one place and told to all workers."""
