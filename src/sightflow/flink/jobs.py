@@ -31,8 +31,8 @@ _TIMEOUT_S = 600.0
 def list_jobs(rest: Rest) -> list[dict[str, Any]]:
     """Return a row for each job that the cluster knows, the newest first.
 
-    The ledger of a job that is not one of ours is None; so is the place of a last checkpoint that
-    there is not.
+    What is not known is None: the ledger of a job that is not one of ours, or of one that has
+    just started; where the last checkpoint is, before there is one.
     """
     jobs = sorted(rest.get("/jobs/overview")["jobs"], key=lambda job: -job["start-time"])
     return [_row(rest, job) for job in jobs]
@@ -113,9 +113,9 @@ def _row(rest: Rest, job: dict[str, Any]) -> dict[str, Any]:
     job_id = job["jid"]
     changed = job["last-modification"] if job["state"] in _OVER else job["start-time"]
     since = datetime.fromtimestamp(changed / 1000, timezone.utc)
-    found = rest.get(f"/jobs/{job_id}/accumulators")["user-task-accumulators"]
+    found = _told(rest, f"/jobs/{job_id}/accumulators").get("user-task-accumulators", ())
     sums = {one["name"].removeprefix("sightflow."): int(one["value"]) for one in found}
-    checkpoints = rest.get(f"/jobs/{job_id}/checkpoints")
+    checkpoints = _told(rest, f"/jobs/{job_id}/checkpoints")
     counts = checkpoints.get("counts", {})
     last = (checkpoints.get("latest") or {}).get("completed") or {}
     return {
@@ -124,10 +124,18 @@ def _row(rest: Rest, job: dict[str, Any]) -> dict[str, Any]:
         "state": job["state"],
         "since": since.isoformat(timespec="seconds"),
         **{name: sums.get(name) for name in asdict(Ledger())},
-        "checkpoints": counts.get("completed", 0),
-        "failed_checkpoints": counts.get("failed", 0),
+        "checkpoints": counts.get("completed"),
+        "failed_checkpoints": counts.get("failed"),
         "last_checkpoint": last.get("external_path"),
     }
+
+
+def _told(rest: Rest, path: str) -> dict[str, Any]:
+    """Return what is told of a job: nothing while a JobManager is about to start or recover it."""
+    try:
+        return dict(rest.get(path))
+    except JobError:
+        return {}
 
 
 def _state(rest: Rest, job_id: str) -> str:

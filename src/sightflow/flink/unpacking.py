@@ -141,7 +141,7 @@ def _check_sightflow(wanted: str) -> None:
 def _activate(name: str) -> None:
     """Put a sent environment into the path, from a place that stays when its job has ended."""
     sent = _unpacked(name)
-    place = _own_folder(sent) / name
+    place = _own_folder(sent) / f"{name}-unpacked"
     loaded = getattr(sys.modules.get("sightflow"), "__file__", None)
     if loaded is not None and not loaded.startswith(f"{place}{os.sep}"):
         raise RuntimeError(
