@@ -153,10 +153,12 @@ def test_a_killed_jobmanager_is_followed_by_another_that_goes_on(cluster, model)
 def test_a_job_that_fails_as_it_starts_is_cancelled_and_says_why(
     cluster, model, tmp_path, monkeypatch
 ):
-    (tmp_path / "lenses.py").write_text("from tests.streams import Offered\nclass Wide(Offered): ...")
+    (tmp_path / "lenses.py").write_text(
+        "from tests.streams import Offered\nclass Wide(Offered): ..."
+    )
     monkeypatch.syspath_prepend(tmp_path)
     wide = importlib.import_module("lenses").Wide(9)
-    with pytest.raises(JobError, match="cancelled: .*No module named 'lenses'"):
+    with pytest.raises(JobError, match=r"cancelled: .*No module named 'lenses'"):
         submit(cluster, watched(wide, model))
     assert jobs.list_jobs(Rest(cluster.rest_url))[0]["state"] == "CANCELED"
 

@@ -74,8 +74,8 @@ def submit(
     """
     started = time.monotonic()
     rest = Rest(cluster.rest_url)
-    workers = _workers(rest, settings, wait_for_slots=cluster.wait_for_slots)
     _check(pipeline, settings, cluster.shared)
+    workers = _workers(rest, settings, wait_for_slots=cluster.wait_for_slots)
     on_stage("packing")
     with tempfile.TemporaryDirectory(prefix="sightflow-submit-") as folder:
         bundle = _packed(Path(folder), pipeline, settings, cluster)
