@@ -50,7 +50,7 @@ def _submit_options(command: Callable[..., None]) -> Callable[..., None]:
             "--package",
             "packages",
             multiple=True,
-            type=click.Path(exists=True),
+            type=click.Path(),
             help="Folder of a package, or a .py file, of your own to send; may be given again.",
         ),
         click.option(

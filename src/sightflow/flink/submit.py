@@ -32,6 +32,7 @@ from sightflow.settings import ClusterSettings, RunSettings
 __all__ = ["Submitted", "submit"]
 
 _FLINK = pyflink_version.__version__
+_CLASSES_OF_PYTHON = "ClassNotFoundException: org.apache.flink.streaming.api.operators.python"
 _START_TIMEOUT_S = 120.0
 _POLL_S = 0.2
 
@@ -186,7 +187,17 @@ def _sent(job: Job, cluster: ClusterSettings, bundle: Bundle) -> str:
             client = env.execute_async(job.pipeline.name)
         return str(client.get_job_id())
     except Py4JError as error:
-        raise JobError(f"the job was not submitted: {describe_failure(str(error))}") from error
+        raise _refused(rest, str(error)) from error
+
+
+def _refused(rest: Rest, java_message: str) -> JobError | SetupError:
+    """Return the error of a job that the cluster did not take."""
+    if _CLASSES_OF_PYTHON in java_message:
+        return SetupError(
+            f"{rest.url}: the cluster runs no Python: copy opt/flink-python-{_FLINK}.jar of Flink "
+            "into lib/ of the JobManager and of each TaskManager, and start them again"
+        )
+    return JobError(f"the job was not submitted: {describe_failure(java_message)}")
 
 
 def _await_start(rest: Rest, job_id: str) -> None:
