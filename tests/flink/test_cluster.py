@@ -85,6 +85,16 @@ def ledger_of(cluster: Cluster, job_id: str) -> Ledger:
     return Ledger(**{name: row[name] or 0 for name in asdict(Ledger())})
 
 
+def metric_of(cluster: Cluster, job_id: str, name: str) -> float:
+    """Return the value of a metric of the box that delivers."""
+    for vertex in cluster.get(f"/jobs/{job_id}")["vertices"]:
+        path = f"/jobs/{job_id}/vertices/{vertex['id']}/subtasks/metrics"
+        known = [one["id"] for one in cluster.get(path)]
+        for found in (one for one in known if one.endswith(f"deliver.sightflow.{name}")):
+            return float(cluster.get(f"{path}?get={found}")[0]["sum"])
+    return 0
+
+
 def watched(source: Any, model: Any, name: str = "stream") -> Pipeline:
     return Pipeline(source, name=name).apply("classify", Classify(model))
 
@@ -102,7 +112,7 @@ def test_a_folder_is_recognised_and_its_ledger_stays(cluster, tmp_path):
     job_id = call(cluster, *words, "--shared", str(tmp_path)).splitlines()[0]
     cluster.wait_for_state(job_id, "FINISHED")
 
-    (row,) = [json.loads(line) for line in call(cluster, "jobs", "--json").splitlines()]
+    row, *_ = map(json.loads, call(cluster, "jobs", "--json").splitlines())
     assert (row["id"], row["name"], row["state"]) == (job_id, "colours", "FINISHED")
     assert [row[name] for name in asdict(Ledger())] == [41, 40, 1, 0]
     assert row.keys() == set(jobs.COLUMNS)
@@ -113,6 +123,7 @@ def test_a_stream_is_stopped_with_a_savepoint_and_restored_with_more_workers(clu
     pipeline = watched(source, model, "gate")
     first = submit(cluster, pipeline)
     wait(lambda: ledger_of(cluster, first.job_id).read > 50, cluster)
+    wait(lambda: metric_of(cluster, first.job_id, "recognised") > 50, cluster)
     savepoint = call(cluster, "savepoint", "gate", "--stop").strip()
     stopped = ledger_of(cluster, first.job_id)
     assert cluster.wait_for_state(first.job_id, "FINISHED") == "FINISHED"

@@ -22,6 +22,7 @@ from sightflow import (
     submit,
 )
 from sightflow.errors import JobError, PipelineError, SetupError
+from sightflow.flink.failures import refusal_of
 from sightflow.flink.jobs import find_job
 from sightflow.flink.places import check_places
 from sightflow.flink.rest import Rest
@@ -142,3 +143,17 @@ def test_a_job_is_found_by_its_name_or_the_begin_of_its_id():
         assert find_job(Rest(url), "AC") == "ac2"
         with pytest.raises(JobError, match=r"job 'a': several are called so in .*ab1 \(gate, run"):
             find_job(Rest(url), "a")
+
+
+def test_a_cluster_without_the_jar_for_python_is_told_where_it_goes():
+    message = "o1: X\nCaused by: java.lang.ClassNotFoundException: org.apache.flink.streaming.api."
+    refused = refusal_of(
+        f"{message}operators.python.embedded.EmbeddedPythonProcessOperator\n\tat b"
+    )
+    assert isinstance(refused, SetupError)
+    assert "copy opt/flink-python-*.jar of Flink into lib/" in str(refused)
+    other = refusal_of("o1: X\n\tat a\nCaused by: java.net.X: too large\n\tat b")
+    assert (type(other), str(other)) == (
+        JobError,
+        "the job was not submitted: java.net.X: too large",
+    )

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from sightflow import errors
 from sightflow.flink.unpacking import FAILURE
 
-__all__ = ["describe_failure", "read_failure", "reporting"]
+__all__ = ["describe_failure", "read_failure", "refusal_of", "reporting"]
+
+_CLASSES_OF_PYTHON = "ClassNotFoundException: org.apache.flink.streaming.api.operators.python"
 
 
 @contextmanager
@@ -44,3 +46,13 @@ def describe_failure(java_message: str) -> str:
     lines = [line for line in java_message.splitlines() if line[:1].strip()]
     causes = [line for line in lines if line.startswith("Caused by: ")]
     return (causes or lines or ["?"])[-1].removeprefix("Caused by: ")
+
+
+def refusal_of(java_message: str) -> errors.SightflowError:
+    """Return the error of a job that a cluster did not take."""
+    if _CLASSES_OF_PYTHON in java_message:
+        return errors.SetupError(
+            "the cluster runs no Python: copy opt/flink-python-*.jar of Flink into lib/ of the "
+            "JobManager and of each TaskManager, and start them again"
+        )
+    return errors.JobError(f"the job was not submitted: {describe_failure(java_message)}")

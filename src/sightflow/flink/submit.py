@@ -18,7 +18,7 @@ from sightflow.engine.plan import chunks_of
 from sightflow.errors import JobError, PipelineError, SetupError
 from sightflow.flink.bundle import Bundle, pack_environment, pack_run
 from sightflow.flink.environment import Remote, remote_environment
-from sightflow.flink.failures import describe_failure
+from sightflow.flink.failures import refusal_of
 from sightflow.flink.gateway import start_gateway
 from sightflow.flink.job import Job
 from sightflow.flink.jobs import cancel, failure_of
@@ -32,7 +32,6 @@ from sightflow.settings import ClusterSettings, RunSettings
 __all__ = ["Submitted", "submit"]
 
 _FLINK = pyflink_version.__version__
-_CLASSES_OF_PYTHON = "ClassNotFoundException: org.apache.flink.streaming.api.operators.python"
 _START_TIMEOUT_S = 120.0
 _POLL_S = 0.2
 
@@ -187,17 +186,7 @@ def _sent(job: Job, cluster: ClusterSettings, bundle: Bundle) -> str:
             client = env.execute_async(job.pipeline.name)
         return str(client.get_job_id())
     except Py4JError as error:
-        raise _refused(rest, str(error)) from error
-
-
-def _refused(rest: Rest, java_message: str) -> JobError | SetupError:
-    """Return the error of a job that the cluster did not take."""
-    if _CLASSES_OF_PYTHON in java_message:
-        return SetupError(
-            f"{rest.url}: the cluster runs no Python: copy opt/flink-python-{_FLINK}.jar of Flink "
-            "into lib/ of the JobManager and of each TaskManager, and start them again"
-        )
-    return JobError(f"the job was not submitted: {describe_failure(java_message)}")
+        raise refusal_of(str(error)) from error
 
 
 def _await_start(rest: Rest, job_id: str) -> None:

@@ -45,6 +45,7 @@ def unpack(needs: dict[str, Any], payload: bytes) -> Any:
     with _UNPACKING:
         try:
             _check_python(needs["python"])
+            _forget_ended()
             run = _unpacked(needs["run"])
             if needs["environment"] is not None:
                 _activate(needs["environment"])
@@ -95,6 +96,11 @@ def _unpacked(name: str) -> Path:
         if os.path.basename(entry) == name and os.path.isdir(entry):
             return Path(entry)
     raise FileNotFoundError(f"{name} came with the job and is not in the path: {sys.path}")
+
+
+def _forget_ended() -> None:
+    """Take the folders of ended attempts out of the path, which Flink only ever adds to."""
+    sys.path[:] = [p for p in sys.path if "python-dist-" not in p or os.path.exists(p)]
 
 
 def _check_python(wanted: tuple[int, int]) -> None:
