@@ -113,6 +113,10 @@ class ClusterSettings:
     """REST of the cluster, `http://HOST:PORT`."""
     from_savepoint: str | None = None
     """URL of the savepoint or checkpoint that the job goes on from; None: it starts anew."""
+    upgrade: bool = False
+    """Whether a job may go on from `from_savepoint` with another pipeline than before."""
+    drop_state: tuple[str, ...] = ()
+    """Names of steps and sinks that are gone or of another kind, whose state may then be lost."""
     env: str = "none"
     """What of Python is sent: `none`, TaskManagers have Sightflow installed; `auto`, Sightflow and
     what it requires as installed here, beside what Flink requires; or a .zip file of packages."""
@@ -128,7 +132,7 @@ class ClusterSettings:
     """Submit where too few slots are free: the cluster starts TaskManagers, or others will end."""
 
     def __post_init__(self) -> None:
-        """Refuse a folder for state that is no URL."""
+        """Refuse a folder for state that is no URL, and what goes with another option."""
         for name in ("state_dir", "from_savepoint"):
             place = getattr(self, name)
             if place is not None and "://" not in place and not place.startswith("file:/"):
@@ -136,3 +140,7 @@ class ClusterSettings:
                     f"ClusterSettings: `{name}` is a URL that the cluster can reach, such as "
                     f"s3://bucket/state or file:///mnt/state; got {place!r}"
                 )
+        if self.upgrade and self.from_savepoint is None:
+            raise PipelineError("ClusterSettings: `upgrade` goes with `from_savepoint`; name it")
+        if self.drop_state and not self.upgrade:
+            raise PipelineError("ClusterSettings: `drop_state` goes with `upgrade`; allow it too")

@@ -18,7 +18,7 @@ from tests.streams import Offered
 from sightflow import Classify, Pipeline, RunSettings, find_model
 from sightflow import submit as submit_pipeline
 from sightflow.cli import cli
-from sightflow.errors import JobError, SetupError
+from sightflow.errors import JobError, PipelineError, SetupError
 from sightflow.flink import jobs
 from sightflow.flink.rest import Rest
 from sightflow.flink.submit import Submitted
@@ -118,7 +118,7 @@ def test_a_folder_is_recognised_and_its_ledger_stays(cluster, tmp_path):
     assert row.keys() == set(jobs.COLUMNS)
 
 
-def test_a_stream_is_stopped_with_a_savepoint_and_restored_with_more_workers(cluster, model):
+def test_a_stream_is_saved_and_goes_on_with_more_workers_and_another_option(cluster, model):
     source = Offered(500, interval_s=0.005, broken=(3,), missing=(400,))
     pipeline = watched(source, model, "gate")
     first = submit(cluster, pipeline)
@@ -129,7 +129,10 @@ def test_a_stream_is_stopped_with_a_savepoint_and_restored_with_more_workers(clu
     assert cluster.wait_for_state(first.job_id, "FINISHED") == "FINISHED"
     assert 50 < stopped.read < 500, "the job was to be stopped in the middle"
 
-    second = submit(cluster, pipeline, workers=4, from_savepoint=savepoint)
+    changed = Pipeline(source, name="gate").apply("classify", Classify(model, top_k=1))
+    with pytest.raises(PipelineError, match=r"savepoint-.*: the state is of another.*`top_k` of"):
+        submit(cluster, changed, workers=4, from_savepoint=savepoint)
+    second = submit(cluster, changed, workers=4, from_savepoint=savepoint, upgrade=True)
     wait(lambda: ledger_of(cluster, second.job_id).read >= 500, cluster)
     assert ledger_of(cluster, second.job_id) == Ledger(500, 498, 2, 0)
     assert "cancelled" in call(cluster, "cancel", second.job_id[:8])

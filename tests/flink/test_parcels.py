@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_what_differs_on_the_worker_is_said(tmp_path):
         {**needs, "code": "x"},
         {**needs, "run": "sightflow-run-2"},
     ]
-    sent = [(Bundle(bundle.files, Parcels(other), bundle.work), 1) for other in others]
+    sent = [(replace(bundle, parcels=Parcels(other)), 1) for other in others]
     told, _ = received(tmp_path, *sent)
     messages = [describe_failure(words).removeprefix("TaskManager: ") for words in told]
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"

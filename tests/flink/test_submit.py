@@ -14,18 +14,22 @@ from tests.streams import Offered
 from sightflow import (
     AnnotatedImages,
     Classify,
+    Detect,
     Directory,
     JsonLines,
     Pipeline,
     RunSettings,
+    Track,
     find_model,
     submit,
 )
+from sightflow.engine.upgrade import NEW_RUN, Description
 from sightflow.errors import JobError, PipelineError, SetupError
 from sightflow.flink.failures import refusal_of
 from sightflow.flink.jobs import find_job
 from sightflow.flink.places import check_places
 from sightflow.flink.rest import Rest
+from sightflow.flink.restoring import Note, note_behind
 from sightflow.learn.publish import Publish
 from sightflow.learn.train import Train
 
@@ -157,3 +161,55 @@ def test_a_cluster_without_the_jar_for_python_is_told_where_it_goes():
         JobError,
         "the job was not submitted: java.net.X: too large",
     )
+
+
+def a_note(pipeline: Pipeline = STREAM, listing: str | None = None) -> Note:
+    return Note(Description.of(pipeline), NEW_RUN, listing)
+
+
+CHECKPOINT, SAVEPOINT = "s3://b/c/{}/chk-7", "s3://b/s/savepoint-{:.6}-0123456789ab/"
+JOB = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("place", [CHECKPOINT, SAVEPOINT])
+def test_the_note_of_a_job_is_found_by_what_it_wrote(place):
+    key, _, value = a_note().as_parameter().partition(":")
+    config = {"execution-config": {"user-config": {key: value}}}
+    jobs = {"jobs": [{"jid": JOB}, {"jid": JOB[::-1]}]}
+    with answering({"/jobs/overview": jobs, f"/jobs/{JOB}/config": config}) as url:
+        assert note_behind(Rest(url), place.format(JOB)) == a_note()
+        assert note_behind(Rest(url), place.format("f" * 32)) is None
+        assert note_behind(Rest(url), "s3://b/somewhere") is None
+
+
+def test_a_job_that_is_not_ours_has_no_note():
+    jobs = {"jobs": [{"jid": JOB}]}
+    told = {"/jobs/overview": jobs, f"/jobs/{JOB}/config": {"jid": JOB}}
+    with answering(told) as url:
+        assert note_behind(Rest(url), CHECKPOINT.format(JOB)) is None
+
+
+def test_a_state_goes_on_only_with_what_fits_it():
+    none: dict[str, Any] = {"upgrade": False, "drop_state": ()}
+    assert a_note().going_on(a_note(), **none) == NEW_RUN
+    with pytest.raises(PipelineError, match="lists other images than when the job began"):
+        a_note(listing="a").going_on(a_note(listing="b"), **none)
+    tracked = STREAM.apply("detect", Detect()).apply("track", Track())
+    with pytest.raises(PipelineError, match=r"another pipeline: .*'track'.* is new; .*--upgrade"):
+        a_note().going_on(a_note(tracked), **none)
+    with pytest.raises(PipelineError, match=r"step 'track' \(Track\) is gone"):
+        a_note(tracked).going_on(a_note(), upgrade=True, drop_state=())
+    history = a_note(tracked).going_on(a_note(), upgrade=True, drop_state=["track"])
+    assert history.dropped == ("track",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"upgrade": True}, "`upgrade` goes with `from_savepoint`"),
+        ({"from_savepoint": "s3://b/s", "drop_state": ("a",)}, "`drop_state` goes with `upgrade`"),
+    ],
+)
+def test_what_may_change_goes_with_a_savepoint(options, message):
+    with pytest.raises(PipelineError, match=message):
+        submit(STREAM, rest_url="http://nowhere:1", **options)

@@ -10,7 +10,7 @@ import click
 
 from sightflow.cli.fields import FieldOption, given
 from sightflow.cli.learning import blank_options, values_of
-from sightflow.cli.running import add_options, quiet_option
+from sightflow.cli.running import add_options, quiet_option, upgrade_options
 
 if TYPE_CHECKING:
     from sightflow.flink.rest import Rest
@@ -38,6 +38,7 @@ def _submit_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         *blank_options,
         _rest_option,
+        *upgrade_options,
         click.option("--parallelism", type=click.IntRange(1), help="Workers [every free slot]."),
         click.option(
             "--env",
@@ -113,6 +114,8 @@ def _submit(file: Path, options: Mapping[str, Any], savepoint: str | None) -> No
             rest_url=options["rest"],
             on_stage=lambda words: None if quiet else print(words, file=stderr, flush=True),
             from_savepoint=savepoint,
+            upgrade=options["upgrade"],
+            drop_state=tuple(options["drop_state"]),
             wait_for_slots=options["wait_for_slots"],
             packages=tuple(options["packages"]),
             shared=tuple(options["shared"]),

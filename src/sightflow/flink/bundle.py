@@ -42,6 +42,9 @@ class Bundle:
     """Archives that Flink unpacks and puts into the path of Python."""
     parcels: Parcels
     work: Work
+    run_id: str
+    listing: str | None
+    """What tells the listed work from others; None for a stream."""
 
     @property
     def n_bytes(self) -> int:
@@ -95,7 +98,9 @@ def pack_run(
         "code": digest_of(_own_package()),
     }
     files = (archive,) if environment is None else (archive, environment)
-    return Bundle(files, Parcels(needs), work)
+    claims = RunFiles(run).claims
+    listing = hashlib.sha256(claims.read_bytes()).hexdigest() if claims.exists() else None
+    return Bundle(files, Parcels(needs), work, run_id, listing)
 
 
 def pack_environment(choice: str) -> Path | None:

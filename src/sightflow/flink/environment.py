@@ -67,6 +67,10 @@ class Remote:
     """URL of the folder for checkpoints and savepoints; None takes that of the cluster."""
     snapshot: str | None
     """URL of the checkpoint or savepoint that the job goes on from."""
+    parameters: str
+    """What is noted of the job, as `KEY:VALUE`."""
+    may_lose_state: bool
+    """Whether state that nothing takes is left: which one was told before."""
 
 
 def remote_environment(
@@ -87,6 +91,8 @@ def remote_environment(
             "rest.port": str(remote.port),
             "python.executable": remote.python,
             **(_retries(attempts) if attempts else {}),
+            "pipeline.global-job-parameters": remote.parameters,
+            "execution.state-recovery.ignore-unclaimed-state": str(remote.may_lose_state).lower(),
             **_kept_in(remote.state_dir),
             **_going_on_from(remote.snapshot),
         }

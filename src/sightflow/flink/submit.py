@@ -15,6 +15,7 @@ from py4j.protocol import Py4JError
 from pyflink import version as pyflink_version
 
 from sightflow.engine.plan import chunks_of
+from sightflow.engine.upgrade import Description, History
 from sightflow.errors import JobError, PipelineError, SetupError
 from sightflow.flink.bundle import Bundle, pack_environment, pack_run
 from sightflow.flink.environment import Remote, remote_environment
@@ -24,6 +25,7 @@ from sightflow.flink.job import Job
 from sightflow.flink.jobs import cancel, failure_of
 from sightflow.flink.places import check_places
 from sightflow.flink.rest import Rest
+from sightflow.flink.restoring import Note, note_behind
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import StreamSource
@@ -34,6 +36,8 @@ __all__ = ["Submitted", "submit"]
 _FLINK = pyflink_version.__version__
 _START_TIMEOUT_S = 120.0
 _POLL_S = 0.2
+_FREEING_S = 5.0
+"""The slots of a job that has just ended are not free at once."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,20 @@ def submit(
     on_stage("packing")
     with tempfile.TemporaryDirectory(prefix="sightflow-submit-") as folder:
         bundle = _packed(Path(folder), pipeline, settings, cluster)
+        before, note = _noted(rest, cluster, pipeline, bundle)
         n_bytes = bundle.n_bytes
         on_stage(f"sending {n_bytes / 1e6:.1f} MB")
-        job_id = _sent(_job(pipeline, settings, workers, bundle), cluster, bundle)
+        remote = Remote(
+            rest.host,
+            rest.port,
+            cluster.python,
+            bundle.files,
+            cluster.state_dir,
+            cluster.from_savepoint,
+            note.as_parameter(),
+            may_lose_state=before is not None,
+        )
+        job_id = _sent(_job(pipeline, settings, workers, note.history, bundle), remote, bundle)
     on_stage("starting")
     _await_start(rest, job_id)
     seconds = time.monotonic() - started
@@ -97,8 +112,12 @@ def _workers(rest: Rest, settings: RunSettings, *, wait_for_slots: bool) -> int:
             f"{rest.url}: runs Flink {there} and Sightflow was made for {_FLINK}; take a cluster "
             "of that version"
         )
+    wanted = settings.workers or max(1, int(overview["slots-available"]))
+    deadline = time.monotonic() + _FREEING_S
     free, total = overview["slots-available"], overview["slots-total"]
-    wanted = settings.workers or max(1, int(free))
+    while free < wanted <= total and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        free = rest.get("/overview")["slots-available"]
     if wanted > free and not wait_for_slots:
         raise SetupError(
             f"{rest.url}: the job needs {wanted} slots, and {free} of {total} are free; start more "
@@ -152,32 +171,45 @@ def _packed(
     )
 
 
-def _job(pipeline: Pipeline, settings: RunSettings, workers: int, bundle: Bundle) -> Job:
+def _noted(
+    rest: Rest, cluster: ClusterSettings, pipeline: Pipeline, bundle: Bundle
+) -> tuple[Note | None, Note]:
+    """Return what is noted of the job before, where it is known, and of this one.
+
+    Where it is not known, workers find out what they can: they refuse states that nothing takes.
+    """
+    described = Description.of(pipeline)
+    now = Note(described, History(bundle.run_id, described.remembers), bundle.listing)
+    snapshot = cluster.from_savepoint
+    before = None if snapshot is None else note_behind(rest, snapshot)
+    if before is None:
+        return None, now
+    allowed = {"upgrade": cluster.upgrade, "drop_state": cluster.drop_state}
+    try:
+        history = before.going_on(now, **allowed)  # type: ignore[arg-type]
+    except PipelineError as error:
+        raise PipelineError(f"{snapshot}: {error}") from error
+    return before, replace(now, history=history)
+
+
+def _job(
+    pipeline: Pipeline, settings: RunSettings, workers: int, history: History, bundle: Bundle
+) -> Job:
     """Return the job; of the cores of its workers nothing is known here."""
-    run = bundle.files[0].with_suffix("")
     return Job(
-        pipeline,
+        history.continued(pipeline),
         settings,
         replace(settings.inference(workers), n_threads=settings.threads or 1),
         workers,
-        RunFiles(run),
-        run.name,
+        RunFiles(bundle.files[0].with_suffix("")),
+        history,
         tells_events=False,
         is_together=False,
     )
 
 
-def _sent(job: Job, cluster: ClusterSettings, bundle: Bundle) -> str:
+def _sent(job: Job, remote: Remote, bundle: Bundle) -> str:
     """Build the graph here and send it with its files; return the id of the job."""
-    rest = Rest(cluster.rest_url)
-    remote = Remote(
-        rest.host,
-        rest.port,
-        cluster.python,
-        bundle.files,
-        cluster.state_dir,
-        cluster.from_savepoint,
-    )
     start_gateway()
     try:
         env = remote_environment(job.settings, remote, job.workers)
