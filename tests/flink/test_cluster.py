@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from tests.classifiers import save_colour_classifier, save_colours
@@ -23,6 +24,7 @@ from sightflow.flink import jobs
 from sightflow.flink.rest import Rest
 from sightflow.flink.submit import Submitted
 from sightflow.records.ledger import Ledger
+from sightflow.sinks.dataset import Dataset
 
 pytestmark = pytest.mark.flink
 
@@ -95,6 +97,12 @@ def metric_of(cluster: Cluster, job_id: str, name: str) -> float:
     return 0
 
 
+def numbers_in(folder: Path) -> list[int]:
+    """Return the numbers of the pictures whose results have appeared."""
+    parts = (folder / "results").glob("*.parquet")
+    return sorted(n for part in parts for n in pq.read_table(part)["sequence"].to_pylist())
+
+
 def watched(source: Any, model: Any, name: str = "stream") -> Pipeline:
     return Pipeline(source, name=name).apply("classify", Classify(model))
 
@@ -139,8 +147,10 @@ def test_a_stream_is_saved_and_goes_on_with_more_workers_and_another_option(clus
     assert cluster.wait_for_state(second.job_id, "CANCELED") == "CANCELED"
 
 
-def test_a_killed_taskmanager_loses_nothing_and_leaves_no_process(cluster, model):
-    job_id = submit(cluster, watched(Offered(1500, interval_s=0.005), model), workers=4).job_id
+def test_a_killed_taskmanager_loses_nothing_and_leaves_no_process(cluster, model, tmp_path):
+    out = tmp_path / "out"
+    pipeline = watched(Offered(1500, interval_s=0.005), model).write("out", Dataset(str(out)))
+    job_id = submit(cluster, pipeline, workers=4, shared=(str(tmp_path),)).job_id
     wait(lambda: ledger_of(cluster, job_id).read > 50, cluster)
     lost = psutil.Process(cluster.pids[next(n for n in cluster.pids if "taskmanager" in n)])
     below = lost.children(recursive=True)
@@ -152,6 +162,8 @@ def test_a_killed_taskmanager_loses_nothing_and_leaves_no_process(cluster, model
     assert ledger_of(cluster, job_id) == Ledger(1500, 1500, 0, 0)
     assert [child for child in below if child.is_running()] == []
     assert cluster.descendants() == [], "Python is in the TaskManager, not below it"
+    wait(lambda: len(numbers_in(out)) >= 1500, cluster)
+    assert numbers_in(out) == list(range(1500)), "each is in the output once"
 
 
 def test_a_killed_jobmanager_is_followed_by_another_that_goes_on(cluster, model):

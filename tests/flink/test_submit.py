@@ -32,6 +32,7 @@ from sightflow.flink.rest import Rest
 from sightflow.flink.restoring import Note, note_behind
 from sightflow.learn.publish import Publish
 from sightflow.learn.train import Train
+from sightflow.sinks.dataset import Dataset
 
 
 @contextmanager
@@ -95,6 +96,14 @@ def test_a_folder_of_this_machine_is_refused_unless_all_have_it(paths, tmp_path)
     with pytest.raises(PipelineError, match="is on this machine"):
         check_places(pipeline, [f"{tmp_path}/photo"])
     check_places(pipeline, [f"{tmp_path}/"])
+
+
+def test_a_folder_for_results_is_refused_before_it_is_there(tmp_path):
+    pipeline = STREAM.write("out", Dataset(f"{tmp_path}/out"))
+    with pytest.raises(PipelineError, match=f"sink 'out': {tmp_path}/out is on this machine"):
+        check_places(pipeline, [])
+    check_places(pipeline, [str(tmp_path)])
+    check_places(STREAM.write("out", Dataset("s3://bucket/out")), [])
 
 
 def test_a_relative_path_is_refused_even_so(tmp_path, monkeypatch):

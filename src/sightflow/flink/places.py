@@ -30,16 +30,18 @@ def check_places(pipeline: Pipeline, shared: Sequence[str]) -> None:
     """
     parts: list[tuple[str, object]] = [("the source", pipeline.source)]
     parts += [(f"step {step.name!r}", step.operator) for step in pipeline.all_steps]
-    parts += [(f"sink {named.name!r}", named.sink) for named in pipeline.sinks]
+    named = [(part, path) for part, thing in parts for path in _paths_in(thing)]
+    for sink in pipeline.sinks:
+        local = (path for path in sink.sink.outputs() if "://" not in path)
+        named += [(f"sink {sink.name!r}", path) for path in local]
     folders = [os.path.abspath(folder) for folder in shared]
-    for part, thing in parts:
-        for path in _paths_in(thing):
-            if not any(_is_below(path, folder) for folder in folders):
-                raise PipelineError(
-                    f"{part}: {path} is on this machine, and the machines of the cluster need not "
-                    "have it; take a URL, or if they have the same folder in the same place, say "
-                    "so (`shared`), and name it from /"
-                )
+    for part, path in named:
+        if not any(_is_below(path, folder) for folder in folders):
+            raise PipelineError(
+                f"{part}: {path} is on this machine, and the machines of the cluster need not "
+                "have it; take a URL, or if they have the same folder in the same place, say "
+                "so (`shared`), and name it from /"
+            )
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -80,10 +80,12 @@ def submit(
     rest = Rest(cluster.rest_url)
     _check(pipeline, settings, cluster.shared)
     workers = _workers(rest, settings, wait_for_slots=cluster.wait_for_slots)
+    before = _before(rest, cluster)
+    pipeline.check(without_sinks=_sinks_that_are_there(pipeline, cluster, before))
     on_stage("packing")
     with tempfile.TemporaryDirectory(prefix="sightflow-submit-") as folder:
         bundle = _packed(Path(folder), pipeline, settings, cluster)
-        before, note = _noted(rest, cluster, pipeline, bundle)
+        note = _noted(cluster, pipeline, bundle, before)
         n_bytes = bundle.n_bytes
         on_stage(f"sending {n_bytes / 1e6:.1f} MB")
         remote = Remote(
@@ -148,7 +150,6 @@ def _check(pipeline: Pipeline, settings: RunSettings, shared: Sequence[str]) -> 
             "not; leave out `trainers`"
         )
     check_places(pipeline, shared)
-    pipeline.check()
 
 
 def _needs_no_client(sink: object) -> bool:
@@ -171,25 +172,40 @@ def _packed(
     )
 
 
-def _noted(
-    rest: Rest, cluster: ClusterSettings, pipeline: Pipeline, bundle: Bundle
-) -> tuple[Note | None, Note]:
-    """Return what is noted of the job before, where it is known, and of this one.
+def _before(rest: Rest, cluster: ClusterSettings) -> Note | None:
+    """Return what is noted of the job that goes on, where the cluster knows it."""
+    snapshot = cluster.from_savepoint
+    return None if snapshot is None else note_behind(rest, snapshot)
 
-    Where it is not known, workers find out what they can: they refuse states that nothing takes.
+
+def _sinks_that_are_there(
+    pipeline: Pipeline, cluster: ClusterSettings, before: Note | None
+) -> list[str]:
+    """Return the sinks that go on with the output of the job before; all, where it is unknown."""
+    now = Description.of(pipeline).sinks
+    if before is None:
+        return [] if cluster.from_savepoint is None else list(now)
+    known = before.pipeline.sinks
+    return [name for name in now if name in known and known[name].outputs == now[name].outputs]
+
+
+def _noted(
+    cluster: ClusterSettings, pipeline: Pipeline, bundle: Bundle, before: Note | None
+) -> Note:
+    """Return what is noted of this job.
+
+    Where nothing is known of the one before, workers find out what they can: they refuse states
+    that nothing takes.
     """
     described = Description.of(pipeline)
     now = Note(described, History(bundle.run_id, described.remembers), bundle.listing)
-    snapshot = cluster.from_savepoint
-    before = None if snapshot is None else note_behind(rest, snapshot)
     if before is None:
-        return None, now
-    allowed = {"upgrade": cluster.upgrade, "drop_state": cluster.drop_state}
+        return now
     try:
-        history = before.going_on(now, **allowed)  # type: ignore[arg-type]
+        history = before.going_on(now, upgrade=cluster.upgrade, drop_state=cluster.drop_state)
     except PipelineError as error:
-        raise PipelineError(f"{snapshot}: {error}") from error
-    return before, replace(now, history=history)
+        raise PipelineError(f"{cluster.from_savepoint}: {error}") from error
+    return replace(now, history=history)
 
 
 def _job(
