@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sightflow.ops.preprocess import Preprocess as Preprocess
     from sightflow.pipeline import Pipeline as Pipeline
     from sightflow.runners import run as run
+    from sightflow.runners import submit as submit
     from sightflow.settings import RunSettings as RunSettings
     from sightflow.sinks.events import JsonEvents as JsonEvents
     from sightflow.sinks.images import AnnotatedImages as AnnotatedImages
@@ -58,6 +59,7 @@ _PLACES = {
     "Zone": "sightflow.tasks.zones",
     "find_model": "sightflow.models",
     "run": "sightflow.runners",
+    "submit": "sightflow.runners",
     "zoo": "sightflow.models",
 }
 

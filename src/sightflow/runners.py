@@ -1,15 +1,19 @@
-"""`run`: one call for every runner."""
+"""`run`: one call for every runner; `submit`: a job that stays on a cluster."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from sightflow import inline
 from sightflow.engine.plan import informed
 from sightflow.pipeline import Pipeline
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
-from sightflow.settings import RunSettings
+from sightflow.settings import ClusterSettings, RunSettings
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from sightflow.flink.submit import Submitted
+
+__all__ = ["run", "submit"]
 
 
 def run(
@@ -44,3 +48,34 @@ def run(
     from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked
 
     return run_on_flink(pipeline, settings, on_progress=on_progress, on_event=on_event, stop=stop)
+
+
+def submit(
+    pipeline: Pipeline,
+    settings: RunSettings | None = None,
+    *,
+    rest_url: str,
+    on_stage: Callable[[str], None] = lambda words: None,
+    **more: Any,
+) -> "Submitted":
+    """Submit a pipeline to a Flink cluster, where the job goes on without this process.
+
+    Args:
+        pipeline: what to do. Its sinks must show their output while the job goes on.
+        settings: how; `workers` None takes every free slot.
+        rest_url: REST of the cluster, such as `http://flink:8081`.
+        on_stage: told what is done now: packing, sending, starting.
+        more: other fields of `ClusterSettings`, such as `env="auto"` or `packages=("mine",)`.
+
+    Returns:
+        The job (`job_id`), once all its tasks run.
+
+    Raises:
+        SightflowError: the configuration cannot work, no cluster answers, or the job failed as it
+            started.
+    """
+    from sightflow.flink.submit import submit as submit_to_flink  # loads pyflink
+
+    cluster = ClusterSettings(rest_url, **more)
+    settings = settings or RunSettings()
+    return submit_to_flink(informed(pipeline), settings, cluster, on_stage=on_stage)

@@ -10,7 +10,7 @@ from sightflow.ops.decode import MAX_PIXELS
 from sightflow.options import check_choices, check_count, check_number
 from sightflow.protocols import Inference
 
-__all__ = ["RunSettings", "n_cores"]
+__all__ = ["ClusterSettings", "RunSettings", "n_cores"]
 
 _COUNTS = ("workers", "batch_size", "threads", "max_batch", "max_pixels", "checkpoint_interval_ms")
 
@@ -103,3 +103,44 @@ class RunSettings:
             max_batch=self.max_batch,
             max_wait_ms=self.max_wait_ms,
         )
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Where a job is submitted to, and what goes along."""
+
+    rest_url: str
+    """REST of the cluster, `http://HOST:PORT`."""
+    from_savepoint: str | None = None
+    """URL of the savepoint or checkpoint that the job goes on from; None: it starts anew."""
+    upgrade: bool = False
+    """Whether a job may go on from `from_savepoint` with another pipeline than before."""
+    drop_state: tuple[str, ...] = ()
+    """Names of steps and sinks that are gone or of another kind, whose state may then be lost."""
+    env: str = "none"
+    """What of Python is sent: `none`, TaskManagers have Sightflow installed; `auto`, Sightflow and
+    what it requires as installed here, beside what Flink requires; or a .zip file of packages."""
+    packages: tuple[str, ...] = ()
+    """Folders of packages, and .py files, of your own that the pipeline needs; they are sent."""
+    shared: tuple[str, ...] = ()
+    """Folders that all machines have in the same place; the pipeline may name paths below them."""
+    state_dir: str | None = None
+    """URL of the folder for checkpoints and savepoints; None takes that of the cluster."""
+    python: str = "python3"
+    """What TaskManagers run Python with."""
+    wait_for_slots: bool = False
+    """Submit where too few slots are free: the cluster starts TaskManagers, or others will end."""
+
+    def __post_init__(self) -> None:
+        """Refuse a folder for state that is no URL, and what goes with another option."""
+        for name in ("state_dir", "from_savepoint"):
+            place = getattr(self, name)
+            if place is not None and "://" not in place and not place.startswith("file:/"):
+                raise PipelineError(
+                    f"ClusterSettings: `{name}` is a URL that the cluster can reach, such as "
+                    f"s3://bucket/state or file:///mnt/state; got {place!r}"
+                )
+        if self.upgrade and self.from_savepoint is None:
+            raise PipelineError("ClusterSettings: `upgrade` goes with `from_savepoint`; name it")
+        if self.drop_state and not self.upgrade:
+            raise PipelineError("ClusterSettings: `drop_state` goes with `upgrade`; allow it too")

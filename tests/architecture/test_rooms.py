@@ -17,7 +17,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 
 HEAVY = ("pyflink", "torch", "onnxruntime", "cv2")
 NO_NOUNS = {"utils", "util", "common", "core", "helpers", "helper", "misc", "base"}
-MAX_LINES, MAX_BODY, MAX_PARAMETERS, MAX_PUBLIC = 400, 40, 8, 25
+MAX_LINES, MAX_BODY, MAX_PARAMETERS, MAX_PUBLIC = 400, 40, 8, 26
 
 EACH_FILE = pytest.mark.parametrize("path", FILES, ids=NAMES)
 

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from sightflow.cli.cluster import cancel, jobs, restore, savepoint, submit
 from sightflow.cli.doctor import doctor
 from sightflow.cli.drive import drive
 from sightflow.cli.evaluate import evaluate
@@ -66,6 +67,11 @@ for command in (
     run_file,
     models,
     evaluate,
+    submit,
+    jobs,
+    cancel,
+    savepoint,
+    restore,
     doctor,
 ):
     cli.add_command(command)

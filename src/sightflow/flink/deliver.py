@@ -13,6 +13,7 @@ from sightflow.engine.delivery import Delivery, Progress
 from sightflow.engine.upgrade import History
 from sightflow.flink.connectors import connector_of
 from sightflow.flink.failures import reporting
+from sightflow.flink.metrics import FlinkLedger
 from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.signals import Signal, signal_of
@@ -82,6 +83,7 @@ class Deliver(KeyedProcessFunction):
         self._connected = [(sink, connector_of(sink)) for sink in sinks]
         self._written: dict[int, Progress] = {}
         self._told_at = 0.0
+        self._ledger = FlinkLedger(runtime_context)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Deliver a result and those that waited for it, or keep it until its turn.
@@ -143,6 +145,7 @@ class Deliver(KeyedProcessFunction):
         if key not in self._deliveries:
             kept = self._place.value()
             place = Progress() if kept is None else Progress.decode(kept)
+            self._ledger.show(place.ledger)
             self._tell(place)  # before the output is cut to this place
             key_of = self._history.key_of
             sinks = {key_of(name): sink for name, sink in self._pipeline.result_sinks}
@@ -151,6 +154,7 @@ class Deliver(KeyedProcessFunction):
 
     def _report(self, delivery: Delivery) -> None:
         """Let the client know how far it is, a few times a second, and once all is written."""
+        self._ledger.show(delivery.place.ledger)
         if delivery.place.is_complete(self._n_chunks):
             self._tell(delivery.checkpoint())
         elif time.monotonic() - self._told_at >= _PROGRESS_EVERY_S:

@@ -48,6 +48,8 @@ class Job:
     """Of the run: the same for all its attempts with this pipeline."""
     tells_events: bool
     """Whether the client wants to hear of events as they are delivered."""
+    is_together: bool = True
+    """Whether all workers are in one process, and can count what is on its way to them."""
 
     @property
     def is_ticking(self) -> bool:
@@ -74,8 +76,13 @@ class Job:
         are parallel by stream. It goes on from a checkpoint or savepoint, whatever the number of
         workers was.
         """
-        jars = [find_jar(jar) for part in self._connected for jar in connector_of(part).jars]
         env = local_environment(self.settings, self.files, self.workers, snapshot)
+        self.put_into(env, n_chunks)
+        return env
+
+    def put_into(self, env: StreamExecutionEnvironment, n_chunks: int | None) -> None:
+        """Make the graph of the job in an environment, and give it the jars that it needs."""
+        jars = [find_jar(jar) for part in self._connected for jar in connector_of(part).jars]
         env.add_jars(*(jar.as_uri() for jar in dict.fromkeys(jars)))
         description = self.pipeline, self.settings, self.inference, self.files
         source, has_state = self.pipeline.source, self.pipeline.has_state
@@ -83,7 +90,8 @@ class Job:
             received = self._received(env, source)
             results = received.map(RecogniseReceived(*description), _bytes())
         elif isinstance(source, StreamSource):
-            read = ReadStream(source, self.files, self.workers, has_state=has_state)
+            n_counted = self.workers if self.is_together else None
+            read = ReadStream(source, self.files, n_counted, has_state=has_state)
             frames = self._frames(env, read)
             results = frames.map(RecogniseFrame(*description), _bytes())
         else:
@@ -108,7 +116,6 @@ class Job:
             prefix = f"sightflow-{self.pipeline.name}-{name}"
             sent = connector_of(sink).sink(sink, number=number, prefix=prefix)
             delivered.sink_to(Sink(sent)).name(name).uid(f"sink {name}").set_parallelism(1)
-        return env
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
         """Yield the news of each table; its rows are kept in one place and told to all workers."""

@@ -1,11 +1,14 @@
 """Metrics of a worker in Flink's own: on its page, over REST, and in every reporter it has."""
 
+from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
 from pyflink.datastream import RuntimeContext
 
-__all__ = ["FlinkMetrics"]
+from sightflow.records.ledger import Ledger
+
+__all__ = ["FlinkLedger", "FlinkMetrics"]
 
 _WINDOW = 1_000
 """Values that a distribution is made of: the latest ones."""
@@ -54,3 +57,31 @@ class FlinkMetrics:
         millionths = round(value * 1e6)
         self.count(f"{name}_millionths", millionths - self._measured.get(name, 0))
         self._measured[name] = millionths
+
+
+class FlinkLedger:
+    """The ledger of a job for those who see it only through Flink.
+
+    Its figures are metrics, for every reporter, and accumulators, which stay when the job has
+    ended: both are named `read`, `recognised`, `rejected`, `skipped`.
+    """
+
+    def __init__(self, runtime_context: RuntimeContext) -> None:
+        """Take the context of an operator in thread mode."""
+        from pemja import findClass  # only there inside the Java process
+
+        self._metrics = FlinkMetrics(runtime_context)
+        self._shown = Ledger()
+        kind = findClass("org.apache.flink.api.common.accumulators.LongCounter")
+        self._sums = {name: kind() for name in asdict(self._shown)}
+        for name, counter in self._sums.items():
+            runtime_context._runtime_context.addAccumulator(f"sightflow.{name}", counter)
+
+    def show(self, ledger: Ledger) -> None:
+        """Show the figures as they are now."""
+        before = asdict(self._shown)
+        for name, value in asdict(ledger).items():
+            if value != before[name]:
+                self._metrics.count(name, value - before[name])
+                self._sums[name].add(value - before[name])
+        self._shown = ledger

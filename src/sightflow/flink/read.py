@@ -37,13 +37,17 @@ class ReadStream(KeyedProcessFunction):
     """
 
     def __init__(
-        self, source: StreamSource, files: RunFiles, n_workers: int, *, has_state: bool
+        self, source: StreamSource, files: RunFiles, n_workers: int | None, *, has_state: bool
     ) -> None:
-        """Take the description; work begins in `open`. A file of the run ends the stream."""
+        """Take the description; work begins in `open`. A file of the run ends the stream.
+
+        Where workers are in several processes their number is None: what is on its way to them is
+        limited by the buffers of Flink alone.
+        """
         self._source = source
         self._has_state = has_state
         self._files = files
-        self._limit = n_workers * _IMAGES_PER_WORKER
+        self._limit = n_workers and n_workers * _IMAGES_PER_WORKER
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Declare the state."""
@@ -94,7 +98,7 @@ class ReadStream(KeyedProcessFunction):
         """Return the stream, opened at a position."""
         context = Context("read", metrics=self._metrics, resources=self._resources)
         stream = self._source.open_stream(context, position)
-        return Rationed(stream, self._credits, self._limit)
+        return stream if self._limit is None else Rationed(stream, self._credits, self._limit)
 
     def _restored(self) -> StreamState:
         """Return the state of the checkpoint; keyed state can be read from the first record on."""

@@ -12,12 +12,11 @@ from typing import Any
 import orjson
 from py4j.protocol import Py4JError, Py4JJavaError
 
-from sightflow import errors
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.engine.plan import Work, chunks_of, is_continuous
 from sightflow.errors import JobError, SetupError
-from sightflow.flink.failures import read_failure
+from sightflow.flink.failures import describe_failure, read_failure
 from sightflow.flink.gateway import end_lost, log_directory
 from sightflow.flink.job import Job
 from sightflow.flink.manifest import Manifest
@@ -210,14 +209,10 @@ def _java_errors() -> Iterator[None]:
 def _job_error(error: Any) -> JobError:
     """Return a failed job's error: the Python one of a step where there is one."""
     text = str(error)
-    failure = read_failure(text)
-    if failure is not None and failure["type"] in errors.__all__:
-        return JobError(failure["message"])  # says what to do; a stack would only hide it
-    if failure is not None:
-        return JobError(f"{failure['type']}: {failure['message']}\n{failure['traceback']}")
-    causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]
-    cause = (causes or text.splitlines())[-1].removeprefix("Caused by: ")
-    return JobError(f"the Flink job failed: {cause}; its log is {_kept_log()}")
+    why = describe_failure(text)
+    if read_failure(text) is not None:
+        return JobError(why)
+    return JobError(f"the Flink job failed: {why}; its log is {_kept_log()}")
 
 
 def _kept_log() -> Path:

@@ -1,0 +1,83 @@
+"""Places that a pipeline names: those of this machine are not there on a cluster."""
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sightflow.errors import PipelineError
+from sightflow.models import ModelFile
+from sightflow.pipeline import Pipeline
+
+__all__ = ["check_places"]
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+def check_places(pipeline: Pipeline, shared: Sequence[str]) -> None:
+    """Raise an error if a part reads or writes in a folder that only this machine has.
+
+    Weights travel with the job. All else that is named by a path must be a URL, or be below a
+    folder that all machines have in the same place.
+
+    Args:
+        pipeline: whose options are looked through.
+        shared: such folders.
+
+    Raises:
+        PipelineError: a path of this machine is none of these.
+    """
+    parts: list[tuple[str, object]] = [("the source", pipeline.source)]
+    parts += [(f"step {step.name!r}", step.operator) for step in pipeline.all_steps]
+    named = [(part, path) for part, thing in parts for path in _paths_in(thing)]
+    for sink in pipeline.sinks:
+        local = (path for path in sink.sink.outputs() if "://" not in path)
+        named += [(f"sink {sink.name!r}", path) for path in local]
+    folders = [os.path.abspath(folder) for folder in shared]
+    for part, path in named:
+        if not any(_is_below(path, folder) for folder in folders):
+            raise PipelineError(
+                f"{part}: {path} is on this machine, and the machines of the cluster need not "
+                "have it; take a URL, or if they have the same folder in the same place, say "
+                "so (`shared`), and name it from /"
+            )
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return os.path.isabs(path) and os.path.commonpath([os.path.abspath(path), folder]) == folder
+
+
+def _paths_in(thing: Any) -> Iterator[str]:
+    """Yield the texts in a part that are paths of something that is here."""
+    if isinstance(thing, str):
+        if _is_here(thing):
+            yield thing
+        return
+    for value in _inside(thing):
+        yield from _paths_in(value)
+
+
+def _inside(thing: Any) -> list[Any]:
+    """Return what is in a collection or in the fields of a part.
+
+    Of models, which travel, only where one is followed: what comes later does not.
+    """
+    if isinstance(thing, Mapping):
+        return list(thing.values())
+    if isinstance(thing, tuple | list):
+        return list(thing)
+    if isinstance(thing, type) or not dataclasses.is_dataclass(thing):
+        return []
+    values = [getattr(thing, field.name, None) for field in dataclasses.fields(thing)]
+    follows = getattr(thing, "follow", False) is True
+    followed = [one.address for one in values if follows and isinstance(one, ModelFile)]
+    return followed + [one for one in values if not isinstance(one, ModelFile)]
+
+
+def _is_here(text: str) -> bool:
+    """Return whether a text names something on this machine, or a pattern below such a folder."""
+    place = _GLOB.split(text, maxsplit=1)[0]
+    if place != text:
+        place = os.path.dirname(place)
+    return bool(place) and "://" not in text and os.path.exists(place)

@@ -1,0 +1,224 @@
+"""What is refused before anything is sent to a cluster, and what clusters answer."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.classifiers import save_colour_classifier, save_colours
+from tests.streams import Offered
+
+from sightflow import (
+    AnnotatedImages,
+    Classify,
+    Detect,
+    Directory,
+    JsonLines,
+    Pipeline,
+    RunSettings,
+    Track,
+    find_model,
+    submit,
+)
+from sightflow.engine.upgrade import NEW_RUN, Description
+from sightflow.errors import JobError, PipelineError, SetupError
+from sightflow.flink.failures import refusal_of
+from sightflow.flink.jobs import find_job
+from sightflow.flink.places import check_places
+from sightflow.flink.rest import Rest
+from sightflow.flink.restoring import Note, note_behind
+from sightflow.learn.publish import Publish
+from sightflow.learn.train import Train
+from sightflow.sinks.dataset import Dataset
+
+
+@contextmanager
+def answering(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
+    """Give the URL of a server that answers paths with these bodies."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = answers.get(self.path, b"")
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+STREAM = Pipeline(Offered(9))
+
+
+@pytest.mark.parametrize("sink", [JsonLines("out.jsonl"), AnnotatedImages("pictures")])
+def test_a_sink_that_needs_the_client_is_refused(sink):
+    message = f"sink 'out': {type(sink).__name__} is finished by the process that waits"
+    with pytest.raises(PipelineError, match=message):
+        submit(STREAM.write("out", sink), rest_url="http://nowhere:1")
+
+
+def test_a_folder_for_the_state_of_local_runs_is_refused():
+    with pytest.raises(PipelineError, match="`state_dir: here` of the run is a folder of this"):
+        submit(STREAM, RunSettings(state_dir="here"), rest_url="http://nowhere:1")
+
+
+@pytest.mark.parametrize("name", ["state_dir", "from_savepoint"])
+def test_a_place_of_the_cluster_is_a_url(name):
+    with pytest.raises(PipelineError, match=f"`{name}` is a URL that the cluster can reach"):
+        submit(STREAM, rest_url="http://nowhere:1", **{name: "/tmp/state"})
+
+
+@pytest.mark.parametrize(
+    "url", ["nowhere", "https://flink", "http://flink/behind/a/proxy", "ftp:a"]
+)
+def test_a_url_that_is_no_rest_is_refused(url):
+    with pytest.raises(PipelineError, match="the REST of a cluster is http://HOST:PORT"):
+        Rest(url)
+
+
+@pytest.mark.parametrize("paths", ["{}/photos", "{}/photos/*.jpg", "{}/photos/one.jpg"])
+def test_a_folder_of_this_machine_is_refused_unless_all_have_it(paths, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").touch()
+    pipeline = Pipeline(Directory(paths.format(tmp_path)))
+    with pytest.raises(PipelineError, match=f"the source: {tmp_path}/photos.* is on this machine"):
+        check_places(pipeline, [])
+    with pytest.raises(PipelineError, match="is on this machine"):
+        check_places(pipeline, [f"{tmp_path}/photo"])
+    check_places(pipeline, [f"{tmp_path}/"])
+
+
+def test_a_folder_for_results_is_refused_before_it_is_there(tmp_path):
+    pipeline = STREAM.write("out", Dataset(f"{tmp_path}/out"))
+    with pytest.raises(PipelineError, match=f"sink 'out': {tmp_path}/out is on this machine"):
+        check_places(pipeline, [])
+    check_places(pipeline, [str(tmp_path)])
+    check_places(STREAM.write("out", Dataset("s3://bucket/out")), [])
+
+
+def test_a_relative_path_is_refused_even_so(tmp_path, monkeypatch):
+    save_colours(tmp_path / "photos", 1)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match="and name it from /"):
+        check_places(Pipeline(Directory("photos")), [str(tmp_path)])
+
+
+def test_weights_travel_but_a_registry_does_not(tmp_path):
+    model = find_model(save_colour_classifier(tmp_path / "colours.onnx"))
+    pipeline = Pipeline(Directory("s3://bucket/photos")).apply("classify", Classify(model))
+    check_places(pipeline, [])
+    train = Train(publish=Publish(registry=str(tmp_path), name="colours"))
+    with pytest.raises(PipelineError, match=f"step 'train': {tmp_path} is on this machine"):
+        check_places(Pipeline(Offered(9)).apply("train", train), [])
+
+
+def test_a_cluster_of_another_version_is_refused():
+    overview = {"flink-version": "1.20.1", "slots-available": 4, "slots-total": 4}
+    with (
+        answering({"/overview": overview}) as url,
+        pytest.raises(SetupError, match=r"runs Flink 1\.20\.1 and Sightflow was made for 2\.3"),
+    ):
+        submit(STREAM, rest_url=url)
+
+
+def test_something_that_is_no_cluster_is_said():
+    with (
+        answering({"/jobs/overview": b"<html>"}) as url,
+        pytest.raises(SetupError, match="what answers there is no Flink cluster"),
+    ):
+        find_job(Rest(url), "a")
+
+
+def test_a_refusal_of_flink_is_told_by_its_cause():
+    told = {"errors": ["", "org.apache.X: no\n\tat java\nCaused by: NotFound: Job a not found"]}
+    with (
+        answering({"/jobs/a": told}, status=404) as url,
+        pytest.raises(JobError, match=r"/jobs/a: NotFound: Job a not found$"),
+    ):
+        Rest(url).get("/jobs/a")
+
+
+def test_a_job_is_found_by_its_name_or_the_begin_of_its_id():
+    rows = [("ab1", "gate", "RUNNING"), ("ac2", "gate", "FAILED"), ("ad3", "door", "RUNNING")]
+    told = {"jobs": [{"jid": jid, "name": name, "state": state} for jid, name, state in rows]}
+    with answering({"/jobs/overview": told}) as url:
+        assert find_job(Rest(url), "gate") == "ab1", "the other has ended"
+        assert find_job(Rest(url), "AC") == "ac2"
+        with pytest.raises(JobError, match=r"job 'a': several are called so in .*ab1 \(gate, run"):
+            find_job(Rest(url), "a")
+
+
+def test_a_cluster_without_the_jar_for_python_is_told_where_it_goes():
+    message = "o1: X\nCaused by: java.lang.ClassNotFoundException: org.apache.flink.streaming.api."
+    refused = refusal_of(
+        f"{message}operators.python.embedded.EmbeddedPythonProcessOperator\n\tat b"
+    )
+    assert isinstance(refused, SetupError)
+    assert "copy opt/flink-python-*.jar of Flink into lib/" in str(refused)
+    other = refusal_of("o1: X\n\tat a\nCaused by: java.net.X: too large\n\tat b")
+    assert (type(other), str(other)) == (
+        JobError,
+        "the job was not submitted: java.net.X: too large",
+    )
+
+
+def a_note(pipeline: Pipeline = STREAM, listing: str | None = None) -> Note:
+    return Note(Description.of(pipeline), NEW_RUN, listing)
+
+
+CHECKPOINT, SAVEPOINT = "s3://b/c/{}/chk-7", "s3://b/s/savepoint-{:.6}-0123456789ab/"
+JOB = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("place", [CHECKPOINT, SAVEPOINT])
+def test_the_note_of_a_job_is_found_by_what_it_wrote(place):
+    key, _, value = a_note().as_parameter().partition(":")
+    config = {"execution-config": {"user-config": {key: value}}}
+    jobs = {"jobs": [{"jid": JOB}, {"jid": JOB[::-1]}]}
+    with answering({"/jobs/overview": jobs, f"/jobs/{JOB}/config": config}) as url:
+        assert note_behind(Rest(url), place.format(JOB)) == a_note()
+        assert note_behind(Rest(url), place.format("f" * 32)) is None
+        assert note_behind(Rest(url), "s3://b/somewhere") is None
+
+
+def test_a_job_that_is_not_ours_has_no_note():
+    jobs = {"jobs": [{"jid": JOB}]}
+    told = {"/jobs/overview": jobs, f"/jobs/{JOB}/config": {"jid": JOB}}
+    with answering(told) as url:
+        assert note_behind(Rest(url), CHECKPOINT.format(JOB)) is None
+
+
+def test_a_state_goes_on_only_with_what_fits_it():
+    none: dict[str, Any] = {"upgrade": False, "drop_state": ()}
+    assert a_note().going_on(a_note(), **none) == NEW_RUN
+    with pytest.raises(PipelineError, match="lists other images than when the job began"):
+        a_note(listing="a").going_on(a_note(listing="b"), **none)
+    tracked = STREAM.apply("detect", Detect()).apply("track", Track())
+    with pytest.raises(PipelineError, match=r"another pipeline: .*'track'.* is new; .*--upgrade"):
+        a_note().going_on(a_note(tracked), **none)
+    with pytest.raises(PipelineError, match=r"step 'track' \(Track\) is gone"):
+        a_note(tracked).going_on(a_note(), upgrade=True, drop_state=())
+    history = a_note(tracked).going_on(a_note(), upgrade=True, drop_state=["track"])
+    assert history.dropped == ("track",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"upgrade": True}, "`upgrade` goes with `from_savepoint`"),
+        ({"from_savepoint": "s3://b/s", "drop_state": ("a",)}, "`drop_state` goes with `upgrade`"),
+    ],
+)
+def test_what_may_change_goes_with_a_savepoint(options, message):
+    with pytest.raises(PipelineError, match=message):
+        submit(STREAM, rest_url="http://nowhere:1", **options)
