@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class Bright(_Step):
     """Reports one object over the whole image, whose score is its mean brightness; no model."""
 
     reject_below: float = 0.0
+
+    adjustable: ClassVar[tuple[str, ...]] = ("reject_below",)
 
     def open(self, context: Context) -> Process:
         """Return the function that measures brightness."""

@@ -22,7 +22,7 @@ from sightflow.settings import RunSettings
 
 __all__ = ["read_pipeline", "to_yaml"]
 
-_SECTIONS = ("name", "source", "steps", "sinks", "run")
+_SECTIONS = ("name", "source", "steps", "sinks", "control", "run")
 
 
 def read_pipeline(
@@ -68,6 +68,8 @@ def to_yaml(pipeline: Pipeline, settings: RunSettings | None = None) -> str:
             {"name": named.name, **_describe("sinks", named.sink)} for named in pipeline.sinks
         ],
     }
+    if pipeline.control is not None:
+        fields["control"] = _describe("controls", pipeline.control)
     if settings is not None:
         fields["run"] = _options(settings)
     return msgspec.yaml.encode(fields).decode()
@@ -118,6 +120,8 @@ def _pipeline(fields: Mapping[str, Any]) -> tuple[Pipeline, RunSettings]:
     for place, entry in _entries("sinks", fields):
         name, rest = _named(place, entry)
         pipeline = pipeline.write(name, _part("sinks", place, rest))
+    if fields.get("control") is not None:
+        pipeline = pipeline.controlled_by(_part("controls", "control", fields["control"]))
     return pipeline, _build(RunSettings, "run", fields.get("run") or {})
 
 
@@ -221,6 +225,8 @@ def _nested(hint: Any, place: str, value: Any) -> Any:
     """Return an option that has options itself."""
     if hint in _GROUPS:
         return _part(_GROUPS[hint], place, value)
+    if isinstance(value, dict) and value.get("kind") == hint.__name__:
+        value = {name: option for name, option in value.items() if name != "kind"}
     return _build(hint, place, value)
 
 

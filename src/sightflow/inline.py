@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sightflow.engine.adjusting import settings_of
 from sightflow.engine.chunks import ChunkResult, Frame, Recognised
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
@@ -78,7 +79,8 @@ def run(
         )
         patience = int(isinstance(pipeline.source, StreamSource))
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
-        work = _work(pipeline, settings, context, lambda: interrupts.came or stop())
+        stopping = tables.looking(lambda: interrupts.came or stop())
+        work = _work(pipeline, settings, context, stopping)
         delivery = Delivery(sinks, Progress())
         resources.callback(delivery.close)
         messages = _Messages(pipeline, context)
@@ -141,6 +143,7 @@ def _work(
     """Open the source and the steps."""
     recognise = open_recogniser(pipeline, settings, context)
     if isinstance(pipeline.source, StreamSource):
+        context = replace(context, settings=settings_of(pipeline, context))
         stream = pipeline.source.open_stream(context.at("read"), None)
         by_source = is_by_source(pipeline)
         redeem = open_reader(pipeline, context)

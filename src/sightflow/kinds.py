@@ -17,6 +17,7 @@ _SINGULAR = {
     "sources": "source",
     "labels": "source of labels",
     "tables": "table",
+    "controls": "control",
     "operators": "operator",
     "networks": "network",
     "detectors": "detector of drift",

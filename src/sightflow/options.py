@@ -1,15 +1,30 @@
 """Checks of options that many parts have: counts, numbers, shares, one of some words."""
 
+import dataclasses
 import numbers
+import threading
 import typing
+from collections.abc import Mapping
 from types import UnionType
 from typing import Any
 
+import msgspec
+
 from sightflow.errors import PipelineError
 
-__all__ = ["check_choices", "check_count", "check_number", "check_share", "choices_of", "words_of"]
+__all__ = [
+    "check_choices",
+    "check_count",
+    "check_number",
+    "check_share",
+    "choices_of",
+    "with_options",
+    "words_of",
+]
 
 _INF = float("inf")
+_CONVERTING = threading.Lock()
+"""One thread must make the plan of msgspec for a type: see `records.state`."""
 
 
 def check_count(part: Any, *names: str, at_least: int = 0, at_most: int | None = None) -> None:
@@ -79,6 +94,27 @@ def check_choices(part: Any) -> None:
 def choices_of(kind: type, name: str) -> tuple[str, ...]:
     """Return the words that an option may be, by the `Literal` that is its type."""
     return tuple(word for word in words_of(_hints(kind)[name]) if word is not None)
+
+
+def with_options(place: str, part: Any, options: Mapping[str, Any]) -> Any:
+    """Return a dataclass with other options, each converted from plain values by its type.
+
+    Args:
+        place: what an error calls the part.
+        part: the dataclass.
+        options: by name; it has all of them.
+
+    Raises:
+        PipelineError: an option is of another type, or the part refuses it.
+    """
+    hints, values = _hints(type(part)), {}
+    for name, value in options.items():
+        try:
+            with _CONVERTING:
+                values[name] = msgspec.convert(value, hints[name])
+        except msgspec.ValidationError as error:
+            raise PipelineError(f"{place}: `{name}`: {error}") from error
+    return dataclasses.replace(part, **values)
 
 
 def words_of(hint: Any) -> tuple[Any, ...]:

@@ -1,13 +1,15 @@
 """A pipeline: a source, named steps over image records, and sinks. It is data and runs nothing."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from sightflow.errors import PipelineError, SightflowError
 from sightflow.models import ModelFile
+from sightflow.parts import found_in
 from sightflow.protocols import (
+    ControlSource,
     ImageSink,
     KeyedOperator,
     LearningOperator,
@@ -20,6 +22,7 @@ from sightflow.protocols import (
     given_by,
     needed_by,
 )
+from sightflow.tasks.control import Control
 
 __all__ = ["KeyedStep", "LearningStep", "NamedSink", "Pipeline", "Step"]
 
@@ -30,15 +33,12 @@ _STEPS: dict[str, tuple[str, type]] = {
 }
 """The method that tells what a part is, what to call it, and the rest of its shape."""
 
-_Kind = TypeVar("_Kind")
-_PLAIN = (str, bytes, int, float, type(None), type)
-"""What nothing is in."""
-
 _SINKS: dict[str, tuple[str, type]] = {
     "open_results": ("sink of results", ResultSink),
     "open_images": ("sink of images", ImageSink),
     "open_messages": ("sink of messages", MessageSink),
 }
+_CONTROLS: dict[str, tuple[str, type]] = {"open_messages": ("control", ControlSource)}
 _SOURCES: dict[str, tuple[str, type]] = {
     "claims": ("source", Source),
     "open_stream": ("stream", StreamSource),
@@ -105,6 +105,8 @@ class Pipeline:
     """Every sink gets what comes out of the last step."""
     name: str = "sightflow"
     """Name of the job."""
+    control: ControlSource | None = None
+    """Messages that change options of steps, and cameras, while the job runs."""
 
     def __post_init__(self) -> None:
         """Refuse a source without the methods of one."""
@@ -155,6 +157,15 @@ class Pipeline:
         _check_shape(f"sink {name!r}", sink, _SINKS)
         return replace(self, sinks=(*self.sinks, NamedSink(name, sink)))
 
+    def controlled_by(self, control: ControlSource) -> "Pipeline":
+        """Let messages change options of steps, and cameras, while the job runs.
+
+        Raises:
+            PipelineError: `control` is no source of messages.
+        """
+        _check_shape("the control", control, _CONTROLS)
+        return replace(self, control=control)
+
     def check(self, *, without_sinks: Collection[str] = ()) -> None:
         """Raise the first error that can be known before anything runs.
 
@@ -177,6 +188,8 @@ class Pipeline:
                 raise
         self._check_needs()
         self._check_trainers()
+        if self.settings is not None:
+            self.settings.check()
         for name, sink in self.image_sinks:
             if self.has_state:
                 raise PipelineError(
@@ -184,19 +197,7 @@ class Pipeline:
                     f"with a state such as {self.all_steps[-1].name!r}; use AnnotatedVideo, or "
                     "leave one out"
                 )
-        outputs: dict[str, str] = {}
-        for named in self.sinks:
-            if named.name in without_sinks:
-                continue
-            named.sink.check()
-            for output in named.sink.outputs():
-                place = os.path.realpath(output)
-                if place in outputs:
-                    raise PipelineError(
-                        f"sinks {outputs[place]!r} and {named.name!r} both write {output}; "
-                        "choose another path for one of them"
-                    )
-                outputs[place] = named.name
+        self._check_sinks(without_sinks)
 
     @property
     def all_steps(self) -> "tuple[Step | KeyedStep | LearningStep, ...]":
@@ -231,13 +232,24 @@ class Pipeline:
     @property
     def models(self) -> tuple[ModelFile, ...]:
         """The models of the steps and of the tables that they look things up in, each once."""
-        return tuple(_found_in((step.operator for step in self.pixel_steps), ModelFile))
+        return tuple(found_in((step.operator for step in self.pixel_steps), ModelFile))
 
     @property
     def tables(self) -> "tuple[TableSource, ...]":
-        """The tables that steps look things up in, each once."""
+        """The tables of the job, each once: what steps look things up in, and what is set."""
         sources: type[Any] = TableSource
-        return tuple(_found_in((step.operator for step in self.all_steps), sources))
+        found = found_in((step.operator for step in self.all_steps), sources)
+        return (*found, *(() if self.settings is None else (self.settings,)))
+
+    @property
+    def settings(self) -> Control | None:
+        """The table of what is set while the job runs; None without `control`."""
+        if self.control is None:
+            return None
+        stateless = tuple((step.name, step.operator) for step in self.steps)
+        keyed = tuple((step.name, step.operator) for step in self.keyed)
+        takes_cameras = getattr(self.source, "takes_cameras", False)
+        return Control(self.control, (*stateless, *keyed), takes_cameras=takes_cameras)
 
     @property
     def image_sinks(self) -> Iterator[tuple[str, ImageSink]]:
@@ -261,6 +273,22 @@ class Pipeline:
                 f"{self.n_trainers} trainers need as many chunks of images; the source has "
                 f"{n_chunks}: set `trainers` to that or less, or a smaller `batch_size` of the run"
             )
+
+    def _check_sinks(self, without: Collection[str]) -> None:
+        """Raise an error if a sink refuses its configuration, or two share a file."""
+        outputs: dict[str, str] = {}
+        for named in self.sinks:
+            if named.name in without:
+                continue
+            named.sink.check()
+            for output in named.sink.outputs():
+                place = os.path.realpath(output)
+                if place in outputs:
+                    raise PipelineError(
+                        f"sinks {outputs[place]!r} and {named.name!r} both write {output}; "
+                        "choose another path for one of them"
+                    )
+                outputs[place] = named.name
 
     def _check_trainers(self) -> None:
         """Raise an error if learning steps cannot work in several places."""
@@ -328,38 +356,6 @@ def _do_nothing() -> None:
 
 def _takes_any(earlier: Sequence[object]) -> None:
     """Refuse no step: what most operators do about those before them."""
-
-
-def _found_in(objects: Iterable[object], kind: type[_Kind]) -> list[_Kind]:
-    """Return what is of a kind in the fields of objects, and in dataclasses and collections there.
-
-    Each once, in order; what is in one of them is not looked for.
-    """
-    found: list[_Kind] = []
-    seen = set[int]()
-    waiting = [part for one in objects for part in getattr(one, "__dict__", {}).values()][::-1]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, _PLAIN) or id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, kind):
-            if part not in found:
-                found.append(part)
-        else:
-            waiting += _inside(part)[::-1]
-    return found
-
-
-def _inside(part: object) -> list[object]:
-    """Return what is in a dataclass or a collection."""
-    if isinstance(part, Mapping):
-        return list(part.values())
-    if isinstance(part, tuple | list):
-        return list(part)
-    if is_dataclass(part):
-        return [getattr(part, one.name, None) for one in fields(part)]
-    return []
 
 
 def _check_shape(place: str, part: object, shapes: Mapping[str, tuple[str, type]]) -> type:

@@ -2,6 +2,7 @@
 
 import pytest
 from tests.contract import (
+    test_controls,
     test_detectors,
     test_models,
     test_networks,
@@ -15,6 +16,7 @@ from sightflow.kinds import GROUPS, known_kinds, resolve_kind
 
 CHECKED = {
     "backends": test_models.BACKENDS,
+    "controls": test_controls.EXAMPLES,
     "detectors": test_detectors.KINDS,
     "heads": test_models.HEADS,
     "labels": test_sources.LABEL_EXAMPLES,

@@ -15,6 +15,7 @@ from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.protocols import LabelSource, Source, StreamSource
 from sightflow.records import Claim, EncodedImage, Label, Rejected
 from sightflow.sources.annotated import Annotated
+from sightflow.sources.cameras import Cameras
 from sightflow.sources.directory import Directory
 from sightflow.sources.joined import Joined
 from sightflow.sources.jsonlabels import JsonLabels
@@ -132,6 +133,9 @@ BROKER_EXAMPLES: dict[str, Callable[[Broker], StreamSource]] = {"KafkaImages": i
 STREAM_EXAMPLES: dict[str, Callable[[Path], StreamSource]] = {
     # A recording: of a camera nothing could be read again. What holds for one is in test_live.py.
     "Live": lambda folder: Live(str(write_recording(folder, N_PICTURES, fps=40))),
+    "Cameras": lambda folder: Cameras(
+        (Live(str(write_recording(folder, N_PICTURES, fps=40)), source_id="gate"),)
+    ),
     "Joined": lambda folder: Joined(
         Live(str(write_recording(folder, N_PICTURES, fps=40))), write_labels(folder / "labels")
     ),
@@ -216,6 +220,7 @@ def test_a_stream_is_of_its_kind_and_keeps_the_promises_of_one(
 
 STREAMS_NOWHERE: dict[str, Callable[[str, StreamSource], StreamSource]] = {
     "Live": lambda path, one: Live(path),
+    "Cameras": lambda path, one: Cameras((Live(path, source_id="gate"),)),
     "Joined": lambda path, one: Joined(Live(path), JsonLabels(path)),
     "KafkaImages": lambda path, one: replace(one, topics="nowhere"),  # type: ignore[type-var]
     "Newest": lambda path, one: Newest(Live(path)),

@@ -65,7 +65,7 @@ def call(place, monkeypatch):
 
 
 def test_every_command_is_in_the_overview():
-    overview = [re.search(r"`([\w ]+)`", row[0])[1] for row in table(PAGE, "Command line")]
+    overview = [re.search(r"`([\w -]+)`", row[0])[1] for row in table(PAGE, "Command line")]
     assert sorted(overview) == sorted(COMMANDS)
     assert len(overview) >= 7
 

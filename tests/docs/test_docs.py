@@ -90,7 +90,8 @@ def test_a_command_of_the_documentation_is_understood(command, place):
         group = cli.make_context("sightflow", list(words))
         name, chosen, rest = cli.resolve_command(group, words)
         context = chosen.make_context(name, rest, parent=group)
-        if isinstance(chosen, click.Group) and rest and not rest[0].startswith("-"):
+        rest = [*context._protected_args, *context.args]  # behind arguments of a group itself
+        if isinstance(chosen, click.Group) and rest:
             name, chosen, rest = chosen.resolve_command(context, rest)
             chosen.make_context(name, rest, parent=context)
 

@@ -17,7 +17,16 @@ from sightflow.ops.augment import Augment
 from sightflow.ops.motion import Noise
 
 PAGE = "docs/reference/pipelines.md"
-GROUPS = ("sources", "labels", "tables", "operators", "networks", "detectors", "sinks")
+GROUPS = (
+    "sources",
+    "labels",
+    "controls",
+    "tables",
+    "operators",
+    "networks",
+    "detectors",
+    "sinks",
+)
 KINDS = [(group, kind) for group in GROUPS for kind in known_kinds(group)]
 SOURCE = "source: {kind: Directory, paths: photos}\n"
 

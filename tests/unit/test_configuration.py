@@ -173,11 +173,11 @@ MISTAKES = {
     "a source without a kind": ("source: {paths: x}", r"source: must be a mapping with a `kind`"),
     "a source that is text": (
         "source: photos",
-        r"source: .* one of Annotated, Directory, .*; got 'photos'",
+        r"source: .* one of Annotated, Cameras, .*; got 'photos'",
     ),
     "an unknown kind": (
         "source: {kind: Folder, paths: x}",
-        r"source\.kind: no source is named 'Folder'; known: Annotated, Directory, .*; .*:Class",
+        r"source\.kind: no source is named 'Folder'; known: Annotated, Cameras, .*; .*:Class",
     ),
     "a kind of another group": (
         "source: {kind: JsonLines, path: x}",

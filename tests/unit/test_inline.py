@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +11,27 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.pictures import draw_video
+from tests.steps import Bright, Count
+from tests.streams import Offered
 
-from sightflow import AnnotatedImages, Directory, JsonLines, Parquet, Pipeline, RunSettings
+from sightflow import (
+    AnnotatedImages,
+    Directory,
+    JsonEvents,
+    JsonLines,
+    Parquet,
+    Pipeline,
+    RunSettings,
+)
 from sightflow import run as public_run
 from sightflow.errors import OutputExistsError, SourceError, StepError
 from sightflow.inline import run
 from sightflow.protocols import Context, Process
 from sightflow.records import Classification, ImageRecord, ModelUse
 from sightflow.records.ledger import Ledger
+from sightflow.sources.cameras import Cameras
+from sightflow.sources.jsoncontrol import JsonControl, add_message
 from sightflow.testing import encode_image
 
 
@@ -210,3 +224,48 @@ def test_a_file_whose_name_is_not_utf_8_does_not_stop_the_run(tmp_path: Path) ->
 def test_the_public_run_uses_this_runner_when_told(photos: Path) -> None:
     summary = public_run(a_pipeline(photos), RunSettings(runner="inline"))
     assert (summary.runner, summary.ledger.read) == ("inline", 5)
+
+
+def test_what_is_set_while_it_runs_holds_from_then_on(tmp_path: Path) -> None:
+    lines = tmp_path / "control.jsonl"
+    pipeline = (
+        Pipeline(Offered(60))
+        .apply("bright", Bright())
+        .write("out", JsonLines(str(tmp_path / "out.jsonl")))
+        .write("events", JsonEvents(str(tmp_path / "events.jsonl")))
+        .controlled_by(JsonControl(str(lines)))
+    )
+
+    def turn(ledger: Ledger, n_images: int | None) -> None:
+        if ledger.read == 30 and not lines.exists():
+            add_message(lines, b'{"set": "bright.reject_below", "value": 0.5}')
+
+    ledger = run(pipeline, on_progress=turn).ledger
+    assert ledger.recognised + ledger.rejected == 60
+    assert 30 <= ledger.recognised < 60
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert len(rows) == ledger.recognised, "pictures of a brightness below 0.24 are rejected"
+    (event,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert (event["kind"], event["step"]) == ("settings_changed", "bright")
+    assert event["reason"] == "bright.reject_below = 0.5"
+
+
+def test_a_camera_that_is_added_before_there_is_any_is_read(tmp_path: Path) -> None:
+    lines, clip = tmp_path / "control.jsonl", draw_video(tmp_path / "clip.mp4", 10)
+    pipeline = (
+        Pipeline(Cameras())
+        .apply("count", Count())
+        .write("out", JsonLines(str(tmp_path / "out.jsonl")))
+        .controlled_by(JsonControl(str(lines)))
+    )
+    asked = []
+
+    def stop() -> bool:
+        asked.append(time.monotonic())
+        if len(asked) == 3:
+            add_message(lines, json.dumps({"camera": "gate", "url": str(clip)}).encode())
+        return asked[-1] > asked[0] + 3
+
+    ledger = run(pipeline, stop=stop).ledger
+    assert ledger.read == 10
+    assert ledger.recognised >= 1

@@ -9,6 +9,7 @@ import sys
 import click
 
 from sightflow.cli.cluster import cancel, jobs, restore, savepoint, submit
+from sightflow.cli.control import control
 from sightflow.cli.doctor import doctor
 from sightflow.cli.drive import drive
 from sightflow.cli.evaluate import evaluate
@@ -65,6 +66,7 @@ for command in (
     faces,
     preprocess,
     run_file,
+    control,
     models,
     evaluate,
     submit,

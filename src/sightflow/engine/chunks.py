@@ -22,6 +22,7 @@ from sightflow.records import (
     Outcome,
     Rejected,
     Skipped,
+    SourceEnd,
     event_row,
     rejected_row,
     result_row,
@@ -36,7 +37,6 @@ __all__ = [
     "Content",
     "Frame",
     "Recognised",
-    "SourceEnd",
     "StreamEnd",
     "chunked",
 ]
@@ -75,13 +75,6 @@ class Chunk:
     def decode(cls, line: bytes) -> "Chunk":
         """Return the chunk of a line that `encode` made."""
         return msgspec.convert(json.loads(line), cls)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceEnd:
-    """Says that a stream (`source_id`) has ended."""
-
-    source_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +167,7 @@ def _as_json(value: Any) -> bytes:
     return json.dumps(msgspec.to_builtins(value)).encode()
 
 
-Content: TypeAlias = Polled | SourceEnd | StreamEnd
+Content: TypeAlias = Polled | StreamEnd
 """What a stream gives: an image, where images are, or news."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sightflow.engine.adjusting import open_fold, settings_of
 from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import ChunkResult, Recognised
 from sightflow.engine.upgrade import NEW_RUN, History, kind_of
@@ -50,7 +51,8 @@ _CHECKPOINTS = StateCodec(_Checkpoint, "memory of a stream", version=4)
 
 def open_keyed(pipeline: Pipeline, context: Context, history: History = NEW_RUN) -> "KeyedChain":
     """Open the keyed steps of a pipeline; the history says what checkpoints may have."""
-    folds = {step.name: step.operator.open_fold(context.at(step.name)) for step in pipeline.keyed}
+    settings = settings_of(pipeline, context)
+    folds = {step.name: open_fold(step, context.at(step.name), settings) for step in pipeline.keyed}
     max_out_of_order_ms = max(step.operator.max_out_of_order_ms for step in pipeline.keyed)
     kinds = {step.name: kind_of(step.operator) for step in pipeline.keyed}
     return KeyedChain(folds, max_out_of_order_ms, context.metrics, (kinds, history))
@@ -88,6 +90,7 @@ class KeyedChain:
         if chunk.has_ended:
             for fold, state in zip(self._folds.values(), memory.states, strict=True):
                 events.extend(fold.end(state))
+            memory = self.initial()  # it may begin again
         result = ChunkResult.of(replace(chunk, outcomes=outcomes), events)
         memory = replace(memory, next_index=chunk.index + 1)
         return memory, replace(result, n_read=len(arrived) + chunk.n_skipped)

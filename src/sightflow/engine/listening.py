@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sightflow.engine.chunks import Content, Frame, SourceEnd, StreamEnd
+from sightflow.engine.chunks import Content, Frame, StreamEnd
 from sightflow.protocols import Stream
-from sightflow.records import Claim, Label, Skipped
+from sightflow.records import Claim, Label, Skipped, SourceEnd
 from sightflow.records.state import StateCodec
 
 __all__ = ["StreamState", "listen"]
@@ -25,6 +25,8 @@ class StreamState:
     position: str | None = None
     """Where the source said it stood."""
     has_ended: bool = False
+    over: tuple[str, ...] = ()
+    """Streams whose end was told, while others go on."""
     counts_for_steps: bool = True
     """Whether there are steps with a state, which take the frames of a stream by their indices."""
 
@@ -66,13 +68,13 @@ def listen(
     while not stop and not stream.ended() and time.monotonic() < ends:
         image = stream.poll(max(0.0, ends - time.monotonic()))
         if image is not None:
-            about = image if isinstance(image, Label) else image.origin
+            about = image if isinstance(image, Label | SourceEnd) else image.origin
             state, frame = _next(state, about.source_id, image)
             n_images = state.n_images + _n_images(image)
             state = replace(state, n_images=n_images, position=stream.position())
             yield state, frame
     if not state.has_ended and (stop or stream.ended()):
-        for source_id in sorted(state.indices):
+        for source_id in sorted(set(state.indices) - set(state.over)):
             state, frame = _next(state, source_id, SourceEnd(source_id))
             yield state, frame
         yield (
@@ -84,13 +86,17 @@ def listen(
 def _n_images(content: Content) -> int:
     if isinstance(content, Skipped | Claim):
         return content.n_images
-    return int(not isinstance(content, Label))
+    return int(not isinstance(content, Label | SourceEnd))
 
 
 def _next(state: StreamState, source_id: str, content: Content) -> tuple[StreamState, Frame]:
     """Return what comes next, with its numbers, and the state behind it."""
     index = state.indices.get(source_id, 0)
+    over = tuple(name for name in state.over if name != source_id)
     behind = replace(
-        state, number=state.number + 1, indices={**state.indices, source_id: index + 1}
+        state,
+        number=state.number + 1,
+        indices={**state.indices, source_id: index + 1},
+        over=(*over, source_id) if isinstance(content, SourceEnd) else over,
     )
     return behind, Frame(state.number, index, time.time(), content)

@@ -8,14 +8,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from sightflow.engine.adjusting import open_process, settings_of
 from sightflow.engine.allocator import keep_freed_memory
 from sightflow.engine.blame import blaming
-from sightflow.engine.chunks import Chunk, Frame, Recognised, SourceEnd, StreamEnd
+from sightflow.engine.chunks import Chunk, Frame, Recognised, StreamEnd
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Metrics, Process, Read, reader_of
-from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Outcome, Rejected, Skipped
+from sightflow.records import (
+    Claim,
+    EncodedImage,
+    ImageRecord,
+    Label,
+    Outcome,
+    Rejected,
+    Skipped,
+    SourceEnd,
+)
 from sightflow.settings import RunSettings
 
 __all__ = [
@@ -47,8 +57,10 @@ def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context)
     keep_freed_memory()
     metrics = context.metrics
     to_record = _decoder(pipeline, settings, metrics)
+    set_now = settings_of(pipeline, context)
     steps = [
-        (step.name, step.operator.open(context.at(step.name))) for step in pipeline.pixel_steps
+        (step.name, open_process(step, context.at(step.name), set_now))
+        for step in pipeline.pixel_steps
     ]
     writers = [sink.open_images(context.at(name)) for name, sink in pipeline.image_sinks]
 

@@ -196,11 +196,29 @@ class TablesHere:
 
     def told(self, results: Iterable[ChunkResult]) -> Iterator[ChunkResult]:
         """Yield results, and between them the news; the tables are brought up to date there."""
-        yield from self._news
         for result in results:
+            yield from self._heard()
             yield result
-            for number in range(len(self._streams)):
-                yield from self._taken(number)
+            self._look()
+        yield from self._heard()
+
+    def looking(self, ask: Callable[[], bool]) -> Callable[[], bool]:
+        """Return a function that asks, and brings the tables up to date: also without results."""
+
+        def look_and_ask() -> bool:
+            self._look()
+            return ask()
+
+        return look_and_ask
+
+    def _look(self) -> None:
+        """Bring the tables up to date; the news are told between the next results."""
+        for number in range(len(self._streams)):
+            self._news += self._taken(number)
+
+    def _heard(self) -> Iterator[ChunkResult]:
+        while self._news:
+            yield self._news.pop(0)
 
     def _taken(self, number: int, wait_s: float = 0.0) -> Iterator[ChunkResult]:
         """Take in updates for a short time; yield the news of them."""

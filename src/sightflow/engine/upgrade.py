@@ -14,7 +14,8 @@ from sightflow.protocols import ImageSink, StreamSource
 __all__ = ["NEW_RUN", "Description", "History", "Part", "differences", "digest", "kind_of"]
 
 _STEP, _KEYED, _LEARNING = "step", "keyed step", "learning step"
-_SINK, _IMAGE_SINK, _SOURCE = "sink", "sink of images", "source"
+_SINK, _IMAGE_SINK = "sink", "sink of images"
+_SOURCE, _CONTROL = "source", "control"
 _WITH_STATE = (_KEYED, _LEARNING, _SINK)
 _NOBODY = ""
 """What goes on in the place of steps with a state; no step of a pipeline has this name."""
@@ -36,8 +37,8 @@ class Part:
 
     def __str__(self) -> str:
         """Return what an error calls it."""
-        if self.role == _SOURCE:
-            return f"the source ({self.kind})"
+        if self.role in (_SOURCE, _CONTROL):
+            return f"the {self.role} ({self.kind})"
         word = "sink" if self.role in (_SINK, _IMAGE_SINK) else "step"
         return f"{word} {self.name!r} ({self.kind})"
 
@@ -209,6 +210,8 @@ def _parts(pipeline: Pipeline) -> Iterator[Part]:
     ):
         for step in steps:
             yield _part(role, step.name, step.operator)
+    if pipeline.control is not None:
+        yield _part(_CONTROL, "", pipeline.control)
     for named in pipeline.sinks:
         role = _IMAGE_SINK if isinstance(named.sink, ImageSink) else _SINK
         yield _part(role, named.name, named.sink, tuple(named.sink.outputs()))

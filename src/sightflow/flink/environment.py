@@ -12,11 +12,14 @@ from pyflink.java_gateway import get_gateway
 from sightflow.flink.runfiles import RunFiles
 from sightflow.settings import RunSettings
 
-__all__ = ["MAX_PARALLELISM", "Remote", "local_environment", "remote_environment"]
+__all__ = ["MAX_PARALLELISM", "TICK_S", "Remote", "local_environment", "remote_environment"]
 
 _JAR = Path(__file__).parent / "jars" / "sightflow-flink.jar"
 MAX_PARALLELISM = 1024
 """State can be shared among so many workers."""
+TICK_S = 0.02
+"""Time between ticks of a clock that lets Python read; a checkpoint waits for one, or for the
+workers where they are behind."""
 
 
 def local_environment(

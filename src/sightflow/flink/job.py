@@ -18,9 +18,9 @@ from sightflow.engine.chunks import Recognised
 from sightflow.engine.upgrade import History, digest
 from sightflow.flink.connectors import connector_of
 from sightflow.flink.deliver import Deliver
-from sightflow.flink.environment import MAX_PARALLELISM, local_environment
+from sightflow.flink.environment import MAX_PARALLELISM, TICK_S, local_environment
 from sightflow.flink.jars import find_jar
-from sightflow.flink.read import TICK_S, ReadStream
+from sightflow.flink.read import ReadStream
 from sightflow.flink.recognise import RecogniseChunk, RecogniseFrame, RecogniseReceived
 from sightflow.flink.remember import Remember, stream_of
 from sightflow.flink.runfiles import RunFiles
@@ -85,14 +85,13 @@ class Job:
         jars = [find_jar(jar) for part in self._connected for jar in connector_of(part).jars]
         env.add_jars(*(jar.as_uri() for jar in dict.fromkeys(jars)))
         description = self.pipeline, self.settings, self.inference, self.files
-        source, has_state = self.pipeline.source, self.pipeline.has_state
+        source = self.pipeline.source
         if isinstance(source, ConnectorSource):
             received = self._received(env, source)
             results = received.map(RecogniseReceived(*description), _bytes())
         elif isinstance(source, StreamSource):
             n_counted = self.workers if self.is_together else None
-            read = ReadStream(source, self.files, n_counted, has_state=has_state)
-            frames = self._frames(env, read)
+            frames = self._frames(env, ReadStream(self.pipeline, self.files, n_counted))
             results = frames.map(RecogniseFrame(*description), _bytes())
         else:
             chunks = self._chunks(env, n_chunks or 0)

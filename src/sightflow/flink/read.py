@@ -4,22 +4,24 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import cast
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from sightflow.engine.adjusting import settings_of
 from sightflow.engine.listening import StreamState, listen
 from sightflow.flink.credits import Rationed, credits_of
+from sightflow.flink.environment import TICK_S
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.flink.runfiles import RunFiles
+from sightflow.flink.tables import hold_tables
+from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Stream, StreamSource
 
-__all__ = ["TICK_S", "ReadStream"]
-
-TICK_S = 0.02
-"""Time between ticks; a checkpoint waits for one, or for the workers where they are behind."""
+__all__ = ["ReadStream"]
 
 _LISTENING = 0.9
 """Part of the time until the next tick in which the stream is listened to."""
@@ -36,16 +38,13 @@ class ReadStream(KeyedProcessFunction):
     only come between ticks, so that a restart goes on behind the last image of the checkpoint.
     """
 
-    def __init__(
-        self, source: StreamSource, files: RunFiles, n_workers: int | None, *, has_state: bool
-    ) -> None:
-        """Take the description; work begins in `open`. A file of the run ends the stream.
+    def __init__(self, pipeline: Pipeline, files: RunFiles, n_workers: int | None) -> None:
+        """Take the description, whose source is a stream; work begins in `open`.
 
-        Where workers are in several processes their number is None: what is on its way to them is
-        limited by the buffers of Flink alone.
+        A file of the run ends the stream. Where workers are in several processes their number is
+        None: what is on its way to them is limited by the buffers of Flink alone.
         """
-        self._source = source
-        self._has_state = has_state
+        self._pipeline = pipeline
         self._files = files
         self._limit = n_workers and n_workers * _IMAGES_PER_WORKER
 
@@ -96,14 +95,16 @@ class ReadStream(KeyedProcessFunction):
 
     def _opened(self, position: str | None) -> Stream:
         """Return the stream, opened at a position."""
-        context = Context("read", metrics=self._metrics, resources=self._resources)
-        stream = self._source.open_stream(context, position)
+        tables = hold_tables(self._pipeline, self._files, self._resources)
+        context = Context("read", metrics=self._metrics, resources=self._resources, tables=tables)
+        context = replace(context, settings=settings_of(self._pipeline, context))
+        source = cast(StreamSource, self._pipeline.source)
+        stream = source.open_stream(context, position)
         return stream if self._limit is None else Rationed(stream, self._credits, self._limit)
 
     def _restored(self) -> StreamState:
         """Return the state of the checkpoint; keyed state can be read from the first record on."""
         kept = self._state.value()
-        state = StreamState(counts_for_steps=self._has_state)
-        return (state if kept is None else StreamState.decode(kept)).for_steps(
-            has_state=self._has_state
-        )
+        has_state = self._pipeline.has_state
+        state = StreamState(counts_for_steps=has_state)
+        return (state if kept is None else StreamState.decode(kept)).for_steps(has_state=has_state)

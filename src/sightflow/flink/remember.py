@@ -114,12 +114,12 @@ class Remember(KeyedProcessFunction):
                 return
             memory, result = self._chain.take(memory, chunk)
             yield result.encode()
-            while not chunk.has_ended and self._early.contains(memory.next_index):
+            while self._early.contains(memory.next_index):
                 chunk = Recognised.decode(self._early.get(memory.next_index))
                 self._early.remove(memory.next_index)
                 memory, result = self._chain.take(memory, chunk)
                 yield result.encode()
-            if chunk.has_ended:  # its memory is needed no more
+            if chunk.has_ended and self._n_chunks is not None:  # nothing comes behind it
                 del self._memories[key]
                 self._kept.clear()
             else:

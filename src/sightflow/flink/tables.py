@@ -13,9 +13,9 @@ from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeCon
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.engine.tables import SharedTable, TableState, Told, in_parts, news_of, updates
+from sightflow.flink.environment import TICK_S
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkMetrics
-from sightflow.flink.read import TICK_S
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, Inference, Tables, TableSource, TableStream

@@ -21,6 +21,12 @@ member                of                             meaning, and what holds wit
                                                      out for good; nothing
 `identity()`          all                            what must be the same for a run to go on from
                                                      its checkpoints, by name; all options
+`adjustable`          sources, operators             options, as a tuple of names: of an operator
+                                                     those that a `ControlSource` may change while
+                                                     the job runs, of a source those that may be
+                                                     others when a run goes on (`upgrade`); none
+`takes_cameras`       streams                        whether messages add cameras to it, which
+                                                     `context.settings` tells; False
 `labels_come_later`   sources                        whether labels come behind their images; False
 `max_waiting`,        streams whose labels come      how many images wait for their labels, and
 `max_waiting_mib`     later                          their memory; 5 000, 256
@@ -45,6 +51,7 @@ from sightflow.protocols.context import (
     Tables,
     Trainer,
 )
+from sightflow.protocols.control import ControlMessages, ControlSource
 from sightflow.protocols.operators import (
     Model,
     Operator,
@@ -93,6 +100,8 @@ __all__ = [
     "Context",
     "ContinuousSink",
     "ContinuousWriter",
+    "ControlMessages",
+    "ControlSource",
     "Fold",
     "ImageSink",
     "Inference",

@@ -91,7 +91,10 @@ def _empty_table(source: Any) -> Callable[[], Any]:
 
 @dataclass(frozen=True)
 class Context:
-    """What an opened part knows of the job around it. The last five are for steps that learn."""
+    """What an opened part knows of the job around it.
+
+    From `run_id` to `recall` it is for steps that learn.
+    """
 
     step: str
     """Name of the step, for errors and results."""
@@ -111,6 +114,9 @@ class Context:
     """Folder that all workers of the run can reach."""
     recall: Recall | None = None
     """None where the source gives its images only once."""
+    settings: Callable[[], Any] | None = None
+    """For a stream: gives what is set while the job runs, a `tasks.control.Settings`; None: nothing
+    is."""
 
     def at(self, step: str) -> "Context":
         """Return the same context for another step."""

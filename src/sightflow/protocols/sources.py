@@ -5,7 +5,15 @@ from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from sightflow.errors import PipelineError
 from sightflow.protocols.context import Context
-from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Rejected, Skipped
+from sightflow.records import (
+    Claim,
+    EncodedImage,
+    ImageRecord,
+    Label,
+    Rejected,
+    Skipped,
+    SourceEnd,
+)
 
 __all__ = [
     "MAX_WAITING",
@@ -27,7 +35,7 @@ Read: TypeAlias = Callable[[Claim], Iterator[EncodedImage | ImageRecord | Reject
 An image that cannot be read is given as `Rejected`; an exception ends the job. An image of a video
 has the origin of its claim, with the number and the time of its own row of `claim.frames`."""
 
-Polled: TypeAlias = Claim | EncodedImage | Rejected | Skipped | Label
+Polled: TypeAlias = Claim | EncodedImage | Rejected | Skipped | Label | SourceEnd
 """What a stream gives: images, where images are, or news of them."""
 
 MAX_WAITING, MAX_WAITING_MIB = 5_000, 256
@@ -64,6 +72,7 @@ class Stream(Protocol):
         A `Claim` says where images are; workers redeem it, with what the source's `open` returns.
         A live stream that is read too slowly may leave images out, and says how many: `Skipped`.
         A `Label` belongs to the image with its `source_id` and `sequence`; see `StreamSource`.
+        `SourceEnd` says that one of several streams of images has ended while others go on.
 
         Raises:
             SourceError: the stream cannot go on; the job ends.

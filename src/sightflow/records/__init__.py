@@ -16,6 +16,7 @@ from sightflow.records.image import (
     Outcome,
     Rejected,
     Skipped,
+    SourceEnd,
 )
 from sightflow.records.measures import Measures
 from sightflow.records.objectclasses import UNKNOWN, ObjectClasses
@@ -59,6 +60,7 @@ __all__ = [
     "Row",
     "Scene",
     "Skipped",
+    "SourceEnd",
     "TableUpdate",
     "Tracks",
     "event_row",

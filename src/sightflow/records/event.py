@@ -36,6 +36,8 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "ended": "That was no longer so, with its first and last image",
         "gallery": "Somebody was enrolled, or forgotten, while the run went on",
         "refused": "A picture was not enrolled",
+        "settings_changed": "A message changed an option of a step, or a camera",
+        "settings_refused": "A message could not be taken",
         "joined": "At the end, where labels came later",
     }
 )

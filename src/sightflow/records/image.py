@@ -27,6 +27,7 @@ __all__ = [
     "Outcome",
     "Rejected",
     "Skipped",
+    "SourceEnd",
 ]
 
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -197,3 +198,13 @@ class Skipped:
     origin: Origin
     """Of the first of them."""
     n_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEnd:
+    """Says that a stream has ended: what keyed steps know of it is forgotten.
+
+    It may begin again; then its numbers go on.
+    """
+
+    source_id: str

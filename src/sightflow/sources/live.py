@@ -147,6 +147,10 @@ class LiveStream:
         """Return the number of the next picture, and what else must go on after a restart."""
         return replace(self._place, kind=self._follower.kind).encode()
 
+    def stop(self) -> None:
+        """Take no more pictures; the thread ends when it is done waiting."""
+        self._follower.stop()
+
     def close(self) -> None:
         """End the reading."""
         self._follower.stop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices, check_count
@@ -92,6 +92,8 @@ class Announce:
     """How long an object that is not seen is remembered, in ms; as in `Track`."""
     max_out_of_order_ms: int = 0
     """As in `Track`; the largest among the steps holds for all."""
+
+    adjustable: ClassVar[tuple[str, ...]] = ("min_votes", "memory_ms", "max_age_ms")
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Classify(Following):
     """Also name the scene, by the model card's map from classes to scenes."""
 
     gives: ClassVar[tuple[str, ...]] = ("classification", "scene")
+    adjustable: ClassVar[tuple[str, ...]] = ("top_k", "min_score")
 
     def _check(self) -> None:
         """Refuse a model for another task, and scenes where the card has none."""

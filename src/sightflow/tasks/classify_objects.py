@@ -48,6 +48,7 @@ class ClassifyObjects(Following):
     column: ClassVar[str]
     """Which column of the detections it fills."""
     needs: ClassVar[tuple[str, ...]] = ("detections",)
+    adjustable: ClassVar[tuple[str, ...]] = ("min_score",)
 
     @property
     def gives(self) -> tuple[str, ...]:

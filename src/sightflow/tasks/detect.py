@@ -55,6 +55,7 @@ class Detect(Following):
     only the whole."""
 
     gives: ClassVar[tuple[str, ...]] = ("detections",)
+    adjustable: ClassVar[tuple[str, ...]] = ("min_score", "max_iou", "max_objects")
 
     def _check(self) -> None:
         """Refuse a model for another task and thresholds that cannot be."""

@@ -62,6 +62,7 @@ class DetectFaces(Following):
     on, which overlap: so faces from a sixteenth of it are found. None: only as a whole."""
 
     gives: ClassVar[tuple[str, ...]] = ("faces",)
+    adjustable: ClassVar[tuple[str, ...]] = ("min_score", "max_iou", "max_faces")
 
     def scale_for(self, width: int, height: int) -> float:
         """Return the scale at which the model looks at a tile, or at the whole picture."""

@@ -48,6 +48,7 @@ class Drive:
     """Switch to whichever version of each REGISTRY/NAME is promoted, while the job runs."""
 
     gives: ClassVar[tuple[str, ...]] = ("detections", "detections.states", "detections.signs")
+    adjustable: ClassVar[tuple[str, ...]] = ("min_score", "unlit_score")
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a run to go on: of followed models only the names."""

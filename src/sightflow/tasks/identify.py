@@ -34,6 +34,7 @@ class Identify:
 
     needs: ClassVar[tuple[str, ...]] = ("faces.embeddings",)
     gives: ClassVar[tuple[str, ...]] = ("faces", "faces.person_ids")
+    adjustable: ClassVar[tuple[str, ...]] = ("min_similarity", "min_margin")
 
     def check(self) -> None:
         """Refuse what is no gallery, and thresholds that cannot be."""

@@ -91,6 +91,7 @@ class IdentifyTracks:
 
     needs: ClassVar[tuple[str, ...]] = ("faces.person_ids", "faces.track_ids")
     gives: ClassVar[tuple[str, ...]] = ("faces",)
+    adjustable: ClassVar[tuple[str, ...]] = ("min_votes", "memory_ms", "max_age_ms")
 
     def check(self) -> None:
         """Refuse numbers that cannot be."""

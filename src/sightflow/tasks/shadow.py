@@ -20,6 +20,7 @@ class Shadow(Following):
     """How many classes a result holds."""
 
     gives: ClassVar[tuple[str, ...]] = ("shadow",)
+    adjustable: ClassVar[tuple[str, ...]] = ("top_k",)
 
     def check(self) -> None:
         """Refuse what `Classify` refuses."""

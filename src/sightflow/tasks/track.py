@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,18 @@ class Track(Tracking):
     max_out_of_order_ms: int = 0
     """How much later than a younger image of its stream an image may come, in ms; it is put in
     order."""
+
+    adjustable: ClassVar[tuple[str, ...]] = (
+        "labels",
+        "high_score",
+        "relative_score",
+        "low_score",
+        "min_iou",
+        "min_low_iou",
+        "grown_by",
+        "max_age_ms",
+        "min_hits",
+    )
 
     @property
     def needs(self) -> tuple[str, ...]:

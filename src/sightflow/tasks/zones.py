@@ -68,6 +68,7 @@ class _Counting:
 
     needs: ClassVar[tuple[str, ...]] = ("tracks",)
     gives: ClassVar[tuple[str, ...]] = ()
+    adjustable: ClassVar[tuple[str, ...]] = ("anchor", "margin", "max_age_ms")
 
     def check(self) -> None:
         """Refuse numbers that cannot be."""
@@ -238,6 +239,7 @@ class CountLine(_Counting):
     """x, y in pixels of the original image."""
     end: Point
 
+    adjustable: ClassVar[tuple[str, ...]] = (*_Counting.adjustable, "start", "end")
     _has_inside = False
 
     def check(self) -> None:
@@ -269,6 +271,7 @@ class Zone(_Counting):
     corners: tuple[Point, ...]
     """x, y of three or more, in order, in pixels of the original image."""
 
+    adjustable: ClassVar[tuple[str, ...]] = (*_Counting.adjustable, "corners")
     _has_inside = True
 
     def check(self) -> None:

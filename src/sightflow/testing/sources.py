@@ -7,7 +7,16 @@ from typing import Any, TypeAlias
 
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import Context, LabelSource, Polled, Source, StreamSource, reader_of
-from sightflow.records import Claim, EncodedImage, ImageRecord, Label, Origin, Rejected, Skipped
+from sightflow.records import (
+    Claim,
+    EncodedImage,
+    ImageRecord,
+    Label,
+    Origin,
+    Rejected,
+    Skipped,
+    SourceEnd,
+)
 from sightflow.sources.joined import Joined
 from sightflow.sources.live import Live
 from sightflow.testing.builders import a_context
@@ -86,7 +95,7 @@ def check_stream(source: StreamSource, *, replays: bool = True) -> list[Polled]:
     claims = [item for item in items if isinstance(item, Claim)]
     for claim, part in zip(claims, _redeemed(source, claims), strict=True):
         _check_redeemed(claim, part)
-    _check_names([item.origin for item in items if not isinstance(item, Label)])
+    _check_names([item.origin for item in items if not isinstance(item, Label | SourceEnd)])
     images = [item for item in items if isinstance(item, _IMAGES)]
     for source_id in {image.origin.source_id for image in images}:
         _check_order(images, source_id)
@@ -164,19 +173,22 @@ def _rises(numbers: Sequence[int]) -> bool:
 
 
 def _names(items: Iterable[Polled]) -> set[str]:
-    return {item.origin.name for item in items if not isinstance(item, Label)}
+    return {item.origin.name for item in items if not isinstance(item, Label | SourceEnd)}
 
 
 def _are_the_same(rest: Sequence[Polled], before: Sequence[Polled]) -> bool:
     """Return whether a stream gave the same again; numbers suffice where images were left out.
 
-    Images, what was rejected, and labels are each in their order. How they mix is when they came.
+    Images, what was rejected, labels and ends are each in their order. How they mix is when they
+    came.
     """
-    for kind in (Claim, EncodedImage, Rejected, Label):
+    for kind in (Claim, EncodedImage, Rejected, Label, SourceEnd):
         there, here = (
             [item for item in items if isinstance(item, kind)] for items in (rest, before)
         )
-        if kind is not Label and any(isinstance(item, Skipped) for item in (*rest, *before)):
+        if kind not in (Label, SourceEnd) and any(
+            isinstance(item, Skipped) for item in (*rest, *before)
+        ):
             continue
         if [*map(_content, there)] != [*map(_content, here)]:
             return False
@@ -185,7 +197,7 @@ def _are_the_same(rest: Sequence[Polled], before: Sequence[Polled]) -> bool:
 
 def _n_images(items: Iterable[Polled]) -> int:
     """Return how many images were given or skipped; some that were rejected may be labels."""
-    images = (item for item in items if not isinstance(item, Label))
+    images = (item for item in items if not isinstance(item, Label | SourceEnd))
     return sum(item.n_images if isinstance(item, Claim | Skipped) else 1 for item in images)
 
 
@@ -193,7 +205,7 @@ def _content(item: Redeemed | Polled) -> Any:
     """Return what is the same when something is read again: not when, nor why it was rejected."""
     if isinstance(item, Rejected):
         return item.origin.name, item.reason
-    if isinstance(item, Label | Skipped):
+    if isinstance(item, Label | Skipped | SourceEnd):
         return item
     origin = replace(item.origin, event_time_ms=0)
     if isinstance(item, Claim):

@@ -15,7 +15,6 @@ from sightflow.engine.chunks import (
     ChunkResult,
     Frame,
     Recognised,
-    SourceEnd,
     StreamEnd,
     chunked,
 )
@@ -29,6 +28,7 @@ from sightflow.records import (
     Outcome,
     Rejected,
     Skipped,
+    SourceEnd,
 )
 from sightflow.testing import a_claim, a_record, an_origin
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sightflow.engine.chunks import Frame, SourceEnd, StreamEnd
+from sightflow.engine.chunks import Frame, StreamEnd
 from sightflow.engine.listening import StreamState, listen
 from sightflow.errors import JobError
-from sightflow.records import Claim, EncodedImage, Rejected, Skipped
+from sightflow.records import Claim, EncodedImage, Rejected, Skipped, SourceEnd
 from sightflow.testing import a_claim, an_origin
 
 FOREVER_S = 60.0
@@ -97,3 +97,40 @@ def test_for_the_first_steps_with_a_state_the_indices_begin_anew_and_only_once()
     assert (first.number, first.indices) == (7, {"a": 0, "b": 0})
     later = StreamState(9, {"a": 1, "b": 1}, 9, "9")
     assert later.for_steps(has_state=True) == later
+
+
+class OneLeaves:
+    """Camera b ends while camera a goes on, and may begin again."""
+
+    def __init__(self, *more) -> None:
+        self._items = [image("a", 0), image("b", 0), SourceEnd("b"), image("a", 1), *more]
+
+    def poll(self, timeout_s: float):
+        return self._items.pop(0) if self._items else None
+
+    def ended(self) -> bool:
+        return not self._items
+
+    def position(self) -> str:
+        return str(len(self._items))
+
+
+def image(source_id: str, sequence: int) -> EncodedImage:
+    return EncodedImage(an_origin(source_id=source_id, sequence=sequence), b"")
+
+
+def test_a_stream_that_ends_while_others_go_on_ends_once_and_is_no_image() -> None:
+    frames = [frame for _, frame in read(OneLeaves())]
+    assert frames[2].content == SourceEnd("b")
+    assert [frame.content for frame in frames[4:]] == [SourceEnd("a"), StreamEnd(3)]
+    assert [frame.index for frame in frames] == [0, 0, 1, 1, 2, 0]
+
+
+def test_a_stream_that_begins_again_goes_on_with_its_numbers_and_ends_again() -> None:
+    frames = [frame for _, frame in read(OneLeaves(image("b", 1)))]
+    assert frames[4].index == 2
+    assert [frame.content for frame in frames[5:]] == [
+        SourceEnd("a"),
+        SourceEnd("b"),
+        StreamEnd(4),
+    ]
