@@ -24,7 +24,6 @@ _SINGULAR = {
     "sinks": "sink",
     "heads": "head",
     "backends": "back end",
-    "connectors": "connector",
 }
 GROUPS = tuple(_SINGULAR)
 """Entry point groups are named `sightflow.<group>`."""

@@ -1,6 +1,6 @@
 """Connectors: systems that Flink reads from, or writes to, by classes of its own.
 
-A description names its connector, which is an entry point of `sightflow.connectors`.
+A description names the place of its connector, a class, as `package.module:Class`.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sightflow.engine.chunks import Content
 from sightflow.errors import PipelineError
 from sightflow.flink.jars import Jar
-from sightflow.kinds import resolve_kind
+from sightflow.kinds import imported
 from sightflow.protocols import ConnectorSource, Context, Message, MessageSink
 
 __all__ = ["Connector", "connector_of"]
@@ -45,13 +45,13 @@ def connector_of(part: ConnectorSource | MessageSink) -> Connector:
     """Return the connector that a description names.
 
     Raises:
-        PipelineError: it names none, or there is none of this name.
+        PipelineError: it names none, or it is not there.
     """
     name = getattr(part, "connector", None)
     if name is None:
         raise PipelineError(
-            f"{type(part).__name__}: on Flink it needs a class variable `connector`, the name of "
-            "an entry point of `sightflow.connectors`; use the inline runner"
+            f"{type(part).__name__}: on Flink it needs a class variable `connector`, which names "
+            "a class, `package.module:Class`; use the inline runner"
         )
-    connector: Connector = resolve_kind("connectors", name)()
+    connector: Connector = imported(name, f"the connector of {type(part).__name__}")()
     return connector

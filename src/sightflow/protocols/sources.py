@@ -109,7 +109,7 @@ class ConnectorSource(StreamSource, Protocol):
     """A stream that Flink reads by a connector of its own, in all workers at the same time."""
 
     connector: str
-    """Name of the connector, in the group `sightflow.connectors`."""
+    """The class of the connector, `package.module:Class`; see `sightflow.flink.connectors`."""
 
 
 def reader_of(source: Source | StreamSource, context: Context) -> Read:

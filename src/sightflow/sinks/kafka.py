@@ -39,7 +39,7 @@ class KafkaEvents:
     properties: Properties = field(default_factory=dict, repr=False)
     """Further properties of the client, as those of `KafkaImages`."""
 
-    connector: ClassVar[str] = "kafka"
+    connector: ClassVar[str] = "sightflow.flink.kafka:Kafka"
 
     def __post_init__(self) -> None:
         """Refuse a sink that sends nothing."""

@@ -64,7 +64,7 @@ class KafkaImages:
     file of lines `NAME=VALUE`, which keeps passwords out of pipelines."""
 
     gives: ClassVar[tuple[str, ...]] = ()
-    connector: ClassVar[str] = "kafka"
+    connector: ClassVar[str] = "sightflow.flink.kafka:Kafka"
 
     def __post_init__(self) -> None:
         """Refuse what no broker could make sense of."""
