@@ -113,8 +113,9 @@ def test_a_stream_gets_its_first_step_with_a_state_and_loses_it_again(tmp_path):
     numbered = [row for row in found if row.get("model_version")]
     versions = [int(row["model_version"]) for row in numbered]
     assert versions == list(range(1, len(versions) + 1))
-    assert numbered[0]["sequence"] >= 50
-    assert len(versions) >= 100
+    assert numbered[0]["sequence"] >= 10, "some came before there was a step with a state"
+    assert len(versions) >= 10
+    assert not found[-1].get("model_version")
 
 
 def test_another_table_is_read_from_its_beginning(tmp_path):
