@@ -193,7 +193,7 @@ def test_a_job_that_fails_as_it_starts_is_cancelled_and_says_why(
 
 
 def test_an_error_of_a_source_has_its_traceback(cluster, model):
-    job_id = submit(cluster, watched(Offered(99, interval_s=0.01, failing=60), model)).job_id
+    job_id = submit(cluster, watched(Offered(999, interval_s=0.01, failing=400), model)).job_id
     rest = Rest(cluster.rest_url)
     wait(lambda: jobs.failure_of(rest, job_id) is not None, cluster)
     why = jobs.failure_of(rest, job_id) or ""
