@@ -84,7 +84,7 @@ class _Process:
 class Cluster:
     """A standalone Flink cluster; a context manager that starts and stops it.
 
-    All processes end with this one, however it ends.
+    A process ends with the thread that started it, however that ends: start them in the main one.
     """
 
     folder: Path

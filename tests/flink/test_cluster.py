@@ -124,6 +124,7 @@ def test_a_folder_is_recognised_and_its_ledger_stays(cluster, tmp_path):
     assert (row["id"], row["name"], row["state"]) == (job_id, "colours", "FINISHED")
     assert [row[name] for name in asdict(Ledger())] == [41, 40, 1, 0]
     assert row.keys() == set(jobs.COLUMNS)
+    assert "colours" in call(cluster, "jobs")
 
 
 def test_a_stream_is_saved_and_goes_on_with_more_workers_and_another_option(cluster, model):
@@ -166,14 +167,16 @@ def test_a_killed_taskmanager_loses_nothing_and_leaves_no_process(cluster, model
     assert numbers_in(out) == list(range(1500)), "each is in the output once"
 
 
-def test_a_killed_jobmanager_is_followed_by_another_that_goes_on(cluster, model):
-    job_id = submit(cluster, watched(Offered(1200, interval_s=0.005), model)).job_id
+def test_a_killed_jobmanager_is_followed_by_another_that_goes_on(cluster, model, tmp_path):
+    pipeline = watched(Offered(1200, interval_s=0.005), model)
+    job_id = submit(cluster, pipeline, state_dir=tmp_path.as_uri()).job_id
     wait(lambda: ledger_of(cluster, job_id).read > 50, cluster)
     cluster.kill_jobmanager()
     cluster.start_jobmanager()
     cluster.wait_for_state(job_id, "RUNNING")
     wait(lambda: ledger_of(cluster, job_id).read >= 1200, cluster)
     assert ledger_of(cluster, job_id) == Ledger(1200, 1200, 0, 0)
+    assert list((tmp_path / "checkpoints" / job_id).glob("chk-*")), "its state is where it was told"
 
 
 def test_a_job_that_fails_as_it_starts_is_cancelled_and_says_why(
@@ -190,7 +193,7 @@ def test_a_job_that_fails_as_it_starts_is_cancelled_and_says_why(
 
 
 def test_an_error_of_a_source_has_its_traceback(cluster, model):
-    job_id = submit(cluster, watched(Offered(99, interval_s=0.01, failing=60), model)).job_id
+    job_id = submit(cluster, watched(Offered(999, interval_s=0.01, failing=400), model)).job_id
     rest = Rest(cluster.rest_url)
     wait(lambda: jobs.failure_of(rest, job_id) is not None, cluster)
     why = jobs.failure_of(rest, job_id) or ""

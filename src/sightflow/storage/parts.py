@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fsspec.core import url_to_fs
@@ -66,13 +68,12 @@ class PartFolder:
         self.discard()
 
     def discard(self) -> None:
-        """Remove all parts that wait."""
+        """Remove all parts that wait, and what is left of one whose writer was killed."""
         for _, kind, name in self._hidden():
             self._fs.rm_file(f"{self._root}/{_HIDDEN}/{kind}/{name}")
         if self._is_local:
-            for folder in (*Path(self._root, _HIDDEN).glob("*"), Path(self._root, _HIDDEN)):
-                if folder.is_dir():
-                    folder.rmdir()
+            with suppress(FileNotFoundError):
+                shutil.rmtree(Path(self._root, _HIDDEN))
 
     def clear(self) -> None:
         """Remove all parts."""

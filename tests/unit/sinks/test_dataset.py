@@ -148,3 +148,12 @@ def test_an_object_store_has_parts_as_well():
 def test_a_format_that_is_none_is_refused():
     with pytest.raises(PipelineError, match="parquet"):
         Dataset("x", format="csv")  # type: ignore[arg-type]
+
+
+def test_what_a_killed_writer_left_of_a_part_does_not_stop_the_next(tmp_path):
+    writer = Dataset(str(tmp_path), format="jsonl").open_results(None)
+    writer.append([a_row(0)], [])
+    position = writer.position()
+    (tmp_path / ".parts" / "results" / ".part-00000001.jsonl.1f2e3d4c.partial").write_text("{")
+    Dataset(str(tmp_path), format="jsonl").open_results(position).close()
+    assert files_in(tmp_path) == ["results/part-00000000.jsonl"]
