@@ -4,11 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.kafka import Broker
 
+from sightflow.errors import SourceError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.protocols import ControlSource
 from sightflow.sources.jsoncontrol import JsonControl, add_message
-from sightflow.testing import a_context
+from sightflow.sources.kafkacontrol import KafkaControl
+from sightflow.testing import check_control
 
 MESSAGES = [b'{"set": "a.b", "value": 1}', b"no message", b'{"reset": "a.b"}']
 
@@ -19,32 +22,38 @@ def some_lines(folder: Path) -> JsonControl:
     return JsonControl(str(folder / "control.jsonl"))
 
 
-EXAMPLES: dict[str, Callable[[Path], ControlSource]] = {"JsonControl": some_lines}
+def in_kafka(broker: Broker) -> KafkaControl:
+    topic = broker.create()
+    broker.produce(topic, [{"value": message} for message in MESSAGES])
+    return KafkaControl(broker.servers, topic)
+
+
+FILE_EXAMPLES: dict[str, Callable[[Path], ControlSource]] = {"JsonControl": some_lines}
+BROKER_EXAMPLES: dict[str, Callable[[Broker], ControlSource]] = {"KafkaControl": in_kafka}
+EXAMPLES = {*FILE_EXAMPLES, *BROKER_EXAMPLES}
+
+
+@pytest.fixture
+def source(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> ControlSource:
+    """Return the example of a kind."""
+    if kind in BROKER_EXAMPLES:
+        return BROKER_EXAMPLES[kind](request.getfixturevalue("broker"))
+    return FILE_EXAMPLES[kind](tmp_path)
 
 
 def test_the_controls_were_found_and_each_has_an_example() -> None:
-    assert len(EXAMPLES) >= 1
-    assert set(known_kinds("controls")) == set(EXAMPLES)
+    assert len(EXAMPLES) >= 2
+    assert set(known_kinds("controls")) == EXAMPLES
 
 
 @pytest.mark.parametrize("kind", sorted(EXAMPLES))
-def test_all_messages_come_in_order_and_again_from_each_position(kind: str, tmp_path: Path) -> None:
-    source = EXAMPLES[kind](tmp_path)
+def test_all_messages_come_in_order_and_again_from_each_position(
+    kind: str, source: ControlSource
+) -> None:
     assert type(source) is resolve_kind("controls", kind)
-    source.check()
-    found, positions = read(source, None)
-    assert [message.strip() for _, message in found] == MESSAGES
-    assert len({where for where, _ in found}) == len(MESSAGES)
-    for n_read, position in enumerate(positions, 1):
-        assert read(source, position)[0] == found[n_read:]
+    assert [message.strip() for message in check_control(source)] == MESSAGES
 
 
-def read(source: ControlSource, position: str | None) -> tuple[list[tuple[str, bytes]], list[str]]:
-    messages = source.open_messages(a_context(), position)
-    found, positions = list[tuple[str, bytes]](), list[str]()
-    while not messages.is_caught_up():
-        if (message := messages.poll(0.01)) is not None:
-            found.append(message)
-            positions.append(messages.position())
-    assert messages.poll(0.0) is None
-    return found, positions
+def test_a_topic_with_several_partitions_is_refused(broker: Broker) -> None:
+    with pytest.raises(SourceError, match="must have one partition; it has 2"):
+        KafkaControl(broker.servers, broker.create(2)).check()

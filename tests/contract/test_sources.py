@@ -132,14 +132,14 @@ BROKER_EXAMPLES: dict[str, Callable[[Broker], StreamSource]] = {"KafkaImages": i
 
 STREAM_EXAMPLES: dict[str, Callable[[Path], StreamSource]] = {
     # A recording: of a camera nothing could be read again. What holds for one is in test_live.py.
-    "Live": lambda folder: Live(str(write_recording(folder, N_PICTURES, fps=40))),
+    "Live": lambda folder: Live(str(write_recording(folder, N_PICTURES, fps=10))),
     "Cameras": lambda folder: Cameras(
-        (Live(str(write_recording(folder, N_PICTURES, fps=40)), source_id="gate"),)
+        (Live(str(write_recording(folder, N_PICTURES, fps=10)), source_id="gate"),)
     ),
     "Joined": lambda folder: Joined(
-        Live(str(write_recording(folder, N_PICTURES, fps=40))), write_labels(folder / "labels")
+        Live(str(write_recording(folder, N_PICTURES, fps=10))), write_labels(folder / "labels")
     ),
-    "Newest": lambda folder: Newest(Live(str(write_recording(folder, N_PICTURES, fps=20)))),
+    "Newest": lambda folder: Newest(Live(str(write_recording(folder, N_PICTURES, fps=10)))),
     "Watched": lambda folder: Watched(
         write_six(folder / "in"), every_s=0.02, settle_ms=0.0, idle_s=0.0
     ),

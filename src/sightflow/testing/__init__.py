@@ -8,6 +8,7 @@ from sightflow.testing.builders import (
     draw_scene,
     encode_image,
 )
+from sightflow.testing.controls import check_control
 from sightflow.testing.detectors import check_detector
 from sightflow.testing.models import check_backend, check_head
 from sightflow.testing.networks import check_network
@@ -29,6 +30,7 @@ __all__ = [
     "an_origin",
     "check_backend",
     "check_continuous_sink",
+    "check_control",
     "check_detector",
     "check_head",
     "check_image_sink",
