@@ -9,7 +9,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,18 +117,20 @@ class Recogniser:
 
     def __call__(self, paths: Sequence[str]) -> list[Row]:
         """Return a row for each path, in their order."""
-        return [
-            row
-            for start in range(0, len(paths), self._size)
-            for row in self._recognise(paths[start : start + self._size])
-        ]
+        starts = range(0, len(paths), self._size)
+        parts = (paths[start : start + self._size] for start in starts)
+        return [row for part in parts for row in self._recognise(part, map(read, part))]
 
-    def _recognise(self, paths: Sequence[str]) -> list[Row]:
+    def of_bytes(self, pictures: Sequence[bytes]) -> list[Row]:
+        """Return a row for each of at most `batch_size` JPEGs, without names."""
+        return self._recognise([""] * len(pictures), pictures)
+
+    def _recognise(self, paths: Sequence[str], pictures: Iterable[bytes]) -> list[Row]:
         if not hasattr(self._buffers, "batch"):  # each thread uses its own again and again
             self._buffers.batch = np.empty((self._size, 3, CROP, CROP), np.float32)
         batch = self._buffers.batch[: len(paths)]
-        for image, path in zip(batch, paths, strict=True):
-            fill(image, crop(self._decode(read(path))))
+        for image, picture in zip(batch, pictures, strict=True):
+            fill(image, crop(self._decode(picture)))
         normalise(batch)
         (probabilities,) = self._session.run(["prob"], {"input": batch})
         ids = best(probabilities)
