@@ -12,7 +12,7 @@ import psutil
 from sightflow.engine.delivery import Progress
 from sightflow.flink.runfiles import RunFiles
 
-__all__ = ["in_the_middle", "keeping", "kill_java"]
+__all__ = ["in_the_middle", "java_of", "keeping", "kill_java"]
 
 
 def in_the_middle(state: Path, act: Any) -> threading.Thread:
@@ -34,11 +34,15 @@ def in_the_middle(state: Path, act: Any) -> threading.Thread:
     return thread
 
 
-def kill_java() -> None:
-    """Kill the Java process that runs jobs; a broker of the tests is another."""
-    below = psutil.Process().children(recursive=True)
+def java_of(pid: int) -> psutil.Process:
+    """Return the Java process in which the jobs of a process run; a broker is another one."""
+    below = psutil.Process(pid).children(recursive=True)
     (java,) = [p for p in below if any("PythonGatewayServer" in word for word in p.cmdline())]
-    os.kill(java.pid, signal.SIGKILL)
+    return java
+
+
+def kill_java() -> None:
+    os.kill(java_of(os.getpid()).pid, signal.SIGKILL)
 
 
 def keeping(state: Path) -> dict[str, Any]:

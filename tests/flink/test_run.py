@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.flink.kills import java_of
 from tests.pictures import fill_folder
 from tests.steps import Bright, FailOnce, FailWith, Slow
 from tests.streams import Offered
@@ -203,18 +204,10 @@ def test_after_a_lost_connection_to_java_the_next_job_has_a_java_of_its_own(tmp_
 
 
 def test_a_job_whose_java_process_is_killed_says_so(tmp_path):
-    photos = fill_folder(tmp_path / "photos", 40)
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from sightflow import *\n"
-        "from tests.steps import Slow\n"
-        f"pipeline = Pipeline(Directory({str(photos)!r})).apply('slow', Slow(0.5))\n"
-        f"run(pipeline.write('out', JsonLines({str(tmp_path / 'out.jsonl')!r})))\n"
-    )
-    process = _start([sys.executable, str(script)])
+    process = _start_slow_job(tmp_path)
 
     _wait_for_results(tmp_path / ".out.jsonl.partial")
-    _java_of(process.pid).kill()
+    java_of(process.pid).kill()
     _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 1
@@ -223,12 +216,26 @@ def test_a_job_whose_java_process_is_killed_says_so(tmp_path):
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_java_ends_with_the_process_that_started_it_also_when_that_is_killed(tmp_path):
+    process = _start_slow_job(tmp_path)
+    _wait_for_results(tmp_path / ".out.jsonl.partial")
+    java = java_of(process.pid)
+
+    process.kill()
+    process.communicate(timeout=60)
+
+    deadline = time.monotonic() + 60
+    while java.is_running() and java.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "Java outlived the process that started it"
+        time.sleep(0.1)
+
+
 def test_the_next_job_gets_a_new_java_process_after_a_crash(tmp_path):
     photos = fill_folder(tmp_path / "photos", 3)
     pipeline = Pipeline(Directory(str(photos))).apply("bright", Bright())
     run(pipeline.write("out", JsonLines(str(tmp_path / "before.jsonl"))))
 
-    java = _java_of(os.getpid())
+    java = java_of(os.getpid())
     java.kill()
     java.wait(30)
     run(pipeline.write("out", JsonLines(str(tmp_path / "after.jsonl"))))
@@ -255,7 +262,7 @@ def test_ctrl_c_stops_the_job_and_leaves_nothing_behind(tmp_path, interruptible)
         [str(Path(sys.executable).parent / "sightflow"), "classify", str(photos), "--out", str(out)]
     )
     _wait_for_results(tmp_path / ".out.jsonl.partial")
-    java = _java_of(process.pid)
+    java = java_of(process.pid)
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -355,14 +362,22 @@ def test_an_empty_folder_gives_empty_results(tmp_path):
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
+def _start_slow_job(folder: Path) -> subprocess.Popen[str]:
+    """Start a process that takes its time with the pictures of a folder."""
+    photos = fill_folder(folder / "photos", 40)
+    script = folder / "script.py"
+    script.write_text(
+        "from sightflow import *\n"
+        "from tests.steps import Slow\n"
+        f"pipeline = Pipeline(Directory({str(photos)!r})).apply('slow', Slow(0.5))\n"
+        f"run(pipeline.write('out', JsonLines({str(folder / 'out.jsonl')!r})))\n"
+    )
+    return _start([sys.executable, str(script)])
+
+
 def _start(command: list[str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def _java_of(pid: int) -> psutil.Process:
-    children = psutil.Process(pid).children(recursive=True)
-    return next(child for child in children if child.name() == "java")
 
 
 def _wait_for_results(path: Path) -> None:

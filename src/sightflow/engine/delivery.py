@@ -85,6 +85,8 @@ class Delivery:
             raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
         for writer in self._writers.values():
             writer.append(result.rows, result.rejected, result.events)
+            if not hasattr(writer, "publish"):
+                writer.position()  # so that it is out at once; a part waits for its checkpoint
         if result.number is None:
             return
         if result.n_images is not None:
