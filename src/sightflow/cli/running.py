@@ -314,7 +314,7 @@ def _holds_a_run(state_dir: str) -> bool:
 
 
 def _tell_how_to_go_on(settings: "RunSettings", stderr: IO[str]) -> None:
-    """Say what to do after a run that died, if its state is there."""
+    """Say what to do after a run that died or was stopped, if its state is there."""
     if settings.state_dir and _holds_a_run(settings.state_dir):
         print(f"the same call goes on from what is in {settings.state_dir}", file=stderr)
 
@@ -350,6 +350,8 @@ def execute(
         except (JobError, KeyboardInterrupt):
             _tell_how_to_go_on(settings, stderr)
             raise
+    if not summary.has_ended:
+        _tell_how_to_go_on(settings, sys.stderr)
     if not summary.ledger.read:
         print("sightflow: nothing was read", file=sys.stderr)
     outputs = [output for named in pipeline.sinks for output in named.sink.outputs()]
