@@ -1,7 +1,7 @@
 """The box at the end of the graph: results of all workers go to the sinks, in order and once."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 
 from pyflink.common import Types
@@ -11,6 +11,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from sightflow.engine.chunks import ChunkResult
 from sightflow.engine.delivery import Delivery, Progress
 from sightflow.engine.upgrade import History
+from sightflow.errors import JobError
 from sightflow.flink.connectors import connector_of
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkLedger
@@ -149,6 +150,7 @@ class Deliver(KeyedProcessFunction):
             self._tell(place)  # before the output is cut to this place
             key_of = self._history.key_of
             sinks = {key_of(name): sink for name, sink in self._pipeline.result_sinks}
+            _check_sinks(place, sinks, self._history.dropped)
             self._deliveries[key] = Delivery(sinks, place, ordered=self._is_ordered)
         return self._deliveries[key]
 
@@ -164,3 +166,13 @@ class Deliver(KeyedProcessFunction):
         with replacing(self._files.progress) as draft:
             draft.write_bytes(place.encode())
         self._told_at = time.monotonic()
+
+
+def _check_sinks(place: Progress, sinks: Collection[str], dropped: Collection[str]) -> None:
+    """Raise `JobError` if a checkpoint is in the middle of a sink that nobody writes any more."""
+    unknown = sorted(set(place.positions) - set(sinks) - set(dropped))
+    if unknown:
+        raise JobError(
+            f"the checkpoint has written to the sinks {unknown}; the pipeline has {sorted(sinks)}; "
+            "keep their names, or drop them by name (`drop_state`)"
+        )

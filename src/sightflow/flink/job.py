@@ -53,9 +53,14 @@ class Job:
 
     @property
     def is_ticking(self) -> bool:
-        """Whether its source is read by Python at the beat of a clock, which never ends."""
+        """Whether its source is read by Python at the beat of a clock."""
         source = self.pipeline.source
         return isinstance(source, StreamSource) and not isinstance(source, ConnectorSource)
+
+    @property
+    def has_clocks(self) -> bool:
+        """Whether something in it is read at the beat of a clock, which never ends by itself."""
+        return self.is_ticking or bool(self.pipeline.tables)
 
     @property
     def uses_connectors(self) -> bool:
@@ -114,7 +119,9 @@ class Job:
         for number, (name, sink) in enumerate(self.pipeline.message_sinks):
             prefix = f"sightflow-{self.pipeline.name}-{name}"
             sent = connector_of(sink).sink(sink, number=number, prefix=prefix)
-            delivered.sink_to(Sink(sent)).name(name).uid(f"sink {name}").set_parallelism(1)
+            delivered.sink_to(Sink(sent)).name(name).uid(
+                f"sink {self.history.key_of(name)}"
+            ).set_parallelism(1)
 
     def _tables(self, env: StreamExecutionEnvironment) -> Iterator[DataStream]:
         """Yield the news of each table; its rows are kept in one place and told to all workers."""

@@ -21,7 +21,7 @@ from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.signals import Signal, signal_of
 from sightflow.flink.tables import hold_tables
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import Context, Inference
+from sightflow.protocols import ConnectorSource, Context, Inference
 from sightflow.settings import RunSettings
 
 __all__ = ["Remember", "stream_of"]
@@ -136,8 +136,9 @@ class Remember(KeyedProcessFunction):
                 yield from self._ended(key)
 
     def _ended(self, key: str) -> Iterator[bytes]:
-        """Yield what comes at the end of a stream that did not tell of it."""
-        if key in self._memories or self._kept.value() is not None:
+        """Yield what comes at the end of a stream that did not tell of it, as a connector's."""
+        tells = not isinstance(self._pipeline.source, ConnectorSource)
+        if not tells and (key in self._memories or self._kept.value() is not None):
             source_id = _source_of(key)
             memory = self._memory(key, source_id)
             end = Recognised(ARRIVED, (), source_id, ARRIVED, has_ended=True)

@@ -80,7 +80,7 @@ def run(
             # Takes the files early; it is all there is without chunks.
             Delivery(dict(pipeline.result_sinks), Progress()).close()
         work, place = directory.work, directory.progress
-        if work.n_chunks != 0 and not place.is_complete(work.n_chunks):
+        if work.n_chunks != 0 and not directory.is_complete:
             java.result()
             history = directory.history
             running = history.continued(pipeline)
@@ -140,23 +140,20 @@ def _execute(
     tell = _teller(job, on_event)
     try:
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
-            while not running.has_ended() and not place.is_complete(n_chunks):
+            while not running.has_ended():
                 time.sleep(_POLL_S)
                 place = directory.progress
                 on_progress(place.ledger, n_images)
                 tell()
                 interrupts.check()
-                if interrupts.came or stop():
+                if place.is_complete(n_chunks) and not job.uses_connectors:
+                    running.end()
+                elif place.is_complete(n_chunks) or _is_read(job, running):
+                    running.settle(drain=job.has_clocks)
+                elif interrupts.came or stop():
                     _stop(job, running)
         tell()
-        if place.is_complete(n_chunks) and not job.uses_connectors:
-            running.end()
-        elif place.is_complete(n_chunks) and not job.is_ticking:
-            running.settle()
-        else:
-            if place.is_complete(n_chunks):
-                running.stop(drain=True)
-            running.wait()
+        running.raise_failure(is_complete=directory.progress.is_complete(n_chunks))
     except Py4JError:
         raise
     except BaseException:  # Ctrl-C, or what `on_progress` raises: the job must not go on
@@ -165,7 +162,18 @@ def _execute(
     place = directory.progress
     if not place.is_complete(n_chunks) and not running.was_stopped:
         raise JobError("the job ended before all was delivered; run it again")
+    if place.is_complete(n_chunks):
+        directory.note_settled()
     return place
+
+
+def _is_read(job: Job, running: RunningJob) -> bool:
+    """Return whether a connector has read all there is, while the clocks of tables go on.
+
+    Where there are none the job tells by itself.
+    """
+    reads = isinstance(job.pipeline.source, ConnectorSource) and bool(job.pipeline.tables)
+    return reads and running.has_finished("recognise")
 
 
 def _stop(job: Job, running: RunningJob) -> None:

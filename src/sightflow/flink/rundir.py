@@ -36,9 +36,11 @@ class _Note:
     """When the first attempt began, in seconds since 1970."""
     committed: tuple[str, ...] = ()
     """Sinks whose output has appeared."""
+    has_settled: bool = False
+    """Whether its last messages have been sent for good."""
 
 
-_NOTES = StateCodec(_Note, "note of its run", version=3)
+_NOTES = StateCodec(_Note, "note of its run", version=4)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class RunDirectory:
         """Note that the output of a sink has appeared."""
         note = self._read()
         self._write(dataclasses.replace(note, committed=(*note.committed, sink)))
+
+    def note_settled(self) -> None:
+        """Note that nothing is under way any more."""
+        self._write(dataclasses.replace(self._read(), has_settled=True))
 
     @property
     def committed(self) -> tuple[str, ...]:
@@ -123,8 +129,11 @@ class RunDirectory:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is delivered, by this run or an earlier one."""
-        return self.progress.is_complete(self.work.n_chunks)
+        """Whether all is delivered, by this run or an earlier one, and no message under way."""
+        if not self.progress.is_complete(self.work.n_chunks):
+            return False
+        has_begun = self.work.n_chunks != 0
+        return not (has_begun and any(self.pipeline.message_sinks)) or self._read().has_settled
 
     def prepare(self) -> None:
         """Remove what an earlier run left and none needs.
@@ -140,8 +149,15 @@ class RunDirectory:
             files.progress.unlink(missing_ok=True)
         for path in (files.stop, files.log, files.events):
             path.unlink(missing_ok=True)
-        shutil.rmtree(files.scratch, ignore_errors=True)
+        for path in (files.scratch, *self._old_snapshots()):
+            shutil.rmtree(path, ignore_errors=True)
         files.scratch.mkdir()
+
+    def _old_snapshots(self) -> list[Path]:
+        """Return folders with snapshots beside the one that the run goes on from."""
+        newest = self.snapshot
+        found = [*self.files.checkpoints.glob("*"), *self.files.savepoints.glob("*")]
+        return [path for path in found if newest is None or not newest.is_relative_to(path)]
 
     def _upgrade(self) -> None:
         """Let the run go on with another pipeline."""
@@ -162,6 +178,13 @@ class RunDirectory:
             history = note.history.going_on(note.pipeline, now, self.settings.drop_state)
         except PipelineError as error:
             raise PipelineError(f"{folder}: cannot go on with this pipeline: {error}") from error
+        there = note.pipeline.sinks
+        for named in self.pipeline.sinks:
+            if (
+                named.name not in there
+                or there[named.name].outputs != now.sinks[named.name].outputs
+            ):
+                named.sink.check()
         self._write(dataclasses.replace(note, pipeline=now, history=history))
 
     def _write(self, note: _Note) -> None:

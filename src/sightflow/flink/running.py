@@ -27,6 +27,8 @@ class RunningJob:
         self._files = files
         self._result = client.get_job_execution_result()
         self._stopping: Any = None
+        self._is_cancelled = False
+        self._next_look_at = 0.0
 
     @property
     def was_stopped(self) -> bool:
@@ -50,34 +52,49 @@ class RunningJob:
             folder = self._files.savepoints.as_uri()
             self._stopping = self._client._j_job_client.stopWithSavepoint(drain, folder, native)
 
-    def wait(self) -> None:
-        """Wait for its end; raise why it failed."""
-        while not self.has_ended():
-            time.sleep(_POLL_S)
-        self._result.result()
-
-    def settle(self) -> None:
-        """Wait for the end of a job to which nothing will come, and for its last checkpoint.
-
-        That one is asked for, since the next may be an interval away.
+    def raise_failure(self, *, is_complete: bool) -> None:
+        """Raise why it failed; one that was cancelled with a complete output has not failed.
 
         Raises:
-            Py4JError: the job failed.
+            Py4JError: it failed.
         """
-        while not self.has_ended():
-            self._checkpoint()
-            deadline = time.monotonic() + _SETTLE_EVERY_S
-            while not self.has_ended() and time.monotonic() < deadline:
-                time.sleep(_POLL_S)
-        self._result.result()
+        if not (is_complete and self._is_cancelled):
+            self._result.result()
 
-    def _checkpoint(self) -> None:
-        """Ask for a checkpoint; only the cluster inside the client, which it hides, can do that."""
+    def has_finished(self, name: str) -> bool:
+        """Return whether all tasks of a box of the graph have finished, now and then."""
+        if time.monotonic() < self._next_look_at:
+            return False
+        self._next_look_at = time.monotonic() + _SETTLE_EVERY_S
+        try:
+            graph = self._cluster().getExecutionGraph(self._client._j_job_client.getJobID()).get()
+            boxes = list(graph.getAllVertices().values())
+        except Py4JJavaError:  # it ends at this moment
+            return False
+        states = [str(box.getAggregateState()) for box in boxes if name in box.getName()]
+        return bool(states) and set(states) == {"FINISHED"}
+
+    def settle(self, *, drain: bool) -> None:
+        """Let a job end to which nothing will come; may be called again and again.
+
+        Its last checkpoint is asked for, since the next may be an interval away.
+
+        Args:
+            drain: whether something in it never ends by itself.
+        """
+        if drain:
+            self.stop(drain=True)
+        elif time.monotonic() >= self._next_look_at:
+            self._next_look_at = time.monotonic() + _SETTLE_EVERY_S
+            with suppress(Py4JJavaError):  # it ends at this moment
+                self._cluster().triggerCheckpoint(self._client._j_job_client.getJobID())
+
+    def _cluster(self) -> Any:
+        """Return the cluster inside the client, which it hides."""
         of_java = self._client._j_job_client
         field = of_java.getClass().getDeclaredField("miniCluster")
         field.setAccessible(True)
-        with suppress(Py4JJavaError):  # it ends at this moment
-            field.get(of_java).triggerCheckpoint(of_java.getJobID())
+        return field.get(of_java)
 
     def end(self) -> None:
         """Let a job whose output is complete end by itself, but not wait for its last checkpoint.
@@ -97,6 +114,7 @@ class RunningJob:
         Raises:
             JobError: it does not end.
         """
+        self._is_cancelled = True
         with suppress(Py4JJavaError):  # it ends at this moment
             self._client.cancel().result()
         deadline = time.monotonic() + _CANCEL_TIMEOUT_S

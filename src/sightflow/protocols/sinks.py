@@ -105,7 +105,7 @@ class ContinuousSink(ResultSink, Protocol):
 
     It has a class variable `is_continuous = True`. A writer that is opened at a position publishes
     what is before it. Where something behind the position has appeared already, it raises
-    `JobError`.
+    `JobError`; where it begins anew and something of another run is there, `OutputExistsError`.
     """
 
     def open_results(self, position: tuple[int, ...] | None) -> ContinuousWriter:

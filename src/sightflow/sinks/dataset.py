@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -57,11 +58,13 @@ class Dataset:
     def open_results(self, position: tuple[int, ...] | None) -> "_Parts":
         """Return a writer of parts."""
         folder = PartFolder(self.path)
-        if position is None:
-            folder.clear()
-        else:
-            folder.cut(position[0])
-        return _Parts(folder, self, (position or (0,))[0])
+        with ExitStack() as resources:
+            resources.enter_context(folder.taken())
+            if position is None:
+                folder.clear(overwrite=self.overwrite)
+            else:
+                folder.cut(position[0])
+            return _Parts(folder, self, (position or (0,))[0], resources.pop_all())
 
     def commit(self, summary: Summary) -> None:
         """Let the last parts appear, and the summary as `summary.json`."""
@@ -81,8 +84,11 @@ _ALL = 1 << 62
 class _Parts:
     """A writer: what came since the last part is in memory, bounded by `max_rows`."""
 
-    def __init__(self, folder: PartFolder, sink: Dataset, number: int) -> None:
+    def __init__(
+        self, folder: PartFolder, sink: Dataset, number: int, resources: ExitStack
+    ) -> None:
         self._folder, self._sink, self._number = folder, sink, number
+        self._resources = resources
         self._encode = _FORMATS[sink.format]
         self._rows: dict[str, list[Row]] = {kind: [] for kind in _SCHEMAS}
 
@@ -103,8 +109,9 @@ class _Parts:
         self._folder.show(position[0])
 
     def close(self) -> None:
-        """Let go of what is in no part."""
+        """Let go of what is in no part, and of the folder."""
         self._rows.clear()
+        self._resources.close()
 
     def _close_part(self) -> None:
         for kind, rows in self._rows.items():

@@ -4,18 +4,20 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fsspec.core import url_to_fs
 
 from sightflow.errors import JobError, OutputError, OutputExistsError
-from sightflow.storage.drafts import check_folder, replace_durably
+from sightflow.storage.drafts import check_folder, lock, replace_durably
 
 __all__ = ["PartFolder"]
 
 _HIDDEN = ".parts"
 """Folder of parts that wait; what reads a folder of Parquet leaves such names out."""
+_LOCK = ".parts.lock"
+"""File that says whether somebody is writing."""
 _NAME = re.compile(r"part-(\d{8,})\.\w+")
 
 
@@ -29,14 +31,36 @@ class PartFolder:
         self._is_local = "file" in self._fs.protocol
 
     def check(self, *, overwrite: bool) -> None:
-        """Raise an error if something is there that must stay, or nothing can be written."""
+        """Raise an error if something is there that must stay, or nothing can be written.
+
+        Parts that wait are what a writer has left that was killed, and need not stay.
+        """
         if self._is_local:
-            check_folder(Path(self._root), overwrite=overwrite)
-        elif not overwrite and self._listed(self._root):
+            check_folder(Path(self._root), overwrite=True)
+        there = {os.path.basename(path.rstrip("/")) for path in self._listed(self._root)}
+        if not overwrite and there - {_HIDDEN, _LOCK}:
             raise OutputExistsError(
-                f"{self._url}: holds something already; choose another place, or use "
+                f"{self._url}: exists already, and holds something; choose another place, or use "
                 "`overwrite: true` (--overwrite)"
             )
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Reserve a folder of this machine for one writer.
+
+        Raises:
+            OutputExistsError: another one has it.
+        """
+        if not self._is_local:
+            yield
+            return
+        os.makedirs(self._root, exist_ok=True)
+        with open(f"{self._root}/{_LOCK}", "ab") as mark:
+            if not lock(mark):
+                raise OutputExistsError(
+                    f"{self._url}: another run is writing into it; choose another folder"
+                )
+            yield
 
     def hide(self, kind: str, number: int, ending: str, data: bytes) -> None:
         """Write a part that nobody sees yet; it outlives a power failure.
@@ -65,9 +89,18 @@ class PartFolder:
                 "go on from a newer one, or choose another folder"
             )
         self.show(at)
-        self.discard()
+        self.hide_nothing()
 
     def discard(self) -> None:
+        """Remove all parts that wait, unless somebody is writing them."""
+        if self._is_local and not os.path.isdir(self._root):
+            return
+        with suppress(OutputExistsError), self.taken():
+            self.hide_nothing()
+            if self._is_local:
+                os.unlink(f"{self._root}/{_LOCK}")
+
+    def hide_nothing(self) -> None:
         """Remove all parts that wait, and what is left of one whose writer was killed."""
         for _, kind, name in self._hidden():
             self._fs.rm_file(f"{self._root}/{_HIDDEN}/{kind}/{name}")
@@ -75,11 +108,21 @@ class PartFolder:
             with suppress(FileNotFoundError):
                 shutil.rmtree(Path(self._root, _HIDDEN))
 
-    def clear(self) -> None:
-        """Remove all parts."""
-        self.discard()
-        for _, kind, name in self._shown():
+    def clear(self, *, overwrite: bool) -> None:
+        """Begin anew: without parts that wait, and without those that are there for all to see.
+
+        Raises:
+            OutputExistsError: there are some of these, and they must stay.
+        """
+        shown = list(self._shown())
+        if shown and not overwrite:
+            raise OutputExistsError(
+                f"{self._url}: parts of another run are there; choose another place, or use "
+                "`overwrite: true` (--overwrite)"
+            )
+        for _, kind, name in shown:
             self._fs.rm_file(f"{self._root}/{kind}/{name}")
+        self.hide_nothing()
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file beside the parts.

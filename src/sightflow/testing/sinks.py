@@ -116,9 +116,20 @@ def check_continuous_sink(
         writer.close()
         sink.commit(_SUMMARY)
         assert read(place) == first + second, f"what was cut off is gone; got {read(place)}"
+        _check_beginning_anew(sink)
+        assert read(place) == first + second, "results of another run stay"
         _check_announced(sink, [place / name for name in _tree(place)])
         _check_going_back(sink, position)
     return first + second
+
+
+def _check_beginning_anew(sink: ContinuousSink) -> None:
+    """Raise AssertionError unless results of another run stay where nobody has them overwritten."""
+    try:
+        sent(sink).open_results(None)
+    except OutputExistsError:
+        return
+    raise AssertionError("results are there: opening without a position raises OutputExistsError")
 
 
 def _check_going_back(sink: ContinuousSink, position: tuple[int, ...]) -> None:
