@@ -13,10 +13,16 @@ import numpy as np
 import pytest
 from tests.flink.kills import keeping, kill_java
 from tests.kafka import Broker
-from tests.steps import Bright, FindBlocks, Slow
+from tests.pictures import fill_folder
+from tests.steps import Bright, Count, FindBlocks, Slow
+from tests.streams import Offered
+from tests.tables import LookUp, Words, add_words
 
-from sightflow import JsonLines, Pipeline, RunSettings, Track, run
+from sightflow import Directory, JsonLines, Pipeline, RunSettings, Track, run
+from sightflow.engine.delivery import Progress
+from sightflow.engine.plan import Work
 from sightflow.errors import JobError
+from sightflow.flink.rundir import run_directory
 from sightflow.sinks.kafka import KafkaEvents
 from sightflow.sources.kafka import KafkaImages
 from sightflow.testing import encode_image
@@ -187,3 +193,54 @@ def test_images_that_are_too_old_are_skipped_and_counted(broker, tmp_path):
     assert (summary.ledger.read, summary.ledger.skipped) == (20, 10)
     rows = [json.loads(line) for line in Path(lines).read_text().splitlines()]
     assert sorted(int(row["metadata"]["number"]) for row in rows) == list(range(40, 50))
+
+
+def within(seconds: float) -> Any:
+    """Return what ends a run that goes on for too long."""
+    deadline = time.monotonic() + seconds
+
+    def look(ledger: Any, n_images: int | None) -> None:
+        assert time.monotonic() < deadline, f"it goes on, {ledger}"
+
+    return look
+
+
+def test_a_stream_that_python_reads_ends_once_all_its_messages_are_there(broker, tmp_path):
+    _, sink = topics_of(broker)
+    pipeline = (
+        Pipeline(Offered(40))
+        .apply("count", Count())
+        .write("lines", JsonLines(str(tmp_path / "lines.jsonl")))
+        .write("out", sink)
+    )
+    summary = run(pipeline, RunSettings(checkpoint_interval_ms=500), on_progress=within(60))
+    assert summary.has_ended
+    lines = (tmp_path / "lines.jsonl").read_text().splitlines()
+    assert sorted(row["sequence"] for row in found(broker, sink.topic)) == list(range(40))
+    assert len(lines) == 40
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_job_with_a_table_ends_when_all_is_read(listed, broker, tmp_path):
+    source, sink = topics_of(broker)
+    broker.produce(str(source.topics), pictures(20, first=20))
+    add_words(tmp_path / "words.jsonl", cat="Katze")
+    images = Directory(str(fill_folder(tmp_path / "photos", 20))) if listed else source
+    pipeline = Pipeline(images).apply("look", LookUp(Words(str(tmp_path / "words.jsonl"))))
+    settings = RunSettings(checkpoint_interval_ms=500)
+    summary = run(pipeline.write("out", sink), settings, on_progress=within(60))
+    assert summary.has_ended
+    assert len(found(broker, sink.topic)) == summary.ledger.recognised >= 20
+
+
+def test_a_run_is_not_over_before_its_last_messages_are_sent_for_good(broker, tmp_path):
+    source, sink = topics_of(broker)
+    pipeline = Pipeline(source).write("out", sink)
+    settings = RunSettings(state_dir=str(tmp_path / "state"))
+    with run_directory(pipeline, settings) as directory:
+        directory.note(Work(), started=0.0)
+        told = Progress(next_chunk=7, n_chunks=7, n_images=7)
+        directory.files.progress.write_bytes(told.encode())
+        assert not directory.is_complete
+        directory.note_settled()
+        assert directory.is_complete

@@ -23,7 +23,10 @@ from sightflow import (
     Zone,
     run,
 )
-from sightflow.errors import PipelineError
+from sightflow.engine.plan import Work
+from sightflow.errors import OutputExistsError, PipelineError
+from sightflow.flink.rundir import run_directory
+from sightflow.sinks.dataset import Dataset
 
 pytestmark = pytest.mark.flink
 
@@ -137,3 +140,21 @@ def test_another_table_is_read_from_its_beginning(tmp_path):
     assert len(known) == 300
     assert (known[0], known[-1]) == (2.0, 1.0)
     assert known == sorted(known, reverse=True)
+
+
+def test_a_new_sink_whose_folder_holds_something_is_refused(tmp_path):
+    state = tmp_path / "state"
+    (tmp_path / "full" / "results").mkdir(parents=True)
+    (tmp_path / "full" / "results" / "part-00000000.parquet").touch()
+    before = Pipeline(Offered(10)).write("a", Dataset(str(tmp_path / "a")))
+    settings = RunSettings(state_dir=str(state))
+    with run_directory(before, settings) as directory:
+        directory.note(Work(), started=0.0)
+        checkpoint = directory.files.checkpoints / "job" / "chk-1"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "_metadata").touch()
+    now = before.write("b", Dataset(str(tmp_path / "full")))
+    settings = RunSettings(state_dir=str(state), upgrade=True)
+    refused = pytest.raises(OutputExistsError, match="full: exists already")
+    with refused, run_directory(now, settings):
+        pass
