@@ -160,7 +160,12 @@ class Broker:
                 failures.append(error)
 
         for record in records:
-            producer.produce(topic, on_delivery=note, **record)
+            while True:
+                try:
+                    producer.produce(topic, on_delivery=note, **record)
+                    break
+                except BufferError:  # so much is on its way
+                    producer.poll(0.1)
             producer.poll(0)
         assert producer.flush(START_TIMEOUT_S) == 0
         assert not failures, failures
