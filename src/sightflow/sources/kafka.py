@@ -144,7 +144,7 @@ class KafkaImages:
                 return Rejected(origin, context.step, "unreadable", message)
             try:
                 return EncodedImage(origin, files.read(uri.strip()))
-            except (OSError, ValueError, ImportError) as error:  # fsspec raises all of them
+            except OSError as error:
                 return Rejected(origin, context.step, "unreadable", str(error))
 
         return open_record
