@@ -87,7 +87,7 @@ class KafkaImages:
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a run to go on; brokers and passwords may change."""
-        names = ("topics", "content", "source_id_from", "label_header")
+        names = ("topics", "stop", "content", "source_id_from", "label_header")
         return {name: getattr(self, name) for name in names}
 
     def check(self) -> None:
