@@ -20,6 +20,7 @@ from sightflow import (
     Pipeline,
     RunSettings,
     Track,
+    Zone,
     find_model,
     submit,
 )
@@ -30,9 +31,14 @@ from sightflow.flink.jobs import find_job
 from sightflow.flink.places import check_places
 from sightflow.flink.rest import Rest
 from sightflow.flink.restoring import Note, note_behind
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.publish import Publish
 from sightflow.learn.train import Train
 from sightflow.sinks.dataset import Dataset
+from sightflow.sources.jsoncontrol import JsonControl
+from sightflow.sources.kafka import KafkaImages
+from sightflow.sources.kafkacontrol import KafkaControl
+from sightflow.sources.newest import Newest
 
 
 @contextmanager
@@ -96,6 +102,38 @@ def test_a_folder_of_this_machine_is_refused_unless_all_have_it(paths, tmp_path)
     with pytest.raises(PipelineError, match="is on this machine"):
         check_places(pipeline, [f"{tmp_path}/photo"])
     check_places(pipeline, [f"{tmp_path}/"])
+
+
+def test_messages_from_a_file_of_this_machine_are_refused_before_it_is_there(tmp_path):
+    pipeline = STREAM.controlled_by(JsonControl(f"{tmp_path}/messages.jsonl"))
+    with pytest.raises(PipelineError, match=f"the control: {tmp_path}/mess.* is on this machine"):
+        check_places(pipeline, [])
+    check_places(pipeline, [str(tmp_path)])
+
+
+def test_a_word_that_is_also_the_name_of_a_file_here_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pictures", "gate", "cat"):
+        (tmp_path / name).mkdir()
+    images = KafkaImages("pictures", "gate", group="gate", label_header="cat")
+    for source in (images, Newest(images)):
+        pipeline = Pipeline(source).apply("zone", Zone(((0, 0), (9, 0), (0, 9)), source_id="gate"))
+        control = KafkaControl("gate", topic="pictures")
+        check_places(pipeline.controlled_by(control), [])
+    check_places(STREAM.apply("evaluate", Evaluate(labels=("cat", "dog"))), [])
+    publish = Publish(registry="s3://models", name="cat")
+    check_places(STREAM.apply("train", Train(labels=("cat", "dog"), publish=publish)), [])
+
+
+def test_properties_of_a_client_are_read_where_the_client_is(tmp_path):
+    path = tmp_path / "kafka.properties"
+    path.write_text("security.protocol=SSL\n")
+    images = KafkaImages("pictures", "kafka:9092", properties=str(path))
+    check_places(Pipeline(images), [])
+    said = STREAM.controlled_by(KafkaControl("kafka:9092", "said", properties=str(path)))
+    for pipeline in (Pipeline(Newest(images)), said):
+        with pytest.raises(PipelineError, match=f"{path} is on this machine"):
+            check_places(pipeline, [])
 
 
 def test_a_folder_for_results_is_refused_before_it_is_there(tmp_path):

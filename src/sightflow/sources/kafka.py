@@ -64,6 +64,16 @@ class KafkaImages:
     file of lines `NAME=VALUE`, which keeps passwords out of pipelines."""
 
     gives: ClassVar[tuple[str, ...]] = ()
+    word_options: ClassVar[tuple[str, ...]] = (
+        "topics",
+        "servers",
+        "group",
+        "start",
+        "stop",
+        "source_id_from",
+        "label_header",
+        "headers",
+    )
     connector: ClassVar[str] = "sightflow.flink.kafka:Kafka"
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Messages for a job from a topic of Kafka."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from sightflow.errors import SourceError
 from sightflow.protocols import Context
@@ -24,6 +24,8 @@ class KafkaControl:
     """Its name."""
     properties: Properties = field(default_factory=dict, repr=False)
     """Further properties of the client, as those of `KafkaImages`."""
+
+    word_options: ClassVar[tuple[str, ...]] = ("servers", "topic")
 
     def __post_init__(self) -> None:
         """Refuse properties that are none."""
