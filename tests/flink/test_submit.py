@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,13 @@ from sightflow.sources.newest import Newest
 
 
 @contextmanager
-def answering(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
+def answering(
+    answers: dict[str, Any],
+    status: int = 200,
+    *,
+    server: type[http.server.HTTPServer] = http.server.ThreadingHTTPServer,
+    host: str = "127.0.0.1",
+) -> Iterator[str]:
     """Give the URL of a server that answers paths with these bodies."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,12 +62,14 @@ def answering(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    with server((host, 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://{f'[{host}]' if ':' in host else host}:{running.server_port}"
+        finally:
+            running.shutdown()
+            thread.join()
 
 
 STREAM = Pipeline(Offered(9))
@@ -187,13 +196,47 @@ def test_a_refusal_of_flink_is_told_by_its_cause():
 
 
 def test_a_job_is_found_by_its_name_or_the_begin_of_its_id():
-    rows = [("ab1", "gate", "RUNNING"), ("ac2", "gate", "FAILED"), ("ad3", "door", "RUNNING")]
+    rows = [
+        ("abcdef1", "gate", "RUNNING"),
+        ("abcdef2", "gate", "FAILED"),
+        ("facade3", "door", "RUNNING"),
+        ("9999999", "facade", "RUNNING"),
+        ("8888888", "abcdef1", "RUNNING"),
+    ]
     told = {"jobs": [{"jid": jid, "name": name, "state": state} for jid, name, state in rows]}
     with answering({"/jobs/overview": told}) as url:
-        assert find_job(Rest(url), "gate") == "ab1", "the other has ended"
-        assert find_job(Rest(url), "AC") == "ac2"
-        with pytest.raises(JobError, match=r"job 'a': several are called so in .*ab1 \(gate, run"):
-            find_job(Rest(url), "a")
+        assert find_job(Rest(url), "gate") == "abcdef1", "the other has ended"
+        assert find_job(Rest(url), "FACADE3") == "facade3"
+        assert find_job(Rest(url), "facade") == "9999999", "a name comes before the begin of an id"
+        assert find_job(Rest(url), "abcdef1") == "8888888"
+        assert find_job(Rest(url), "abcdef2") == "abcdef2"
+        with pytest.raises(
+            JobError, match=r"job 'abcdef': several are called so in .*abcdef1 \(gat"
+        ):
+            find_job(Rest(url), "abcdef")
+        for words in ("", "facad", "a"):
+            with pytest.raises(JobError, match=f"job '{words}': none is called so"):
+                find_job(Rest(url), words)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("http://[::1]:81", "[::1]", 81),
+        ("http://[fe80::1]", "[fe80::1]", 8081),
+        ("http://flink", "flink", 8081),
+    ],
+)
+def test_an_address_with_colons_keeps_its_brackets(url, host, port):
+    assert (Rest(url).host, Rest(url).port) == (host, port)
+
+
+def test_a_cluster_is_asked_by_its_address_of_version_6():
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    with answering({"/overview": {"slots-total": 4}}, server=Server, host="::1") as url:
+        assert Rest(url).get("/overview") == {"slots-total": 4}
 
 
 def test_a_cluster_without_the_jar_for_python_is_told_where_it_goes():
@@ -218,7 +261,9 @@ CHECKPOINT, SAVEPOINT = "s3://b/c/{}/chk-7", "s3://b/s/savepoint-{:.6}-012345678
 JOB = "0123456789abcdef" * 2
 
 
-@pytest.mark.parametrize("place", [CHECKPOINT, SAVEPOINT])
+@pytest.mark.parametrize(
+    "place", [CHECKPOINT, SAVEPOINT, f"{CHECKPOINT}/_metadata", f"{SAVEPOINT}_metadata"]
+)
 def test_the_note_of_a_job_is_found_by_what_it_wrote(place):
     key, _, value = a_note().as_parameter().partition(":")
     config = {"execution-config": {"user-config": {key: value}}}

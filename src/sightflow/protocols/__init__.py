@@ -74,6 +74,7 @@ from sightflow.protocols.sinks import (
     MessageWriter,
     ResultSink,
     ResultWriter,
+    appears_as_it_comes,
 )
 from sightflow.protocols.sources import (
     MAX_WAITING,
@@ -138,6 +139,7 @@ __all__ = [
     "Tables",
     "TakesSourceFacts",
     "Trainer",
+    "appears_as_it_comes",
     "given_by",
     "last_giver",
     "needed_by",
