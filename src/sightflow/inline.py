@@ -12,7 +12,7 @@ from sightflow.engine.adjusting import settings_of
 from sightflow.engine.chunks import ChunkResult, Frame, Recognised
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
-from sightflow.engine.listening import StreamState, listen
+from sightflow.engine.listening import StreamState, listen, standing
 from sightflow.engine.plan import chunks_of, is_by_source, last_ones, stateful_context
 from sightflow.engine.recognition import (
     open_reader,
@@ -166,6 +166,7 @@ def _frames(stream: Stream, stop: Callable[[], bool]) -> Iterator[Frame]:
         for behind, frame in listen(stream, state, _LISTEN_S, stop=stop()):
             yield frame
             state = behind
+        state = standing(stream, state)
 
 
 def _results(

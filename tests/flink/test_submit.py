@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from sightflow import (
     Pipeline,
     RunSettings,
     Track,
+    Zone,
     find_model,
     submit,
 )
@@ -30,13 +32,24 @@ from sightflow.flink.jobs import find_job
 from sightflow.flink.places import check_places
 from sightflow.flink.rest import Rest
 from sightflow.flink.restoring import Note, note_behind
+from sightflow.learn.evaluate import Evaluate
 from sightflow.learn.publish import Publish
 from sightflow.learn.train import Train
 from sightflow.sinks.dataset import Dataset
+from sightflow.sources.jsoncontrol import JsonControl
+from sightflow.sources.kafka import KafkaImages
+from sightflow.sources.kafkacontrol import KafkaControl
+from sightflow.sources.newest import Newest
 
 
 @contextmanager
-def answering(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
+def answering(
+    answers: dict[str, Any],
+    status: int = 200,
+    *,
+    server: type[http.server.HTTPServer] = http.server.ThreadingHTTPServer,
+    host: str = "127.0.0.1",
+) -> Iterator[str]:
     """Give the URL of a server that answers paths with these bodies."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,12 +62,14 @@ def answering(answers: dict[str, Any], status: int = 200) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    with server((host, 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://{f'[{host}]' if ':' in host else host}:{running.server_port}"
+        finally:
+            running.shutdown()
+            thread.join()
 
 
 STREAM = Pipeline(Offered(9))
@@ -96,6 +111,38 @@ def test_a_folder_of_this_machine_is_refused_unless_all_have_it(paths, tmp_path)
     with pytest.raises(PipelineError, match="is on this machine"):
         check_places(pipeline, [f"{tmp_path}/photo"])
     check_places(pipeline, [f"{tmp_path}/"])
+
+
+def test_messages_from_a_file_of_this_machine_are_refused_before_it_is_there(tmp_path):
+    pipeline = STREAM.controlled_by(JsonControl(f"{tmp_path}/messages.jsonl"))
+    with pytest.raises(PipelineError, match=f"the control: {tmp_path}/mess.* is on this machine"):
+        check_places(pipeline, [])
+    check_places(pipeline, [str(tmp_path)])
+
+
+def test_a_word_that_is_also_the_name_of_a_file_here_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pictures", "gate", "cat"):
+        (tmp_path / name).mkdir()
+    images = KafkaImages("pictures", "gate", group="gate", label_header="cat")
+    for source in (images, Newest(images)):
+        pipeline = Pipeline(source).apply("zone", Zone(((0, 0), (9, 0), (0, 9)), source_id="gate"))
+        control = KafkaControl("gate", topic="pictures")
+        check_places(pipeline.controlled_by(control), [])
+    check_places(STREAM.apply("evaluate", Evaluate(labels=("cat", "dog"))), [])
+    publish = Publish(registry="s3://models", name="cat")
+    check_places(STREAM.apply("train", Train(labels=("cat", "dog"), publish=publish)), [])
+
+
+def test_properties_of_a_client_are_read_where_the_client_is(tmp_path):
+    path = tmp_path / "kafka.properties"
+    path.write_text("security.protocol=SSL\n")
+    images = KafkaImages("pictures", "kafka:9092", properties=str(path))
+    check_places(Pipeline(images), [])
+    said = STREAM.controlled_by(KafkaControl("kafka:9092", "said", properties=str(path)))
+    for pipeline in (Pipeline(Newest(images)), said):
+        with pytest.raises(PipelineError, match=f"{path} is on this machine"):
+            check_places(pipeline, [])
 
 
 def test_a_folder_for_results_is_refused_before_it_is_there(tmp_path):
@@ -149,13 +196,47 @@ def test_a_refusal_of_flink_is_told_by_its_cause():
 
 
 def test_a_job_is_found_by_its_name_or_the_begin_of_its_id():
-    rows = [("ab1", "gate", "RUNNING"), ("ac2", "gate", "FAILED"), ("ad3", "door", "RUNNING")]
+    rows = [
+        ("abcdef1", "gate", "RUNNING"),
+        ("abcdef2", "gate", "FAILED"),
+        ("facade3", "door", "RUNNING"),
+        ("9999999", "facade", "RUNNING"),
+        ("8888888", "abcdef1", "RUNNING"),
+    ]
     told = {"jobs": [{"jid": jid, "name": name, "state": state} for jid, name, state in rows]}
     with answering({"/jobs/overview": told}) as url:
-        assert find_job(Rest(url), "gate") == "ab1", "the other has ended"
-        assert find_job(Rest(url), "AC") == "ac2"
-        with pytest.raises(JobError, match=r"job 'a': several are called so in .*ab1 \(gate, run"):
-            find_job(Rest(url), "a")
+        assert find_job(Rest(url), "gate") == "abcdef1", "the other has ended"
+        assert find_job(Rest(url), "FACADE3") == "facade3"
+        assert find_job(Rest(url), "facade") == "9999999", "a name comes before the begin of an id"
+        assert find_job(Rest(url), "abcdef1") == "8888888"
+        assert find_job(Rest(url), "abcdef2") == "abcdef2"
+        with pytest.raises(
+            JobError, match=r"job 'abcdef': several are called so in .*abcdef1 \(gat"
+        ):
+            find_job(Rest(url), "abcdef")
+        for words in ("", "facad", "a"):
+            with pytest.raises(JobError, match=f"job '{words}': none is called so"):
+                find_job(Rest(url), words)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("http://[::1]:81", "[::1]", 81),
+        ("http://[fe80::1]", "[fe80::1]", 8081),
+        ("http://flink", "flink", 8081),
+    ],
+)
+def test_an_address_with_colons_keeps_its_brackets(url, host, port):
+    assert (Rest(url).host, Rest(url).port) == (host, port)
+
+
+def test_a_cluster_is_asked_by_its_address_of_version_6():
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    with answering({"/overview": {"slots-total": 4}}, server=Server, host="::1") as url:
+        assert Rest(url).get("/overview") == {"slots-total": 4}
 
 
 def test_a_cluster_without_the_jar_for_python_is_told_where_it_goes():
@@ -180,7 +261,9 @@ CHECKPOINT, SAVEPOINT = "s3://b/c/{}/chk-7", "s3://b/s/savepoint-{:.6}-012345678
 JOB = "0123456789abcdef" * 2
 
 
-@pytest.mark.parametrize("place", [CHECKPOINT, SAVEPOINT])
+@pytest.mark.parametrize(
+    "place", [CHECKPOINT, SAVEPOINT, f"{CHECKPOINT}/_metadata", f"{SAVEPOINT}_metadata"]
+)
 def test_the_note_of_a_job_is_found_by_what_it_wrote(place):
     key, _, value = a_note().as_parameter().partition(":")
     config = {"execution-config": {"user-config": {key: value}}}

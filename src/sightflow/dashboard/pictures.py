@@ -73,7 +73,7 @@ class Album:
             small = _thumbnail(self._reader.read(uri))
         except DecodeError as error:
             return None, str(error)
-        except Exception as error:  # storages raise nearly anything, and the page goes on
+        except OSError as error:
             return None, f"cannot be read: {error}"
         return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}", ""
 

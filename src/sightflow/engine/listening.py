@@ -9,7 +9,7 @@ from sightflow.protocols import Stream
 from sightflow.records import Claim, Label, Skipped, SourceEnd
 from sightflow.records.state import StateCodec
 
-__all__ = ["StreamState", "listen"]
+__all__ = ["StreamState", "listen", "standing"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ def listen(
 ) -> Iterator[tuple[StreamState, Frame]]:
     """Yield the frames that arrive in so many seconds, each with the state behind it.
 
+    In these states the position is that of the call, as some streams take long to tell theirs:
+    `standing` asks the stream, behind the last frame.
+
     Behind the last image come a frame for the end of each stream of images and one for the end of
     all; `stop` makes this the end.
     """
@@ -70,8 +73,7 @@ def listen(
         if image is not None:
             about = image if isinstance(image, Label | SourceEnd) else image.origin
             state, frame = _next(state, about.source_id, image)
-            n_images = state.n_images + _n_images(image)
-            state = replace(state, n_images=n_images, position=stream.position())
+            state = replace(state, n_images=state.n_images + _n_images(image))
             yield state, frame
     if not state.has_ended and (stop or stream.ended()):
         for source_id in sorted(set(state.indices) - set(state.over)):
@@ -81,6 +83,11 @@ def listen(
             replace(state, has_ended=True),
             Frame(state.number, 0, time.time(), StreamEnd(state.n_images)),
         )
+
+
+def standing(stream: Stream, state: StreamState) -> StreamState:
+    """Return a state with the place where the stream is now; it may move without an image too."""
+    return replace(state, position=stream.position())
 
 
 def _n_images(content: Content) -> int:

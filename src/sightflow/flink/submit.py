@@ -28,7 +28,7 @@ from sightflow.flink.rest import Rest
 from sightflow.flink.restoring import Note, note_behind
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import MessageSink, StreamSource
+from sightflow.protocols import MessageSink, StreamSource, appears_as_it_comes
 from sightflow.settings import ClusterSettings, RunSettings
 
 __all__ = ["Submitted", "submit"]
@@ -154,7 +154,7 @@ def _check(pipeline: Pipeline, settings: RunSettings, shared: Sequence[str]) -> 
 
 def _needs_no_client(sink: object) -> bool:
     """Return whether all output of a sink appears from within the job."""
-    return isinstance(sink, MessageSink) or bool(getattr(sink, "is_continuous", False))
+    return isinstance(sink, MessageSink) or appears_as_it_comes(sink)
 
 
 def _packed(

@@ -44,6 +44,7 @@ class Evaluate:
 
     gives: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ("classification",)
+    word_options: ClassVar[tuple[str, ...]] = ("labels",)
 
     @property
     def preparation(self) -> None:

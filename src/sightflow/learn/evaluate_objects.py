@@ -38,6 +38,7 @@ class EvaluateObjects:
     gives: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ("detections",)
     takes: ClassVar[tuple[str, ...]] = ()
+    word_options: ClassVar[tuple[str, ...]] = ("labels",)
 
     @property
     def preparation(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
 import safetensors.numpy
@@ -36,6 +36,8 @@ class Publish:
     """How many of the last images of the stream a version is compared on, from 1, where no test ran
     since the last step; each counts as the network saw it before it learned from it. A test counts
     as a whole."""
+
+    word_options: ClassVar[tuple[str, ...]] = ("name",)
 
     def check(self) -> None:
         """Refuse counts and parts that cannot be."""

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sightflow.errors import ModelError, PipelineError
 from sightflow.learn.compose import Compose
@@ -62,6 +63,8 @@ class Train:
     is, and a restart reads that once more."""
     report_every: int = 50
     """Steps between events of the kind `trained`."""
+
+    word_options: ClassVar[tuple[str, ...]] = ("labels",)
 
     @property
     def gives(self) -> tuple[str, ...]:

@@ -25,6 +25,11 @@ member                of                             meaning, and what holds wit
                                                      those that a `ControlSource` may change while
                                                      the job runs, of a source those that may be
                                                      others when a run goes on (`upgrade`); none
+`word_options`,       all                            options, as tuples of names: the texts in the
+`path_options`                                       first are words, those in the second paths of
+                                                     files that need not be there yet; of others
+                                                     those are paths that are there; none. A cluster
+                                                     has no files of this machine
 `takes_cameras`       streams                        whether messages add cameras to it, which
                                                      `context.settings` tells; False
 `labels_come_later`   sources                        whether labels come behind their images; False
@@ -69,6 +74,7 @@ from sightflow.protocols.sinks import (
     MessageWriter,
     ResultSink,
     ResultWriter,
+    appears_as_it_comes,
 )
 from sightflow.protocols.sources import (
     MAX_WAITING,
@@ -133,6 +139,7 @@ __all__ = [
     "Tables",
     "TakesSourceFacts",
     "Trainer",
+    "appears_as_it_comes",
     "given_by",
     "last_giver",
     "needed_by",

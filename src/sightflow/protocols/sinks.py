@@ -17,6 +17,7 @@ __all__ = [
     "MessageWriter",
     "ResultSink",
     "ResultWriter",
+    "appears_as_it_comes",
 ]
 
 
@@ -110,6 +111,11 @@ class ContinuousSink(ResultSink, Protocol):
 
     def open_results(self, position: tuple[int, ...] | None) -> ContinuousWriter:
         """Return a writer that goes on at a position, or starts anew when there is none."""
+
+
+def appears_as_it_comes(sink: object) -> bool:
+    """Return whether a sink of results shows them as the run goes on: whether it is continuous."""
+    return bool(getattr(sink, "is_continuous", False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from sightflow.errors import PipelineError
 from sightflow.options import check_choices
@@ -53,6 +53,12 @@ class KafkaEvents:
             )
         if not isinstance(self.properties, str):
             read_properties(self.properties)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on; brokers and passwords may change."""
+        topics = ("topic", "events_topic", "rejected_topic")
+        names = (*topics, "guarantee", "transactional_id_prefix")
+        return {name: getattr(self, name) for name in names}
 
     def check(self) -> None:
         """Raise an error unless a broker answers and has the topics, or makes them.

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from sightflow.errors import SourceError
 from sightflow.protocols import Context
@@ -21,6 +22,8 @@ class JsonControl:
 
     path: str
     """Of the file, which need not be there yet."""
+
+    path_options: ClassVar[tuple[str, ...]] = ("path",)
 
     def check(self) -> None:
         """Refuse a folder."""

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -41,6 +41,8 @@ class JsonLabels:
     path: str
     follow: bool = True
     """Whether lines are waited for that are not there yet; so is the file itself."""
+
+    path_options: ClassVar[tuple[str, ...]] = ("path",)
 
     def open_labels(self, context: Context, position: str | None) -> "LabelLines":
         """Return the labels, from the first or from a position.

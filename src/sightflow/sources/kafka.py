@@ -64,6 +64,16 @@ class KafkaImages:
     file of lines `NAME=VALUE`, which keeps passwords out of pipelines."""
 
     gives: ClassVar[tuple[str, ...]] = ()
+    word_options: ClassVar[tuple[str, ...]] = (
+        "topics",
+        "servers",
+        "group",
+        "start",
+        "stop",
+        "source_id_from",
+        "label_header",
+        "headers",
+    )
     connector: ClassVar[str] = "sightflow.flink.kafka:Kafka"
 
     def __post_init__(self) -> None:
@@ -87,7 +97,7 @@ class KafkaImages:
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a run to go on; brokers and passwords may change."""
-        names = ("topics", "content", "source_id_from", "label_header")
+        names = ("topics", "stop", "content", "source_id_from", "label_header")
         return {name: getattr(self, name) for name in names}
 
     def check(self) -> None:
@@ -144,7 +154,7 @@ class KafkaImages:
                 return Rejected(origin, context.step, "unreadable", message)
             try:
                 return EncodedImage(origin, files.read(uri.strip()))
-            except (OSError, ValueError, ImportError) as error:  # fsspec raises all of them
+            except OSError as error:
                 return Rejected(origin, context.step, "unreadable", str(error))
 
         return open_record

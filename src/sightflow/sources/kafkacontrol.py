@@ -1,6 +1,7 @@
 """Messages for a job from a topic of Kafka."""
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from sightflow.errors import SourceError
 from sightflow.protocols import Context
@@ -24,10 +25,16 @@ class KafkaControl:
     properties: Properties = field(default_factory=dict, repr=False)
     """Further properties of the client, as those of `KafkaImages`."""
 
+    word_options: ClassVar[tuple[str, ...]] = ("servers", "topic")
+
     def __post_init__(self) -> None:
         """Refuse properties that are none."""
         if not isinstance(self.properties, str):
             read_properties(self.properties)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on; brokers and passwords may change."""
+        return {"topic": self.topic}
 
     def check(self) -> None:
         """Raise `SourceError` unless a broker answers, and the topic has one partition."""

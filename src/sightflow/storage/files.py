@@ -14,13 +14,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
-from fsspec.core import url_to_fs
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.core import OpenFile, url_to_fs
 
 from sightflow.errors import SourceError
 from sightflow.ops.decode import may_be_picture
 from sightflow.storage.naming import as_paths, name_under, short_names
 
 __all__ = [
+    "MAX_OPEN_ARCHIVES",
     "Reader",
     "StoredFile",
     "can_be_opened",
@@ -30,7 +32,11 @@ __all__ = [
     "list_named",
     "modified_ms",
     "split_uri",
+    "storage_errors",
 ]
+
+MAX_OPEN_ARCHIVES = 8
+"""So many stay open in a reader, those that were read last; the system limits open files."""
 
 _CONTAINERS = ("zip", "tar", "libarchive", "dir")
 """File systems inside of something else: `zip://MEMBER::ARCHIVE`."""
@@ -71,12 +77,13 @@ def list_files(
     path = os.path.expanduser(path)
     url = _inside_archive(path)
     try:
-        with _archive_errors():
+        with storage_errors():
             fs, root = url_to_fs(url)
             found, base = _find(fs, root, recursive=recursive)
-    except (OSError, ValueError, ImportError) as error:
+            is_there = bool(found) or not (_MAGIC.search(root) or not fs.exists(root))
+    except OSError as error:
         raise SourceError(f"{path}: cannot be listed: {error}") from error
-    if not found and (_MAGIC.search(root) or not fs.exists(root)):
+    if not is_there:
         raise SourceError(f"{path}: no such file, folder or pattern")
     name_pattern = re.compile(fnmatch.translate("*" if root in found else pattern), re.IGNORECASE)
     for key in sorted(found, key=_with_numbers if by_number else None):
@@ -138,14 +145,24 @@ def inside(name: str) -> str:
 
 
 @contextmanager
-def _archive_errors() -> Iterator[None]:
-    """Make what a damaged or encrypted archive raises into `OSError`."""
+def storage_errors() -> Iterator[None]:
+    """Make what fsspec and its storages raise into `OSError`.
+
+    Each of them has errors of its own, such as those of a client, and for some URLs there are
+    errors of Python; a damaged or encrypted archive has those of the library that reads it.
+    """
     try:
         yield
+    except (OSError, MemoryError):
+        raise
     except KeyError as error:
         raise FileNotFoundError(f"archive: {error.args[0] if error.args else error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise OSError(f"archive: {error}") from error
+    except (ValueError, ImportError) as error:
+        raise OSError(str(error)) from error
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def can_be_opened(uri: str) -> bool:
@@ -155,7 +172,7 @@ def can_be_opened(uri: str) -> bool:
 
 
 class Reader:
-    """Reads files by their URIs, as `list_files` gives them; keeps each archive open."""
+    """Reads files by their URIs, as `list_files` gives them; keeps the last archives open."""
 
     def __init__(self) -> None:
         """Start with no archive open."""
@@ -167,7 +184,7 @@ class Reader:
         Raises:
             OSError: the storage fails, the archive is damaged, or the file is gone.
         """
-        with _archive_errors(), self.open(uri) as file:
+        with storage_errors(), self.open(uri) as file:
             data: bytes = file.read(_BLOCK_BYTES)
             if len(data) == _BLOCK_BYTES:  # memory for more, made ready for each file, costs time
                 data += file.read(_MAX_BLIND_BYTES - _BLOCK_BYTES)
@@ -181,7 +198,7 @@ class Reader:
         Raises:
             OSError: the storage fails, the archive is damaged, or the file is gone.
         """
-        with _archive_errors(), self.open(uri) as file:
+        with storage_errors(), self.open(uri) as file:
             data: bytes = file.read()
             return data
 
@@ -191,6 +208,10 @@ class Reader:
         Raises:
             OSError: the storage fails, the archive is damaged, or the file is gone.
         """
+        with storage_errors():
+            return self._open(uri)
+
+    def _open(self, uri: str) -> Any:
         protocol, path, archive = split_uri(uri)
         if not protocol:
             place = os.path.expanduser(uri)
@@ -198,17 +219,27 @@ class Reader:
                 raise OSError("a pipe, socket or device, not a file")
             return open(place, "rb")
         if archive:
-            return self._open_member(path, protocol + archive)
+            return self._archive(protocol + archive).open(path, "rb")
         if "::" in path and "://" not in path:  # a name; fsspec would see a chain in it
             return fsspec.filesystem(protocol.removesuffix("://")).open(path, "rb")
         fs, key = url_to_fs(uri)
         return fs.open(key, "rb")
 
-    def _open_member(self, member: str, archive: str) -> Any:
-        with _archive_errors():
-            if archive not in self._archives:
-                self._archives[archive] = url_to_fs(archive)[0]
-            return self._archives[archive].open(member, "rb")
+    def _archive(self, url: str) -> Any:
+        """Return an archive; where too many are open, that which waited longest is closed."""
+        archive = self._archives.pop(url, None) or url_to_fs(url)[0]
+        self._archives[url] = archive
+        if len(self._archives) > MAX_OPEN_ARCHIVES:
+            _close(self._archives.pop(next(iter(self._archives))))
+        return archive
+
+
+def _close(archive: Any) -> None:
+    """Close an archive, and those that it is in; other storages have nothing open."""
+    while isinstance(archive, AbstractArchiveFileSystem):
+        archive.fo.close()
+        around = getattr(archive, "of", None)
+        archive = around.fs if isinstance(around, OpenFile) else None
 
 
 def split_uri(uri: str) -> tuple[str, str, str]:

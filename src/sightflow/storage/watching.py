@@ -12,7 +12,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from sightflow.errors import SourceError
-from sightflow.storage.files import inside, is_file, modified_ms, split_uri
+from sightflow.storage.files import inside, is_file, modified_ms, split_uri, storage_errors
 
 __all__ = ["LocalFolder", "Place", "Seen", "StoredFolder", "is_temporary", "place_of"]
 
@@ -78,8 +78,9 @@ def place_of(path: str, *, pattern: str = "*", recursive: bool = True) -> Place:
     if "://" not in path:
         return LocalFolder(path, path, wanted, recursive)
     try:
-        fs, root = url_to_fs(path)
-    except (OSError, ValueError, ImportError) as error:
+        with storage_errors():
+            fs, root = url_to_fs(path)
+    except OSError as error:
         raise SourceError(f"{path}: cannot be listed: {error}") from error
     if isinstance(fs, LocalFileSystem):
         return LocalFolder(root, f"file://{root}", wanted, recursive)
@@ -127,12 +128,12 @@ class LocalFolder:
             folder, moved_with, moved_ns = waiting.pop()
             for entry in self._entries(folder):
                 path = f"{folder}{entry.name}"
-                if (status := _status(entry)) is None:
+                if (found := _status(entry)) is None:
                     continue
+                status, arrived_ns = found
                 if stat.S_ISREG(status.st_mode):
                     if not self.wanted.match(entry.name):
                         continue
-                    arrived_ns = max(status.st_ctime_ns, _of_link_ns(entry))
                     content = status.st_mtime_ns, status.st_size
                     yield Seen(path, arrived_ns, *content, False, moved_with, moved_ns)
                 elif self.recursive and entry.is_dir(follow_symlinks=False):
@@ -151,17 +152,23 @@ class LocalFolder:
                 raise
 
 
-def _status(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    """Return what is known of an entry, or of what it links to; None where that is gone."""
+def _status(entry: "os.DirEntry[str]") -> tuple[os.stat_result, int] | None:
+    """Return what is known of an entry, or of what it links to, and when it came; None: it is gone.
+
+    When a link came its target does not know. One that leads nowhere, to itself or through a file
+    counts as gone.
+    """
     try:
-        return entry.stat()
+        status = entry.stat()
+        if not entry.is_symlink():
+            return status, status.st_ctime_ns
+        return status, max(status.st_ctime_ns, entry.stat(follow_symlinks=False).st_ctime_ns)
     except FileNotFoundError:
         return None
-
-
-def _of_link_ns(entry: "os.DirEntry[str]") -> int:
-    """Return when a link came, which its target does not know; 0 of what is none."""
-    return entry.stat(follow_symlinks=False).st_ctime_ns if entry.is_symlink() else 0
+    except OSError:
+        if entry.is_symlink():
+            return None
+        raise
 
 
 @dataclass
@@ -182,9 +189,11 @@ class StoredFolder:
 
     def files(self, known: Collection[str], since_ns: int) -> Iterator[Seen]:
         """List its files; there need not be any yet."""
-        self.fs.invalidate_cache()
         depth = None if self.recursive else 1
-        for key, info in self.fs.find(self.root, maxdepth=depth, detail=True).items():
+        with storage_errors():
+            self.fs.invalidate_cache()
+            found = self.fs.find(self.root, maxdepth=depth, detail=True)
+        for key, info in found.items():
             path = inside(key.removeprefix(self.root).lstrip("/"))
             is_wanted = is_file(key, info) and self.wanted.match(os.path.basename(path))
             if is_wanted and not any(map(is_temporary, path.split("/"))):

@@ -49,6 +49,7 @@ class ClassifyObjects(Following):
     """Which column of the detections it fills."""
     needs: ClassVar[tuple[str, ...]] = ("detections",)
     adjustable: ClassVar[tuple[str, ...]] = ("min_score",)
+    word_options: ClassVar[tuple[str, ...]] = ("of",)
 
     @property
     def gives(self) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class Drive:
 
     gives: ClassVar[tuple[str, ...]] = ("detections", "detections.states", "detections.signs")
     adjustable: ClassVar[tuple[str, ...]] = ("min_score", "unlit_score")
+    word_options: ClassVar[tuple[str, ...]] = ("light_labels", "sign_labels")
 
     def identity(self) -> dict[str, Any]:
         """Return what must be the same for a run to go on: of followed models only the names."""

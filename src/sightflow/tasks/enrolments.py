@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -64,6 +64,8 @@ class Enrolments:
     """None: the landmarks of the detector are those that the embedder knows."""
     embedder: ModelFile = field(default_factory=lambda: EmbedFaces().model)
     """The same as that of the pipeline."""
+
+    path_options: ClassVar[tuple[str, ...]] = ("path",)
 
     def check(self) -> None:
         """Refuse models that do not fit."""

@@ -33,6 +33,7 @@ class Track(Tracking):
     """How much later than a younger image of its stream an image may come, in ms; it is put in
     order."""
 
+    word_options: ClassVar[tuple[str, ...]] = ("labels",)
     adjustable: ClassVar[tuple[str, ...]] = (
         "labels",
         "high_score",

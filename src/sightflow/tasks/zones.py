@@ -68,6 +68,7 @@ class _Counting:
 
     needs: ClassVar[tuple[str, ...]] = ("tracks",)
     gives: ClassVar[tuple[str, ...]] = ()
+    word_options: ClassVar[tuple[str, ...]] = ("source_id",)
     adjustable: ClassVar[tuple[str, ...]] = ("anchor", "margin", "max_age_ms")
 
     def check(self) -> None:

@@ -67,13 +67,27 @@ def test_an_end_comes_once() -> None:
     assert read(Cameras(given=5), state) == []
 
 
-def test_a_state_says_where_to_go_on() -> None:
+def test_a_state_and_a_position_say_where_to_go_on() -> None:
     whole = [frame for _, frame in read(Cameras())]
     state = StreamState.decode(read(Cameras())[2][0].encode())
-    assert state.position == "3"
     rest = [frame for _, frame in read(Cameras(given=3), state)]
     assert [(f.number, f.index) for f in rest] == [(f.number, f.index) for f in whole[3:]]
     assert rest[-1].content == StreamEnd(7)
+
+
+def test_the_stream_is_not_asked_for_its_position_for_each_image() -> None:
+    class Slow(Cameras):
+        def position(self) -> str:
+            raise AssertionError("takes long where there are many files")
+
+    frames = read(Slow(), StreamState(position="before"))
+    assert [state.position for state, _ in frames] == ["before"] * 8
+
+
+def test_behind_each_frame_the_stream_stands_behind_its_image() -> None:
+    stream = Cameras()
+    stood = [stream.position() for _ in listen(stream, StreamState(), FOREVER_S)]
+    assert stood == ["1", "2", "3", "4", "5", "5", "5", "5"]
 
 
 def test_told_to_stop_it_ends_without_reading_on() -> None:

@@ -25,7 +25,12 @@ from sightflow.engine.upgrade import Description, History, differences
 from sightflow.errors import JobError, PipelineError
 from sightflow.learn.evaluate import Evaluate
 from sightflow.pipeline import KeyedStep
+from sightflow.sinks.kafka import KafkaEvents
+from sightflow.sources.kafka import KafkaImages
+from sightflow.sources.kafkacontrol import KafkaControl
 from sightflow.sources.live import Live
+from sightflow.sources.newest import Newest
+from sightflow.sources.watched import Watched
 from sightflow.testing import a_context, a_record, an_origin
 
 GATE = CountLine((0, 0), (0, 9))
@@ -257,3 +262,48 @@ def test_steps_that_remain_are_continued_as_they_are() -> None:
     pipeline = a_pipeline(count=Count())
     assert History("run", "keyed step").continued(pipeline) is pipeline
     assert pipeline.keyed == (KeyedStep("count", Count()),)
+
+
+KAFKA = {
+    "source": lambda **options: Pipeline(KafkaImages("cams", **options)),
+    "sink": lambda **options: Pipeline(STREAM).write("out", KafkaEvents(topic="found", **options)),
+    "control": lambda **options: Pipeline(STREAM).controlled_by(
+        KafkaControl(topic="said", **options)
+    ),
+}
+
+
+@pytest.mark.parametrize("part", list(KAFKA))
+def test_other_brokers_and_another_password_are_no_other_pipeline(part: str) -> None:
+    before = KAFKA[part](servers="a:9092", properties={"sasl.password": "old"})
+    now = KAFKA[part](servers="b:9092,c:9092", properties={"sasl.password": "new"})
+    assert Description.of(before) == Description.of(now)
+
+
+def test_another_topic_is_another_pipeline() -> None:
+    before = Pipeline(STREAM).write("out", KafkaEvents("a:9092", topic="found"))
+    now = Pipeline(STREAM).write("out", KafkaEvents("a:9092", topic="lost"))
+    with pytest.raises(PipelineError, match=r"sink 'out' \(KafkaEvents\) writes another file"):
+        going_on(before, now)
+
+
+def test_another_end_is_another_source() -> None:
+    before, now = (Pipeline(KafkaImages("cams", "a:9092", stop=stop)) for stop in (None, "latest"))
+    with pytest.raises(PipelineError, match=r"`stop` of the source \(KafkaImages\) is another"):
+        going_on(before, now)
+
+
+def test_how_a_folder_is_watched_may_change_inside_another_source_too() -> None:
+    before = Pipeline(Newest(Watched("in", every_s=1.0)))
+    now = Pipeline(Newest(Watched("in", every_s=2.0), max_age_ms=9))
+    assert going_on(before, now).dropped == ()
+    assert differences(Description.of(before), Description.of(now)) == [
+        "`max_age_ms` of the source (Newest) is another",
+        "`source.every_s` of the source (Newest) is another",
+    ]
+
+
+@pytest.mark.parametrize("source", [Watched("out"), Live("rtsp://camera/1"), Newest(Watched("in"))])
+def test_another_source_inside_is_another_source(source: Any) -> None:
+    with pytest.raises(PipelineError, match=r"a place in its source: `source.* is another"):
+        going_on(Pipeline(Newest(Watched("in"))), Pipeline(Newest(source)))

@@ -153,6 +153,8 @@ def test_a_claim_check_is_read_where_it_says(tmp_path: Path) -> None:
     [
         (b"/nowhere/a.jpg", "No such file"),
         (b"nosuch://bucket/a.jpg", "nosuch"),
+        (b"generic://x", "TypeError"),
+        (b"dir://x", "AttributeError"),
         (b"\xff\xd8", "no path or URL"),
         (b" \n", "no path or URL"),
     ],

@@ -9,7 +9,10 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from sightflow.storage.files import Reader, can_be_opened, list_files
+from sightflow.storage.files import MAX_OPEN_ARCHIVES, Reader, can_be_opened, list_files
+
+UNFINISHED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""For storages of fsspec that cannot let go what they never had."""
 
 
 @pytest.fixture
@@ -134,3 +137,73 @@ def test_a_pipe_is_refused_and_does_not_hang(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uri", ["rtsp://camera/1", "kafka://topic/1", "simplecache::rtsp://x"])
 def test_what_is_sent_has_no_file(uri: str) -> None:
     assert not can_be_opened(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        pytest.param("ftp://", marks=UNFINISHED),
+        "github://a",
+        "reference://x",
+        "generic://x",
+        "jupyter://h/x",
+        "dbfs://x",
+        "dir://x",
+        "nosuch://x",
+        "s3://b/k",
+        "a\0b",
+        "\udcff.jpg",
+    ],
+)
+def test_whatever_a_storage_raises_is_an_error_of_input_and_output(uri: str, monkeypatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    reader = Reader()
+    for way in (reader.read, reader.read_all, reader.open):
+        with pytest.raises(OSError, match=r"\S"):
+            way(uri)
+
+
+def test_an_error_that_is_strange_to_storages_is_told_by_its_kind(monkeypatch) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise AttributeError("no attribute 'fs'")
+
+    monkeypatch.setattr(MemoryFileSystem, "open", broken)
+    with pytest.raises(OSError, match=r"AttributeError: no attribute 'fs'"):
+        Reader().read("memory://test-files/a.jpg")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "zip in tar"])
+def test_of_many_archives_only_the_last_few_stay_open(kind: str, tmp_path: Path) -> None:
+    reader = Reader()
+    before = len(os.listdir("/proc/self/fd"))
+    uris = [an_archive(kind, tmp_path, n) for n in range(3 * MAX_OPEN_ARCHIVES)]
+    for uri in [*uris, *uris]:
+        assert reader.read(uri) == b"picture"
+    assert len(os.listdir("/proc/self/fd")) - before <= MAX_OPEN_ARCHIVES
+
+
+def test_the_archive_that_was_read_last_stays_open(tmp_path: Path) -> None:
+    reader = Reader()
+    first = an_archive("zip", tmp_path, 0)
+    with reader.open(first) as file:
+        for n in range(1, 2 * MAX_OPEN_ARCHIVES):
+            reader.read(an_archive("zip", tmp_path, n))
+            reader.read(first)
+        assert file.read() == b"picture"
+
+
+def an_archive(kind: str, folder: Path, number: int) -> str:
+    """Make an archive with a picture; return the URI of that."""
+    (folder / "a.jpg").write_bytes(b"picture")
+    zipped, tarred = folder / f"{number}.zip", folder / f"{number}.tar"
+    with zipfile.ZipFile(zipped, "w") as inner:
+        inner.write(folder / "a.jpg", "a.jpg")
+    with tarfile.open(tarred, "w") as outer:
+        outer.add(folder / "a.jpg" if kind == "tar" else zipped, "a.jpg" if kind == "tar" else "z")
+    return {
+        "zip": f"zip://a.jpg::{zipped}",
+        "tar": f"tar://a.jpg::{tarred}",
+        "zip in tar": f"zip://a.jpg::tar://z::{tarred}",
+    }[kind]

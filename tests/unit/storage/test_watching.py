@@ -121,3 +121,28 @@ def test_another_storage_is_listed_too() -> None:
         assert listed("memory://empty") == {}
     finally:
         fs.rm("/watching", recursive=True)
+
+
+def test_a_link_that_leads_nowhere_is_not_listed_and_hides_nothing(folder) -> None:
+    write(folder / "a.jpg")
+    (folder / "itself.jpg").symlink_to(folder / "itself.jpg")
+    (folder / "through.jpg").symlink_to(folder / "a.jpg" / "b.jpg")
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "long.jpg").symlink_to("n" * 300)
+    assert set(listed(folder)) == {"a.jpg"}
+
+
+def test_a_storage_that_fails_in_its_own_way_is_an_error_of_input(monkeypatch) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("no credentials")
+
+    place = place_of("memory://watched-files")
+    monkeypatch.setattr(fsspec.filesystem("memory"), "find", broken)
+    with pytest.raises(OSError, match="no credentials"):
+        list(place.files((), 0))
+
+
+@pytest.mark.parametrize("url", ["reference://x", "generic://x", "dir://x"])
+def test_a_url_that_its_storage_cannot_make_sense_of_is_refused(url: str) -> None:
+    with pytest.raises(SourceError, match="cannot be listed"):
+        place_of(url)

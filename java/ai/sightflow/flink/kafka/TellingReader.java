@@ -1,5 +1,6 @@
 package ai.sightflow.flink.kafka;
 
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -107,12 +108,18 @@ final class TellingReader implements SourceReader<byte[], KafkaPartitionSplit> {
         if (done.isEmpty()) {
             return;
         }
-        try (Admin admin = Admin.create(properties)) {
+        Admin admin = null;
+        try {
+            admin = Admin.create(properties);
             admin.alterConsumerGroupOffsets(properties.getProperty("group.id"), done)
                     .all()
                     .get(TIMEOUT_S, TimeUnit.SECONDS);
         } catch (Exception error) {
             LOG.warn("The group cannot be told where its reader stood, {}", done, error);
+        } finally {
+            if (admin != null) {
+                admin.close(Duration.ofSeconds(TIMEOUT_S));
+            }
         }
     }
 }
