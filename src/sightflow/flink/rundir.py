@@ -16,6 +16,7 @@ from sightflow.engine.upgrade import Description, History, differences
 from sightflow.errors import OutputExistsError, PipelineError
 from sightflow.flink.runfiles import RunFiles
 from sightflow.pipeline import Pipeline
+from sightflow.protocols import appears_as_it_comes
 from sightflow.records.state import StateCodec
 from sightflow.settings import RunSettings
 from sightflow.storage.drafts import lock, replacing
@@ -86,7 +87,7 @@ class RunDirectory:
         now = Description.of(self.pipeline).sinks
         sinks = self.pipeline.result_sinks
         there = [name for name, _ in self.pipeline.image_sinks]
-        there += [name for name, sink in sinks if getattr(sink, "is_continuous", False)]
+        there += [name for name, sink in sinks if appears_as_it_comes(sink)]
         same = (n for n in there if n in known and known[n].outputs == now[n].outputs)
         return (*self.committed, *same)
 
