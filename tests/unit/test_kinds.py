@@ -35,7 +35,7 @@ def test_a_kind_is_found_by_its_name_or_its_import_path() -> None:
         (
             "sources",
             "Nope",
-            "no source is named 'Nope'; known: Annotated, Cameras, Directory, .*`package.module:Class`",
+            "no source is named 'Nope'; known: Annotated, Cameras, .*`package.module:Class`",
         ),
         ("heads", "Nope", "no head is named 'Nope'; known: BlazeFace, "),
         ("sinks", "no_such:Thing", "sink 'no_such:Thing' cannot be imported: No module named"),
