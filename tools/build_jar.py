@@ -22,6 +22,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from sightflow.errors import SetupError
+from sightflow.flink.jars import KAFKA, Jar, find_jar
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "java"
 JAR = ROOT / "src" / "sightflow" / "flink" / "jars" / "sightflow-flink.jar"
@@ -29,11 +32,12 @@ JAR = ROOT / "src" / "sightflow" / "flink" / "jars" / "sightflow-flink.jar"
 FLINK_VERSION = version("apache-flink")
 JAVA_TARGET = "11"
 """Flink's own class files are of Java 11."""
-COMPILER = ("org.eclipse.jdt", "ecj", "3.42.0")
-COMPILER_SHA256 = "29f6d3918ee02db4400c103bc25dd90a22491c3a395867d9393070cb96a7dd29"
-KAFKA = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
-KAFKA_SHA256 = "5605c691d11a501382c383fecba37a7a552467da5ab7ba904ef5d6f3d62c5616"
-"""Flink's connector, with Kafka's own classes in it."""
+COMPILER = Jar(
+    "org.eclipse.jdt",
+    "ecj",
+    "3.42.0",
+    "29f6d3918ee02db4400c103bc25dd90a22491c3a395867d9393070cb96a7dd29",
+)
 COMPILER_MAIN = "org.eclipse.jdt.internal.compiler.batch.Main"
 
 MANIFEST_ENTRY = "META-INF/MANIFEST.MF"
@@ -82,10 +86,10 @@ def build(folder: Path = SOURCES) -> bytes:
 
 def _compile(sources: Sequence[Path], classes: Path) -> None:
     command = [
-        str(_java()), "-cp", str(_resolved(COMPILER, COMPILER_SHA256)), COMPILER_MAIN,
+        str(_java()), "-cp", str(_found(COMPILER)), COMPILER_MAIN,
         "-source", JAVA_TARGET, "-target", JAVA_TARGET, "-encoding", "UTF-8",
         "-proc:none", "-nowarn", "-g:source,lines",
-        "-classpath", os.pathsep.join(map(str, [*_flink_jars(), _resolved(KAFKA, KAFKA_SHA256)])),
+        "-classpath", os.pathsep.join(map(str, [*_flink_jars(), _found(KAFKA)])),
         "-d", str(classes), *map(str, sources),
     ]  # fmt: skip
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
@@ -108,27 +112,12 @@ def _java() -> Path:
     return Path(JAVA)
 
 
-def _resolved(coordinates: tuple[str, str, str], sha256: str) -> Path:
-    """Return a jar, downloaded on first use and checked against its hash."""
+def _found(jar: Jar) -> Path:
+    """Return a jar, fetched on first use and checked against its hash."""
     try:
-        from jgo.maven import MavenContext
-    except ImportError as error:
-        raise BuildError("package `jgo` must be installed; run `pip install jgo`") from error
-    group, name, release = coordinates
-    try:
-        artifact = MavenContext().project(group, name).at_version(release).artifact()
-        path = Path(artifact.resolve())
-    except (RuntimeError, OSError) as error:
-        raise BuildError(
-            f"{':'.join(coordinates)} must be in the local Maven repository or on Maven Central; "
-            f"got {error}; check the network"
-        ) from error
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sha256:
-        raise BuildError(
-            f"{path}: sha256 must be {sha256}; got {found}; delete the file and try again"
-        )
-    return path
+        return find_jar(jar)
+    except SetupError as error:
+        raise BuildError(str(error)) from error
 
 
 def _flink_jars() -> list[Path]:
