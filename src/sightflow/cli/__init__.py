@@ -3,7 +3,6 @@
 A command loads what it needs when it is called, so that Java can start before all the rest.
 """
 
-import signal
 import sys
 
 import click
@@ -18,6 +17,7 @@ from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
 from sightflow.cli.track import track
 from sightflow.cli.train import train
+from sightflow.engine.interrupts import take_sigterm
 from sightflow.errors import JobError, LedgerError, SightflowError
 
 __all__ = ["cli", "main"]
@@ -29,9 +29,9 @@ def main() -> None:
     """Run the command and leave with its exit code.
 
     0: all was read, rejected images included; 2: wrong call or configuration; 1: the job failed;
-    130: stopped with Ctrl-C, or by SIGTERM, which is taken as Ctrl-C.
+    130: stopped with Ctrl-C, or by SIGTERM, which is taken as Ctrl-C, before it could end.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    take_sigterm()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -84,7 +84,16 @@ def _send(places: tuple[Path, Path | None], said: dict[str, Any]) -> None:
         from sightflow.configuration import read_pipeline
 
         pipeline, _ = read_pipeline(pipeline_file)
+        _check_place(pipeline_file, pipeline.control, file)
         settings = pipeline.controlled_by(JsonControl(str(file))).settings
         if settings is not None:
             settings.change(message, {})
     add_message(file, message)
+
+
+def _check_place(pipeline_file: Path, source: Any, file: Path) -> None:
+    """Raise `click.UsageError` unless a pipeline takes messages from this file."""
+    path = getattr(source, "path", None)
+    if path is None or Path(path).resolve() != file.resolve():
+        found = "has no `control`" if source is None else f"takes messages from {path or source!r}"
+        raise click.UsageError(f"{file}: {pipeline_file} {found}; name the file that it reads")

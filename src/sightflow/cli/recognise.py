@@ -15,6 +15,7 @@ from sightflow.cli.running import (
     events_file,
     execute,
     get_ready,
+    holds_a_run,
     model_option,
     overwrite_option,
     quiet_option,
@@ -236,8 +237,9 @@ def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options
     if overwrite:
         pipeline = _overwriting(pipeline)
     if check:
-        pipeline.check()
-        click.echo(f"{file}: in order")
+        goes_on = settings.state_dir is not None and holds_a_run(settings.state_dir)
+        pipeline.check(without_sinks=[named.name for named in pipeline.sinks] if goes_on else ())
+        click.echo(f"{file}: in order{f'; goes on from {settings.state_dir}' if goes_on else ''}")
         return
     execute(pipeline, settings, quiet=quiet)
 

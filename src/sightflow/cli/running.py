@@ -26,6 +26,7 @@ __all__ = [
     "events_file",
     "execute",
     "get_ready",
+    "holds_a_run",
     "model_option",
     "overwrite_option",
     "quiet_option",
@@ -44,7 +45,9 @@ __all__ = [
 _SETTINGS = "sightflow.settings:RunSettings"
 
 overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace the output of an earlier run."
+    "--overwrite",
+    is_flag=True,
+    help="Replace the output of an earlier run; one that goes on keeps its own.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress, no summary.")
 upgrade_options = (
@@ -307,15 +310,16 @@ def _runner_for(options: dict[str, Any]) -> str:
     return "inline" if single and len(paths) <= 8 else "flink"
 
 
-def _holds_a_run(state_dir: str) -> bool:
-    from sightflow.flink.runfiles import holds_a_run
+def holds_a_run(state_dir: str) -> bool:
+    """Return whether a folder holds what a run can go on from."""
+    from sightflow.flink import runfiles
 
-    return holds_a_run(state_dir)
+    return runfiles.holds_a_run(state_dir)
 
 
 def _tell_how_to_go_on(settings: "RunSettings", stderr: IO[str]) -> None:
     """Say what to do after a run that died or was stopped, if its state is there."""
-    if settings.state_dir and _holds_a_run(settings.state_dir):
+    if settings.state_dir and holds_a_run(settings.state_dir):
         print(f"the same call goes on from what is in {settings.state_dir}", file=stderr)
 
 
@@ -334,7 +338,7 @@ def execute(
     from sightflow.cli import console
     from sightflow.runners import run
 
-    if settings.state_dir and _holds_a_run(settings.state_dir):
+    if settings.state_dir and holds_a_run(settings.state_dir):
         print(f"going on from what is in {settings.state_dir}", file=sys.stderr)
     if settings.web_ui_port:
         page = f"http://127.0.0.1:{settings.web_ui_port}"

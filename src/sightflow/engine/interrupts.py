@@ -1,4 +1,4 @@
-"""Ctrl-C while a run goes on: the end of a stream, or of the run."""
+"""Ctrl-C and SIGTERM while a run goes on: the end of a stream, or of the run."""
 
 import signal
 import threading
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupts", "noticing_interrupts"]
+__all__ = ["Interrupts", "noticing_interrupts", "take_sigterm"]
 
 
 class Interrupts:
@@ -37,16 +37,32 @@ class Interrupts:
         self.check()
 
 
+def take_sigterm() -> None:
+    """Take SIGTERM as Ctrl-C from now on, also where that is ignored.
+
+    A shell that starts a process in the background of a script lets it ignore Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def noticing_interrupts(*, patience: int = 0) -> Iterator[Interrupts]:
-    """Notice Ctrl-C here; a handler of the caller's own stays, and decides what it means."""
+    """Notice Ctrl-C, and SIGTERM where it is taken as that.
+
+    A handler of the caller's own stays, and decides what it means.
+    """
     interrupts = Interrupts(patience)
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield interrupts
-        return
-    signal.signal(signal.SIGINT, interrupts.handle)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _interrupt}
+    taken = {n: handler for n, handler in usual.items() if signal.getsignal(n) is handler}
+    for number in taken if in_main else ():
+        signal.signal(number, interrupts.handle)
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in taken.items() if in_main else ():
+            signal.signal(number, handler)

@@ -226,7 +226,9 @@ def _outputs(sink: Any) -> Iterator[str]:
 
 
 def _part(role: str, name: str, part: object, outputs: tuple[str, ...] = ()) -> Part:
-    fields = _fields(part) or {}
+    fields = dict(_fields(part) or {})
+    if role in (_SINK, _IMAGE_SINK):
+        fields.pop("overwrite", None)  # what was there before a run is no matter of its state
     digests = {option: digest(value) for option, value in fields.items()}
     if role != _SOURCE:
         return Part(role, name, kind_of(part), digests, outputs)

@@ -59,10 +59,21 @@ def test_what_cannot_be_is_refused_and_nothing_is_added(words, message, tmp_path
 
 def test_with_the_pipeline_it_is_checked_that_the_step_is_there(tmp_path):
     pipeline, file = tmp_path / "p.yaml", tmp_path / "control.jsonl"
-    pipeline.write_text(PIPELINE)
+    pipeline.write_text(PIPELINE.replace("control.jsonl", str(file)))
     checked = "--pipeline", str(pipeline)
     with pytest.raises(PipelineError, match=r"detect.min_score: must be STEP.OPTION of a step of"):
         call(file, "set", "detect.min_score", "0.5", options=checked)
     with pytest.raises(PipelineError, match="Track: `min_hits` is a whole number from 1; got 0"):
         call(file, "set", "track.min_hits", "0", options=checked)
     assert call(file, "set", "track.min_hits", "3", options=checked)
+
+
+@pytest.mark.parametrize("kept", [PIPELINE, PIPELINE.partition("control:")[0]])
+def test_a_file_that_the_pipeline_does_not_read_is_refused(kept, tmp_path):
+    pipeline, file = tmp_path / "p.yaml", tmp_path / "controll.jsonl"
+    pipeline.write_text(kept)
+    words = ["control", "--pipeline", str(pipeline), str(file), "set", "track.min_hits", "3"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "name the file that it reads" in result.output
+    assert not file.exists()

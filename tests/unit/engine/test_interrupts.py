@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sightflow.engine.interrupts import noticing_interrupts
+from sightflow.engine.interrupts import noticing_interrupts, take_sigterm
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +65,20 @@ def test_another_thread_notices_nothing():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_sigterm_is_noted_as_well_where_it_is_taken_as_ctrl_c_also_where_that_is_ignored():
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does with jobs in the background
+    try:
+        take_sigterm()
+        with noticing_interrupts(patience=1) as interrupts:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupts.came
+            signal.raise_signal(signal.SIGTERM)
+            assert interrupts.came
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)

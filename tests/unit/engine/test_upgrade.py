@@ -68,7 +68,6 @@ ALLOWED = {
     "another order of keyed steps": {n: SOME[n] for n in ("dim", "gate", "track", "out")},
     "a sink is new": {**SOME, "events": JsonEvents("events.jsonl")},
     "a sink of images is new": {**SOME, "pictures": AnnotatedImages("boxed")},
-    "a sink may overwrite": {**SOME, "out": JsonLines("out.jsonl", overwrite=True)},
 }
 
 
@@ -82,6 +81,12 @@ def test_it_goes_on_where_all_state_is_found(change: str) -> None:
     before, now = a_pipeline(**SOME), a_pipeline(**in_order(ALLOWED[change]))
     assert going_on(before, now) == History("run", "keyed step")
     assert differences(Description.of(before), Description.of(now))
+
+
+def test_whether_a_sink_replaces_what_was_there_before_is_no_change() -> None:
+    overwriting = {**SOME, "out": JsonLines("out.jsonl", overwrite=True)}
+    before, now = (Description.of(a_pipeline(**parts)) for parts in (SOME, overwriting))
+    assert before == now
 
 
 REFUSED = {
