@@ -133,6 +133,7 @@ def _execute(
         Where its delivery stands.
     """
     n_chunks, n_images = directory.work.n_chunks, directory.work.n_images
+    before = directory.progress
     environment = job.build(n_chunks, directory.snapshot)
     job.files.progress.unlink(missing_ok=True)  # of an earlier run
     running = RunningJob(environment.execute_async(job.pipeline.name), job.files)
@@ -159,11 +160,22 @@ def _execute(
     except BaseException:  # Ctrl-C, or what `on_progress` raises: the job must not go on
         running.cancel()
         raise
-    place = directory.progress
-    if not place.is_complete(n_chunks) and not running.was_stopped:
-        raise JobError("the job ended before all was delivered; run it again")
+    return _place_behind(directory, running, before)
+
+
+def _place_behind(directory: RunDirectory, running: RunningJob, before: Progress) -> Progress:
+    """Return where the delivery of a job stands that has ended.
+
+    Raises:
+        JobError: it ended too early.
+    """
+    if not directory.files.progress.exists():  # it had ended in its checkpoint, so nobody told
+        directory.files.progress.write_bytes(before.encode())
+    place, n_chunks = directory.progress, directory.work.n_chunks
     if place.is_complete(n_chunks):
         directory.note_settled()
+    elif not running.was_stopped:
+        raise JobError("the job ended before all was delivered; run it again")
     return place
 
 
