@@ -49,15 +49,10 @@ class Kafka:
         builder.setStartingOffsets(_offsets(source.bounds.start))
         if source.bounds.stop is not None:
             builder.setBounded(_offsets(source.bounds.stop))
-        if source.group is not None:
-            builder.setGroupId(source.group)
-        _set(builder, source.properties, {"isolation.level": "read_committed"})
+        ours = {} if source.group is None else {"group.id": source.group}
+        _set(builder, source.properties, {"isolation.level": "read_committed", **ours})
         client = jvm.java.util.Properties()
-        for name, value in java_properties(source.properties, package=_SHADED).items():
-            client.setProperty(name, value)
-        client.setProperty("bootstrap.servers", source.servers)
-        if source.group is not None:
-            client.setProperty("group.id", source.group)
+        _set(client, source.properties, {"bootstrap.servers": source.servers, **ours})
         return jvm.ai.sightflow.flink.kafka.EndingKafkaSource(builder.build(), client)
 
     def reader(self, source: KafkaImages, context: Context) -> Callable[[bytes], Content]:
@@ -113,9 +108,9 @@ def _offsets(place: str | int) -> Any:
     return offsets.latest() if place == "latest" else offsets.earliest()
 
 
-def _set(builder: Any, properties: Properties, defaults: dict[str, str]) -> None:
+def _set(receiver: Any, properties: Properties, defaults: dict[str, str]) -> None:
     for name, value in {**defaults, **java_properties(properties, package=_SHADED)}.items():
-        builder.setProperty(name, value)
+        receiver.setProperty(name, value)
 
 
 def _received(data: bytes) -> KafkaRecord:

@@ -89,18 +89,18 @@ class PartFolder:
                 "go on from a newer one, or choose another folder"
             )
         self.show(at)
-        self.hide_nothing()
+        self._remove_waiting()
 
     def discard(self) -> None:
         """Remove all parts that wait, unless somebody is writing them."""
         if self._is_local and not os.path.isdir(self._root):
             return
         with suppress(OutputExistsError), self.taken():
-            self.hide_nothing()
+            self._remove_waiting()
             if self._is_local:
                 os.unlink(f"{self._root}/{_LOCK}")
 
-    def hide_nothing(self) -> None:
+    def _remove_waiting(self) -> None:
         """Remove all parts that wait, and what is left of one whose writer was killed."""
         for _, kind, name in self._hidden():
             self._fs.rm_file(f"{self._root}/{_HIDDEN}/{kind}/{name}")
@@ -122,7 +122,7 @@ class PartFolder:
             )
         for _, kind, name in shown:
             self._fs.rm_file(f"{self._root}/{kind}/{name}")
-        self.hide_nothing()
+        self._remove_waiting()
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file beside the parts.
