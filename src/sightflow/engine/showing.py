@@ -89,7 +89,7 @@ class Showing:
                 can_write = False
 
     def _write(self, *, is_open: bool) -> None:
-        sources = self.pictures.write(self._files)
+        sources = self.pictures.write(self._files, is_last=not is_open)
         with self._lock:
             facts = self._facts.as_dict()
         facts |= {"sources": sources, "n_begun": self._n_begun, "is_open": is_open}

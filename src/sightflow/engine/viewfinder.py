@@ -6,7 +6,7 @@ that delivers. Both are in one process, where a picture waits here for its row.
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ _UNWATCHED = 20
 _STALE_S = 5.0
 """A source that gave nothing for so long makes room for another one."""
 _MAX_WAITING = 64
+_MAX_COMING = 32
 
 
 @dataclass
@@ -41,8 +42,8 @@ class _Slot:
     taken_at: float = 0.0
     version: int = 0
     row: Row = field(default_factory=dict)
-    jpeg: bytes = b""
-    """Empty once it is written."""
+    coming: deque[tuple[Row, bytes]] = field(default_factory=lambda: deque(maxlen=_MAX_COMING))
+    """Pictures with their rows. Those of a chunk come at once, and are shown one by one."""
 
 
 class Viewfinder:
@@ -90,22 +91,26 @@ class Viewfinder:
         with self._lock:
             taken = [(row, *self._waiting.pop(_key(row), (0, b""))) for row in rows]
             for row, number, jpeg in taken:
-                slot = self._slots[number]
-                if jpeg and slot.source_id == row["source_id"]:
-                    self._version += 1
-                    slot.version, slot.row, slot.jpeg = self._version, row, jpeg
+                if jpeg and self._slots[number].source_id == row["source_id"]:
+                    self._slots[number].coming.append((row, jpeg))
 
-    def write(self, files: ViewFiles) -> list[dict[str, Any]]:
-        """Write the pictures that are new; return what is shown, source by source.
+    def write(self, files: ViewFiles, *, is_last: bool = False) -> list[dict[str, Any]]:
+        """Write the next picture of each source; return what is shown, source by source.
+
+        Args:
+            files: where to.
+            is_last: whether the newest one is shown at once.
 
         Raises:
             OutputError: one cannot be written.
         """
         with self._lock:
             for number, slot in enumerate(self._slots):
-                if slot.jpeg:
-                    files.write_picture(number, slot.jpeg)
-                    slot.jpeg = b""
+                if slot.coming:
+                    slot.row, jpeg = slot.coming.pop() if is_last else slot.coming.popleft()
+                    self._version += 1
+                    slot.version = self._version
+                    files.write_picture(number, jpeg)
             return [
                 {
                     "slot": number,

@@ -64,6 +64,7 @@ def live_page(
         app,
         log_level="critical",
         access_log=False,
+        server_header=False,
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=1,
