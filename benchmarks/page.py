@@ -7,7 +7,7 @@ The same pictures are classified without a live page, with one that nobody looks
 viewers. A viewer does what the browser does: it follows the state and loads each new picture. Each
 way runs once in each round, in an order that rotates. The rate is of the images after the first
 result; `cpu_s` is what the command and its Java used, which other load on the machine changes less.
-Viewers are one light process here, and its time is told: elsewhere they would take none of the job's.
+Viewers are one light process here, and its time is told: elsewhere they would take none of it.
 """
 
 import argparse
