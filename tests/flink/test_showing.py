@@ -17,7 +17,6 @@ from tests.streams import Offered
 from sightflow import Directory, JsonLines, Pipeline, RunSettings, Track, Video, run
 from sightflow.engine.viewfiles import ViewFiles
 from sightflow.errors import JobError
-from sightflow.testing import draw_scene
 
 pytestmark = pytest.mark.flink
 
@@ -87,10 +86,9 @@ def test_a_picture_is_that_of_its_row_also_behind_a_step_that_remembers(
     assert source["row"]["tracks"], "the row is what the last step made of it"
     with Image.open(io.BytesIO((view / "picture-0.jpg").read_bytes())) as picture:
         pixels = np.asarray(picture).astype(int)
-    left = 2 * source["row"]["sequence"]
-    drawn = draw_scene(boxes=[(left, 60, left + 80, 180)]).astype(int)
-    assert np.abs(pixels - drawn).mean() < 6, "the frame that the row is of"
-    assert np.abs(np.roll(pixels, 8, axis=1) - drawn).mean() > 6
+    is_red = (pixels[..., 0] > 150) & (pixels[..., 2] < 100)
+    left = np.flatnonzero(is_red.any(axis=0))[0]
+    assert abs(left - 2 * source["row"]["sequence"]) <= 2, "the block is where it was in this frame"
 
 
 def test_after_a_restart_the_ledger_goes_on_and_the_counts_begin_anew(
