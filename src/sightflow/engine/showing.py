@@ -24,6 +24,7 @@ from sightflow.pipeline import Pipeline
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Ledger
 from sightflow.records.rows import found_in
+from sightflow.storage.drafts import writing
 
 __all__ = ["Showing", "showing_in", "shown_pictures"]
 
@@ -213,11 +214,16 @@ _MAKING = threading.Lock()
 
 
 def showing_in(folder: str | None) -> Showing | None:
-    """Return what shows in a folder, the same for all workers of a process; None for no folder."""
+    """Return what shows in a folder, the same for all workers of a process; None for no folder.
+
+    Raises:
+        OutputError: the folder is not there and cannot be made.
+    """
     if folder is None:
         return None
     path = Path(folder)
-    with _MAKING:
+    with _MAKING, writing(path):
+        path.mkdir(parents=True, exist_ok=True)
         for ended in [other for other in _SHOWINGS if not other.exists()]:
             del _SHOWINGS[ended]
         return _SHOWINGS.setdefault(path, Showing(path))
