@@ -5,7 +5,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +14,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sightflow.records.ledger import Ledger
+    from sightflow.dashboard.live.run import LiveRun
     from sightflow.settings import RunSettings
 
 __all__ = ["PageOption", "beside_page", "page_option"]
 
 TOKEN_VARIABLE = "SIGHTFLOW_PAGE_TOKEN"
 """The environment variable with what viewers must show; without it there is a new one each time."""
-
-OnProgress = Callable[["Ledger", int | None], None]
 
 
 class PageOption(click.ParamType):  # type: ignore[type-arg]
@@ -32,7 +30,7 @@ class PageOption(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the address; what is none was perhaps meant as something else."""
-        from sightflow.dashboard.live import Address
+        from sightflow.dashboard.live.address import Address
 
         if isinstance(value, Address):
             return value
@@ -55,7 +53,7 @@ page_option = click.option(
 @contextmanager
 def beside_page(
     settings: "RunSettings", name: str, address: Any | None, *, stderr: IO[str] = sys.stderr
-) -> Iterator[tuple["RunSettings", OnProgress]]:
+) -> Iterator[tuple["RunSettings", "LiveRun"]]:
     """Serve the page of a run while the block runs it, and let it tell how that has ended.
 
     Args:
@@ -65,32 +63,39 @@ def beside_page(
         stderr: where the address is told.
 
     Yields:
-        The settings for the run, and what it tells its progress.
+        The settings for the run, and what is to be told of it.
     """
-    if address is None:
-        yield settings, lambda ledger, n_images: None
-        return
-    from sightflow.dashboard.live import LiveRun, live_page
-    from sightflow.engine.viewfiles import ViewFiles
+    from sightflow.dashboard.live.run import LiveRun
 
     run = LiveRun(name, settings.runner, settings.n_workers, time.time())
+    with _page_of(run, address, stderr) as folder:
+        try:
+            yield replace(settings, view_dir=folder or settings.view_dir), run
+        except KeyboardInterrupt:
+            run.status = "stopped"
+            raise
+        except BaseException as error:
+            run.message, run.status = str(error) or type(error).__name__, "failed"
+            raise
+        if not run.is_over:
+            run.status = "ended"
+
+
+@contextmanager
+def _page_of(run: "LiveRun", address: Any | None, stderr: IO[str]) -> Iterator[str | None]:
+    """Serve the page of a run, if there is to be one; give the folder of what it shows."""
+    if address is None:
+        yield None
+        return
+    from sightflow.dashboard.live.server import live_page
+    from sightflow.engine.viewfiles import ViewFiles
+
     token = os.environ.get(TOKEN_VARIABLE) or None
     if token is None and not address.is_here_only:
         token = secrets.token_urlsafe(16)
-    with tempfile.TemporaryDirectory(prefix="sightflow-view-") as folder:
-        view = ViewFiles(Path(folder))
-        with live_page(run, view, address, token=token) as url:
-            print(f"live page: {url}", file=stderr, flush=True)
-
-            def on_progress(ledger: "Ledger", n_images: int | None) -> None:
-                run.total = n_images
-
-            try:
-                yield replace(settings, view_dir=folder), on_progress
-            except KeyboardInterrupt:
-                run.status = "stopped"
-                raise
-            except BaseException as error:
-                run.message, run.status = str(error) or type(error).__name__, "failed"
-                raise
-            run.status = "ended"
+    with (
+        tempfile.TemporaryDirectory(prefix="sightflow-view-") as folder,
+        live_page(run, ViewFiles(Path(folder)), address, token=token) as url,
+    ):
+        print(f"live page: {url}", file=stderr, flush=True)
+        yield folder

@@ -362,17 +362,18 @@ def execute(
     with (
         console.without_native_noise() as stderr,
         console.notes(stderr=stderr),
-        beside_page(settings, pipeline.name, page, stderr=stderr) as (settings, told_page),
+        beside_page(settings, pipeline.name, page, stderr=stderr) as (settings, live),
         console.progress(pipeline.name, stderr=stderr, quiet=quiet) as (on_progress, show),
     ):
         told = show if pipeline.learning else on_event
 
         def tell(ledger: "Ledger", n_images: int | None) -> None:
             on_progress(ledger, n_images)
-            told_page(ledger, n_images)
+            live.total = n_images
 
         try:
             summary = run(pipeline, settings, on_progress=tell, on_event=told)
+            live.status = "ended" if summary.has_ended else "stopped"
         except (JobError, KeyboardInterrupt):
             _tell_how_to_go_on(settings, stderr)
             raise

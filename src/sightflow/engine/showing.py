@@ -32,7 +32,7 @@ _LOG = logging.getLogger("sightflow")
 _WRITE_EVERY_S = 0.25
 _POINT_EVERY_S = 1.0
 _N_POINTS, _N_LATENCIES = 300, 1_000
-_SPEED_OVER = 5
+_SPEED_OVER = 10
 """Points over which the speed now is told."""
 _N_ROWS, _N_EVENTS, _N_REJECTED, _N_MODELS, _N_LABELS = 30, 50, 20, 10, 8
 _MAX_TRACKS = 10_000

@@ -143,14 +143,14 @@ def test_the_speed_is_that_of_the_last_seconds(
     now = [1_000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
     facts = _begun(showing)
-    for second in range(20):
+    for second in range(30):
         now[0] += 1
-        facts.add(a_result(), Ledger(read=100 * min(second, 9) + 100))
+        facts.add(a_result(), Ledger(read=100 * min(second, 14) + 100))
         told = facts.as_dict()["speed"]
-        if second == 8:
+        if second == 14:
             assert told["now"] == 100.0
     assert told["now"] == 0.0
-    assert told["images_per_s"] == [100.0] * 10 + [0.0] * 10
+    assert told["images_per_s"] == [100.0] * 15 + [0.0] * 15
 
 
 def _begun(showing: Showing) -> Any:

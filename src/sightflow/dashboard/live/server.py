@@ -20,7 +20,8 @@ from starlette.staticfiles import StaticFiles
 
 from sightflow.dashboard.live.address import Address
 from sightflow.dashboard.live.door import Door
-from sightflow.dashboard.live.state import LiveRun, state_of
+from sightflow.dashboard.live.run import LiveRun
+from sightflow.dashboard.live.state import state_of
 from sightflow.engine.viewfiles import N_SLOTS, ViewFiles
 from sightflow.errors import SetupError
 

@@ -1,40 +1,19 @@
 """What a page shows: what is known of a run from outside, and what it shows of itself."""
 
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from sightflow.dashboard.charts import curves_of
 from sightflow.dashboard.learning import learning_of
+from sightflow.dashboard.live.run import LiveRun
 from sightflow.dashboard.training import tiles_of
 from sightflow.records import REASONS, Row
 
-__all__ = ["LiveRun", "state_of"]
+__all__ = ["state_of"]
 
 _N_EVENTS = 20
 
 Status = Literal["starting", "running", "restarting", "ended", "stopped", "failed"]
-
-
-@dataclass
-class LiveRun:
-    """A run, as the process that started it knows it; it is changed while it goes on."""
-
-    name: str
-    runner: str
-    workers: int
-    started: float
-    """In seconds since 1970."""
-    total: int | None = None
-    """How many images there are; None: nobody knows."""
-    status: Literal["running", "ended", "stopped", "failed"] = "running"
-    message: str | None = None
-    """Why it failed."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.status != "running"
 
 
 def state_of(run: LiveRun, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from tests.waiting import until
 
-from sightflow.dashboard.live import Address, LiveRun, live_page
+from sightflow.dashboard.live.address import Address
+from sightflow.dashboard.live.run import LiveRun
+from sightflow.dashboard.live.server import live_page
 from sightflow.engine.viewfiles import ViewFiles
 from sightflow.errors import SetupError
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sightflow.dashboard.live.state import LiveRun, state_of
+from sightflow.dashboard.live.run import LiveRun
+from sightflow.dashboard.live.state import state_of
 
 
 def a_run(**changes: Any) -> LiveRun:
