@@ -96,9 +96,9 @@ class Shown:
     async def _told(self) -> AsyncIterator[bytes]:
         told = None
         while not self._is_over:
-            if self._state != told:
+            if self._state is not None and self._state != told:
                 told = self._state
-                yield b"data: " + (told or b"null") + b"\n\n"
+                yield b"data: " + told + b"\n\n"
             await asyncio.sleep(0.01)
 
     async def _frame(self, request: Request) -> Response:

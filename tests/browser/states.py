@@ -1,4 +1,4 @@
-"""States of a run as the server of the live page tells them, with what does not matter filled in."""
+"""States of a run, as the live page gets them, with what does not matter filled in."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -7,7 +7,7 @@ const { uPlot } = globalThis;
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 240;
 const FONT = "12px system-ui, sans-serif";
-const STEPS_S = [.1, .2, .5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800];
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800];
 
 export const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -18,7 +18,7 @@ export const axis = more => ({
 
 /** The axis of times in seconds: within a video, or of the clock. */
 export const timeAxis = isWithinVideo => axis({
-  values: (plot, splits) => splits.map(value => eventTime(value * 1000, 0)), space: 80,
+  values: (plot, splits) => splits.map(value => eventTime(value * 1000, 0)), space: 80, size: 32,
   ...isWithinVideo && { incrs: STEPS_S },
 });
 

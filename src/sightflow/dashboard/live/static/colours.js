@@ -3,7 +3,7 @@
 
 const PALETTE = ["#2f7fe0", "#d9730d", "#1a9850", "#c2479b", "#0c96a3", "#e0453a", "#8a63d2", "#8f8300",
   "#b5651d", "#4a78a8", "#cc5f7a", "#5b8f3a"];
-const LIGHTS = { red: "#e12828", yellow: "#f5c31e", green: "#28b955" };
+const LIGHTS = new Map([["red", "#e12828"], ["yellow", "#f5c31e"], ["green", "#28b955"]]);
 const MAX_CLASSES = 1000;
 export const NOBODY = "#969696";
 export const PLATE = "#fafafa";
@@ -32,7 +32,7 @@ export const ofClass = label => {
 
 export const ofTrack = id => nth(id % (3 * PALETTE.length));
 
-export const ofLight = said => LIGHTS[said] ?? NOBODY;
+export const ofLight = said => LIGHTS.get(said) ?? NOBODY;
 
 /** Black or white: what can be read on a colour. */
 export const inkOn = colour => {

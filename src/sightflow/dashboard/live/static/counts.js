@@ -17,12 +17,12 @@ const piled = labels => {
 
 const seriesOf = label => ({
   label, fill: ofClass(label), stroke: ofClass(label), width: 0, points: { show: false },
-  paths: uPlot.paths.bars({ size: [.92, 60], align: 1 }),
+  paths: uPlot.paths.bars({ size: [.9, Infinity], align: 1 }),
 });
 
-const optionsOf = ({ labels, isWithinVideo }) => ({
+const optionsOf = ({ labels, isWithinVideo, bucket_ms }) => ({
   cursor: { show: false },
-  scales: { x: { time: !isWithinVideo }, y: { range: (plot, low, high) => [0, Math.max(1, high * 1.05)] } },
+  scales: { x: { time: !isWithinVideo, range: (plot, first, last) => [first, last + bucket_ms / 1000] }, y: { range: (plot, low, high) => [0, Math.max(1, high * 1.05)] } },
   axes: [timeAxis(isWithinVideo), axis({ size: 46, incrs: STEPS })],
   series: [{}, ...labels.toReversed().map(seriesOf)],
 });
@@ -46,7 +46,7 @@ export class Counts {
     setText(byId("counts-note"), isThere ? `${what} of each class, in every ${duration(bucket_ms)}` : "");
     this.totals.setCaption(captionOf(labels.length, n_labels, what));
     this.totals.show(labels, one => `${one.label} ${one.total} ${one.n.at(-1)}`);
-    if (isThere) this.#draw(labels, starts_ms, what);
+    if (isThere) this.#draw(counts);
     else this.chart.clear();
   }
 
@@ -55,9 +55,9 @@ export class Counts {
     this.totals.show([], () => "");
   }
 
-  #draw(labels, starts, what) {
+  #draw({ labels, starts_ms: starts, bucket_ms, what }) {
     const names = labels.map(one => one.label);
-    this.chart.show({ labels: names, isWithinVideo: isWithin(starts[0]) }, [starts.map(ms => ms / 1000), ...piled(labels)]);
+    this.chart.show({ labels: names, isWithinVideo: isWithin(starts[0]), bucket_ms }, [starts.map(ms => ms / 1000), ...piled(labels)]);
     const words = `${firstUpper(what)} of each class from ${eventTime(starts[0], 0)} to ${eventTime(starts.at(-1), 0)}: ${names.join(", ")}. The table below has the numbers.`;
     setAttribute(byId("counts-chart"), "aria-label", words);
   }

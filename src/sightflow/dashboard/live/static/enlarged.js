@@ -12,7 +12,7 @@ export class Enlarged {
     this.dialog = byId("large");
     this.card = null;
     this.found = new Table("What was found, the best first", [
-      { title: "What", cell: one => [swatch(one.colour), nameOf(one)] },
+      { title: "What", cell: one => [...one.colour ? [swatch(one.colour)] : [], nameOf(one)] },
       { title: "Score", isNumber: true, cell: one => [score(one.said?.score ?? one.score)] },
       { title: "From left", isNumber: true, cell: one => [one.box ? `${Math.round(one.box[0])}` : ""] },
       { title: "From top", isNumber: true, cell: one => [one.box ? `${Math.round(one.box[1])}` : ""] },

@@ -93,6 +93,7 @@ export class Events {
     reconcile(byId("events-list"), shown, one => one.key, one => line(one.item));
     setHidden(byId("events-none"), this.events.length > 0);
     setHidden(byId("events-scroll"), this.events.length === 0);
+    byId("events").classList.toggle("empty", this.events.length === 0);
   }
 
   #note(n) {

@@ -12,6 +12,7 @@ export const count = value => value == null ? NONE : whole.format(value);
 
 export const number = value => {
   if (value == null) return NONE;
+  if (value !== 0 && Math.abs(value) < .0001) return value.toExponential(2);
   return Math.abs(value) >= 1000 ? whole.format(value) : short.format(value);
 };
 

@@ -3,6 +3,7 @@
 import { NOBODY, PLATE, ofClass, ofLight, ofTrack } from "./colours.js";
 import { count, eventTime, number, score } from "./format.js";
 
+const MIN_SCORE = .005;
 const DARK = ["off", "unknown"];
 
 const said = one => {
@@ -32,23 +33,29 @@ const face = one => {
   };
 };
 
-/** All that has a place in the picture, the best first. */
-export const placedIn = row => {
-  const detections = row.detections ?? [];
-  const followed = new Set(detections.map(one => one.track_id).filter(id => id != null));
-  const tracks = (row.tracks ?? []).filter(one => !followed.has(one.track_id));
-  return [...detections.map(object), ...tracks.map(object), ...(row.faces ?? []).map(face)];
+/** The objects that are followed, with what a step says of their detections. */
+const followedIn = row => {
+  const seen = new Map((row.detections ?? []).map(one => [one.track_id, one]));
+  return row.tracks.map(one => ({ ...one, state: seen.get(one.track_id)?.state, sign: seen.get(one.track_id)?.sign }));
 };
 
-/** The classes of the whole picture, the best first. */
-export const classesOf = row => (row.classification ?? []).map(one => (
+/** All that has a place in the picture, the best first; of objects that are followed only these. */
+export const placedIn = row => {
+  const faces = row.faces ?? [];
+  const areObjectsFollowed = row.tracks != null && !faces.some(one => "track_id" in one);
+  const objects = areObjectsFollowed ? followedIn(row) : row.detections ?? [];
+  return [...faces.map(face), ...objects.map(object)];
+};
+
+/** The classes of the whole picture, the best first, without those that score nothing that can be seen. */
+export const classesOf = row => (row.classification ?? []).filter((one, i) => i === 0 || one.score >= MIN_SCORE).map(one => (
   { kind: "class", label: one.label, score: one.score, colour: ofClass(one.label) }));
 
 const scenesOf = row => (row.scene ?? []).slice(0, 1).filter(one => one.score > 0).map(one => (
-  { kind: "scene", label: one.label, score: one.score, colour: NOBODY }));
+  { kind: "scene", label: one.label, score: one.score, colour: null }));
 
 const measuresOf = row => (row.measures ?? []).map(one => (
-  { kind: "measure", label: `${one.name} ${number(one.value)}`, score: null, colour: NOBODY }));
+  { kind: "measure", label: `${one.name} ${number(one.value)}`, score: null, colour: null }));
 
 /** Everything, the whole picture first. */
 export const foundIn = row => [...classesOf(row), ...scenesOf(row), ...placedIn(row), ...measuresOf(row)];

@@ -7,13 +7,18 @@ import { textOf } from "./events.js";
 import { Table } from "./lists.js";
 
 const { uPlot } = globalThis;
+const MANY = 40;
 const FORMATS = { share: percent, loss: number, rate: number };
-const MARKS = { drifted: ["--alarm", [6, 4], "a watched value has changed"], published: ["--third", [2, 4], "a version was published"] };
+const MARKS = new Map([
+  ["drifted", ["--alarm", [6, 4], "a watched value has changed"]], ["published", ["--third", [2, 4], "a version was published"]],
+]);
+
+const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 1_000_000, 10_000_000];
 
 const seriesOf = one => ({
   label: one.label, scale: one.scale, stroke: colour(one.colour), width: one.points ? 0 : 2, spanGaps: false,
   paths: one.points ? () => null : undefined,
-  points: { show: one.points || undefined, size: one.points ? 9 : 5, fill: colour(one.colour) },
+  points: { show: one.points || one.isShort, size: one.points ? 9 : 5, fill: colour(one.colour) },
 });
 
 const yAxis = (scale, i) => axis({
@@ -37,7 +42,7 @@ class LearningChart {
   show({ title, curves, marks }) {
     this.curves = curves;
     this.marks = marks;
-    const form = curves.map(({ label, scale, colour: name, points }) => ({ label, scale, colour: name, points }));
+    const form = curves.map(({ label, scale, colour: name, points, x }) => ({ label, scale, colour: name, points, isShort: x.length < MANY }));
     this.data = uPlot.join(curves.map(one => [one.x, one.y]));
     this.chart.show(form, this.data);
     this.#legend();
@@ -50,7 +55,7 @@ class LearningChart {
     return {
       cursor: { sync: { key: "learning" }, drag: { x: false, y: false }, points: { size: 8 } },
       scales: { x: { time: false, range: (plot, low, high) => [0, Math.max(1, high ?? 1)] }, ...scales.includes("share") && { share: { range: shareRange } } },
-      axes: [axis({ label: "images", labelSize: 22, size: 34, values: (plot, values) => values.map(count) }), ...scales.map(yAxis)],
+      axes: [axis({ label: "images", labelSize: 22, size: 34, incrs: STEPS, values: (plot, values) => values.map(count) }), ...scales.map(yAxis)],
       series: [{}, ...form.map(seriesOf)],
       hooks: { draw: [plot => this.#draw(plot)], setLegend: [plot => this.#values(plot.cursor.idx)] },
     };
@@ -60,8 +65,8 @@ class LearningChart {
     const { ctx, bbox } = plot;
     for (const { x: at, kind } of this.marks) {
       const x = plot.valToPos(at, "x", true);
-      if (!MARKS[kind] || x < bbox.left || x > bbox.left + bbox.width) continue;
-      const [name, dash] = MARKS[kind];
+      if (!MARKS.has(kind) || x < bbox.left || x > bbox.left + bbox.width) continue;
+      const [name, dash] = MARKS.get(kind);
       ctx.save();
       ctx.beginPath();
       Object.assign(ctx, { strokeStyle: colour(name), lineWidth: 2 });
@@ -75,8 +80,8 @@ class LearningChart {
 
   #legend() {
     const curves = this.curves.map(one => ({ label: one.label, colour: `var(${one.colour})`, value: "" }));
-    const kinds = [...new Set(this.marks.map(mark => mark.kind))].filter(kind => MARKS[kind]);
-    const marks = kinds.map(kind => ({ label: MARKS[kind][2], colour: `var(${MARKS[kind][0]})`, value: "", isDashed: true }));
+    const kinds = [...new Set(this.marks.map(mark => mark.kind))].filter(kind => MARKS.has(kind)).map(kind => MARKS.get(kind));
+    const marks = kinds.map(([name, , label]) => ({ label, colour: `var(${name})`, value: "", isDashed: true }));
     reconcile(this.legend, [...curves, ...marks], one => one.label, legendItem);
     this.#values(this.chart.plot.cursor.idx);
   }
@@ -101,17 +106,17 @@ export class Learning {
   constructor() {
     this.charts = new Map();
     this.published = new Table("Published versions, newest first", [
-      { title: "Version", cell: one => [count(figure(one, "version"))] },
+      { title: "Version", isNumber: true, cell: one => [count(figure(one, "version"))] },
       { title: "Step of training", isNumber: true, cell: one => [count(figure(one, "step"))] },
       { title: "Accuracy", isNumber: true, cell: one => [accuracyOf(one)] },
       { title: "Serves", cell: one => [figure(one, "serves") ? "yes" : "no"] },
       { title: "Why", cell: one => [one.reason ?? ""] },
-    ]);
+    ], "stacked");
     this.alarms = new Table("Drift alarms, newest first", [
       { title: "When", cell: one => [eventTime(one.event_time_ms)] },
       { title: "Step", cell: one => [one.step] },
       { title: "What has changed", cell: one => [textOf(one)] },
-    ]);
+    ], "stacked");
     byId("learning-lists").append(this.published.node, this.alarms.node);
   }
 

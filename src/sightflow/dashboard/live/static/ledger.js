@@ -13,12 +13,12 @@ export class Ledger {
       { title: "Reason", cell: one => [one.reason] },
       { title: "Images", isNumber: true, cell: one => [count(one.n)] },
       { title: "What it means", cell: one => [one.meaning ?? ""] },
-    ]);
+    ], "stacked");
     this.last = new Table("The last that were rejected, newest first", [
       { title: "Image", cell: one => [path(one.uri)] },
       { title: "Reason", cell: one => [`${one.step}: ${one.reason}`] },
       { title: "What was wrong", cell: one => [one.message] },
-    ]);
+    ], "stacked");
     byId("ledger-reasons").append(this.reasons.node);
     byId("ledger-last").append(this.last.node);
   }
@@ -28,6 +28,7 @@ export class Ledger {
     this.#progress(ledger);
     setHidden(byId("ledger-none"), ledger.rejected > 0);
     this.reasons.show(rejected.reasons, one => JSON.stringify(one));
+    setHidden(byId("ledger-last"), rejected.last.length === 0);
     this.last.show(rejected.last, one => JSON.stringify(one));
   }
 
@@ -37,7 +38,10 @@ export class Ledger {
       made.append(element("dt", "", name), element("dd"));
       made.dataset.sign = sign;
       return made;
-    }, (made, [name]) => setText(made.lastElementChild, count(ledger[name])));
+    }, (made, [name]) => {
+      setText(made.lastElementChild, count(ledger[name]));
+      made.classList.toggle("bad", name === "rejected" && ledger.rejected > 0);
+    });
   }
 
   #progress({ read, total }) {

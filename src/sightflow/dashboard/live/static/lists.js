@@ -1,6 +1,7 @@
 // Tables and chips that change in place, and lists that stand still while somebody reads them.
 
 import { element, keyed, reconcile, setText, withChildren } from "./dom.js";
+import { wasLookedAt } from "./found.js";
 
 /** A spot of a colour; what it stands for is beside it. */
 export const swatch = colour => {
@@ -9,22 +10,29 @@ export const swatch = colour => {
   return made;
 };
 
-/** A short text with the colour of what it names; without colour it is a remark. */
-export const chip = ({ text, colour }) => {
-  if (!colour) return element("li", "chip soft", text);
-  return withChildren(element("li", "chip"), swatch(colour), element("span", "", text));
+/** A short text with the colour of what it names, if that has one. */
+export const chip = ({ text, colour, isRemark = false }) => {
+  const made = element("li", isRemark ? "chip soft" : "chip");
+  if (colour) made.append(swatch(colour));
+  return withChildren(made, element("span", "", text));
+};
+
+/** Chips for no more than so many, with how many are left out. */
+export const chipsFor = (all, max, row) => {
+  if (!all.length) return [{ text: wasLookedAt(row) ? "nothing found" : "no step looked for anything", isRemark: true }];
+  return all.length > max ? [...all.slice(0, max), { text: `${all.length - max} more`, isRemark: true }] : all;
 };
 
 /** A table whose rows are known by what they tell; a row that tells the same is left as it is. */
 export class Table {
   /** A column has a `title`, a function `cell` that gives nodes or texts for an item, and may be of numbers. */
-  constructor(caption, columns) {
+  constructor(caption, columns, className = "") {
     this.columns = columns;
     this.body = element("tbody");
     this.caption = element("caption", "", caption);
     const names = withChildren(element("tr"), ...columns.map(column => this.#header(column)));
     const head = withChildren(element("thead"), names);
-    this.node = withChildren(element("table"), this.caption, head, this.body);
+    this.node = withChildren(element("table", className), this.caption, head, this.body);
     // The roles are said again, since a narrow window shows rows as blocks.
     for (const [part, role] of [[this.node, "table"], [head, "rowgroup"], [this.body, "rowgroup"], [names, "row"]]) part.setAttribute("role", role);
   }

@@ -6,12 +6,12 @@ import { Table } from "./lists.js";
 
 export class Models {
   constructor() {
-    this.table = new Table("Models and their versions", [
+    this.table = new Table("The newest versions first; a swap while the run goes on adds one", [
       { title: "Step", cell: one => [one.step] },
       { title: "Model", cell: one => [one.model] },
       { title: "Version", cell: one => [one.version] },
       { title: "First used", cell: one => [time(one.since_ms)] },
-    ]);
+    ], "stacked");
     byId("models-list").append(this.table.node);
   }
 

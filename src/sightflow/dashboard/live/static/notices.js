@@ -52,7 +52,7 @@ export class Drift {
   }
 
   #button() {
-    const made = element("button", "quiet", "Put away");
+    const made = element("button", "quiet", "Dismiss");
     made.type = "button";
     made.addEventListener("click", () => {
       this.away = this.key;

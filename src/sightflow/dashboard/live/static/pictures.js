@@ -2,19 +2,20 @@
 
 import { byId, element, path, reconcile, setAttribute, setHidden, setPath, setText, withChildren } from "./dom.js";
 import { several } from "./format.js";
-import { placeOf, summaryOf, wasLookedAt } from "./found.js";
+import { placeOf, summaryOf } from "./found.js";
 import { Enlarged } from "./enlarged.js";
-import { chip } from "./lists.js";
+import { chip, chipsFor } from "./lists.js";
 import { draw } from "./overlay.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MAX_CHIPS = 12;
 
 /** The picture that a source has now; null: it has gone, since a newer one is there. */
-const load = async source => {
+const load = async (source, runId) => {
   const image = new Image();
   image.alt = "";
-  image.src = `frames/${source.slot}?v=${source.version}`;
+  // The run is named, since a browser knows a picture by its address: another run has the same slots and versions.
+  image.src = `frames/${source.slot}?v=${source.version}&run=${encodeURIComponent(runId)}`;
   try {
     await image.decode();
     return image;
@@ -30,7 +31,11 @@ class Frame {
     this.svg = document.createElementNS(SVG, "svg");
     this.svg.setAttribute("aria-hidden", "true");
     this.node = withChildren(element("span", "frame"), this.image, this.svg);
-    this.observer = new ResizeObserver(() => this.#draw());
+    this.size = { width: 0, height: 0 };
+    this.observer = new ResizeObserver(entries => {
+      this.size = entries.at(-1).contentRect;
+      this.#draw();
+    });
     this.observer.observe(this.node);
   }
 
@@ -46,9 +51,9 @@ class Frame {
     this.observer.disconnect();
   }
 
+  /** Draws for the size that the picture had last; where that changes, it is drawn again before it is seen. */
   #draw() {
-    const size = { width: this.node.clientWidth, height: this.node.clientHeight };
-    if (this.row && size.width) draw(this.svg, this.row, size);
+    if (this.row && this.size.width) draw(this.svg, this.row, this.size);
   }
 }
 
@@ -56,6 +61,7 @@ class Frame {
 class Card {
   constructor(pictures, source) {
     this.pictures = pictures;
+    this.runId = pictures.runId;
     this.name = source.source_id;
     this.frame = new Frame();
     this.stage = element("button", "stage");
@@ -79,7 +85,7 @@ class Card {
     this.isLoading = true;
     while (this.seen !== this.wanted.version && this.pictures.areMoving && this.node.isConnected) {
       const now = this.wanted;
-      const image = await load(now);
+      const image = await load(now, this.runId);
       if (!this.pictures.areMoving || !this.node.isConnected) break;
       this.seen = now.version;
       if (image) this.#swap(image, now);
@@ -95,10 +101,7 @@ class Card {
     setText(this.when, placeOf(source.row));
     setHidden(this.file, source.row.uri === this.name);
     setPath(this.file, source.row.uri);
-    const found = summaryOf(source.row);
-    const more = found.length > MAX_CHIPS ? [{ text: `${found.length - MAX_CHIPS} more`, colour: null }] : [];
-    const none = found.length ? [] : [{ text: wasLookedAt(source.row) ? "nothing found" : "no step looked for anything", colour: null }];
-    reconcile(this.chips, [...found.slice(0, MAX_CHIPS), ...more, ...none], one => one.text, chip);
+    reconcile(this.chips, chipsFor(summaryOf(source.row), MAX_CHIPS, source.row), one => `${one.text} ${one.colour}`, chip);
     this.pictures.enlarged.follow(this);
   }
 
@@ -115,7 +118,8 @@ export class Pictures {
     this.enlarged = new Enlarged();
   }
 
-  render({ sources, n_sources }) {
+  render({ run, sources, n_sources }) {
+    this.runId = run.id;
     const now = sources.toSorted((a, b) => a.slot - b.slot);
     const keys = new Set(now.map(keyOf));
     for (const [key, card] of this.cards) if (!keys.has(key)) this.#remove(key, card);

@@ -2,18 +2,16 @@
 
 import { byId, element, path, setHidden, setText, withChildren } from "./dom.js";
 import { count, eventTime } from "./format.js";
-import { foundIn, textOf, wasLookedAt } from "./found.js";
-import { Reading, Table, chip } from "./lists.js";
+import { foundIn, textOf } from "./found.js";
+import { Reading, Table, chip, chipsFor } from "./lists.js";
 
 const MAX_CHIPS = 8;
 
-const streamOf = row => row.uri === row.source_id ? [path(row.uri)] : [path(row.uri), element("br"), withChildren(element("small", "soft"), path(row.source_id))];
+const streamOf = row => row.uri === row.source_id ? [path(row.uri)] : [path(row.uri), withChildren(element("small", "soft"), path(row.source_id))];
 
 const foundOf = row => {
   const all = foundIn(row).map(one => ({ text: textOf(one), colour: one.colour }));
-  if (!all.length) all.push({ text: wasLookedAt(row) ? "nothing" : "no step looked for anything", colour: null });
-  if (all.length > MAX_CHIPS) all.splice(MAX_CHIPS, all.length, { text: `${all.length - MAX_CHIPS} more`, colour: null });
-  return [withChildren(element("ul", "chips"), ...all.map(chip))];
+  return [withChildren(element("ul", "chips"), ...chipsFor(all, MAX_CHIPS, row).map(chip))];
 };
 
 export class Recognitions {
@@ -23,7 +21,7 @@ export class Recognitions {
       { title: "Image and stream", cell: streamOf },
       { title: "Position", isNumber: true, cell: row => [count(row.sequence)] },
       { title: "Found, with scores", cell: foundOf },
-    ]);
+    ], "stacked");
     byId("recognitions-scroll").append(this.table.node);
     this.rows = [];
     this.reading = new Reading(byId("recognitions-scroll"), () => this.#show());
@@ -40,8 +38,9 @@ export class Recognitions {
   }
 
   #show() {
-    setText(byId("recognitions-note"), this.reading.isGoingOn ? "stands still while you read" : "newest first");
-    if (this.reading.isGoingOn) return;
+    const isStill = this.reading.isGoingOn;
+    setText(byId("recognitions-note"), isStill ? "stands still while you read" : this.rows.length ? "newest first" : "");
+    if (isStill) return;
     this.table.show(this.rows, row => `${row.source_id}\n${row.sequence}\n${row.uri}`);
     setHidden(byId("recognitions-none"), this.rows.length > 0);
     setHidden(byId("recognitions-scroll"), this.rows.length === 0);

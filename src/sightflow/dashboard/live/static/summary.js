@@ -54,7 +54,7 @@ export class Tiles {
     this.#speed(speed);
     this.#read(ledger);
     setText(byId("latency"), latency ? duration(latency.p50_ms) : duration(null));
-    setText(byId("latency-note"), latency ? `half are faster; 99 % within ${duration(latency.p99_ms)}` : "no image has been measured yet");
+    setText(byId("latency-note"), latency ? `p50: half of ${several(latency.n, "image")} are faster. p99: ${duration(latency.p99_ms)}` : "no image has been measured yet");
     this.#model(models);
   }
 
