@@ -34,10 +34,10 @@ sinks:
 """
 FAILING = """
 name: doomed
-source: {kind: Directory, path: photos}
+source: {kind: Directory, paths: photos}
 steps:
   - {name: slow, kind: "tests.steps:Slow", delay_s: 0.2}
-  - {name: broken, kind: "tests.steps:FailOnce", name: 0060.jpg, flag: failed}
+  - {name: broken, kind: "tests.steps:FailAt", sequence: 60}
 sinks:
   - {name: out, kind: JsonLines, path: out.jsonl}
 """
@@ -113,9 +113,9 @@ def test_a_run_that_fails_says_why_on_the_page(tmp_path: Path, browser: Browser)
     (tmp_path / "doomed.yaml").write_text(FAILING)
     with running(tmp_path, "run", "doomed.yaml") as run, looking(browser, run) as visit:
         alarm = visit.page.get_by_role("alert")
-        expect(alarm).to_contain_text("the first attempt fails", timeout=60_000)
+        expect(alarm).to_contain_text("image 60 cannot be", timeout=60_000)
         expect(visit.page.locator("#status")).to_contain_text("Failed")
-        expect(visit.page.locator("#recognitions")).to_contain_text("0000.jpg")
+        expect(visit.page.locator("#recognitions")).to_contain_text("0050.jpg")
     assert run.process.returncode == 1
 
 
