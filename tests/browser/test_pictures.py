@@ -177,8 +177,8 @@ def test_a_hidden_page_asks_for_no_picture(shown, page):
     page.evaluate(HIDE, True)
     shown.show(with_picture(2))
     page.wait_for_timeout(200)
-    shown.show(with_picture(3))
-    page.wait_for_timeout(100)
+    shown.show(a_state(status="restarting", sources=with_picture(3)["sources"]))
+    expect(page).to_have_title("Restarting · sightflow track")
     assert shown.asked == [(0, 1)]
     # when it is seen again, it shows what is newest
     page.evaluate(HIDE, False)
