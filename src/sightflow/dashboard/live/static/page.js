@@ -65,8 +65,8 @@ const onState = next => {
 };
 
 const onLost = () => {
-  head.stop();
   if (state && isOver(state.run)) return;
+  head.lose();
   showLost(receivedMs);
 };
 
