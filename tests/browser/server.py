@@ -107,7 +107,7 @@ class Shown:
         await asyncio.sleep(self.delay_s)
         picture = self.pictures.get(key)
         if picture is None:
-            return Response(status_code=404)
+            return Response(status_code=204)  # another one is there by now
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 

@@ -72,6 +72,7 @@ def test_a_connection_that_is_lost_is_told_and_all_stays_as_it_was(shown, visit,
     shown.stop()
     try:
         expect(page.locator("#lost")).to_contain_text("The connection is lost.")
+        expect(page.locator("#status")).to_have_text("No connection")
         expect(page.locator("#read")).to_have_text("7")
         expect(page.locator(".event")).to_have_count(1)
         expect(page.locator(".frame img")).to_be_visible()
@@ -79,6 +80,7 @@ def test_a_connection_that_is_lost_is_told_and_all_stays_as_it_was(shown, visit,
         shown.start()
     # when the server is there again
     expect(page.locator("#lost")).to_be_empty()
+    expect(page.locator("#status")).to_have_text("Running")
     expect(page.locator("#read")).to_have_text("7")
 
 

@@ -3,14 +3,14 @@
 const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = 5000;
 
-/** Calls `onState` with each state, and `onLost` when there is no connection any more. */
+/** Calls `onState` with each state, which says whether more will come, and `onLost` when there is no connection any more. */
 export const connect = (onState, onLost) => {
   let waitMs = FIRST_WAIT_MS;
   const open = () => {
     const source = new EventSource("state");
     source.onmessage = message => {
-      waitMs = FIRST_WAIT_MS;
-      onState(JSON.parse(message.data));
+      const goesOn = onState(JSON.parse(message.data));
+      waitMs = goesOn ? FIRST_WAIT_MS : MAX_WAIT_MS;
     };
     source.onerror = () => {
       source.close();

@@ -11,7 +11,7 @@ export class Enlarged {
   constructor() {
     this.dialog = byId("large");
     this.card = null;
-    this.found = new Table("What was found, the best first", [
+    this.found = new Table("What was found", [
       { title: "What", cell: one => [...one.colour ? [swatch(one.colour)] : [], nameOf(one)] },
       { title: "Score", isNumber: true, cell: one => [score(one.said?.score ?? one.score)] },
       { title: "From left", isNumber: true, cell: one => [one.box ? `${Math.round(one.box[0])}` : ""] },

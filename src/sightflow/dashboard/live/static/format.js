@@ -6,6 +6,8 @@ const short = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const calendar = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
+const GLUE = "\u00a0"; // a number and its unit stay on one line
+
 export const NONE = "–";
 
 export const count = value => value == null ? NONE : whole.format(value);
@@ -23,12 +25,12 @@ export const percent = (value, digits = 1) => value == null ? NONE : `${(100 * v
 /** A length of time in milliseconds, in the unit that suits it. */
 export const duration = ms => {
   if (ms == null) return NONE;
-  if (ms < 1000) return `${short.format(ms)} ms`;
-  if (ms < 60_000) return `${short.format(ms / 1000)} s`;
+  if (ms < 1000) return `${short.format(ms)}${GLUE}ms`;
+  if (ms < 60_000) return `${short.format(ms / 1000)}${GLUE}s`;
   const minutes = Math.floor(ms / 60_000);
   const seconds = Math.floor(ms / 1000) % 60;
-  if (minutes < 60) return `${minutes} min ${seconds} s`;
-  return `${whole.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+  if (minutes < 60) return `${minutes}${GLUE}min ${seconds}${GLUE}s`;
+  return `${whole.format(Math.floor(minutes / 60))}${GLUE}h ${minutes % 60}${GLUE}min`;
 };
 
 /** Whether a time is one within a video: these count from 0, which would be 1970. */

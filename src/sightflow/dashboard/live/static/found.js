@@ -39,7 +39,7 @@ const followedIn = row => {
   return row.tracks.map(one => ({ ...one, state: seen.get(one.track_id)?.state, sign: seen.get(one.track_id)?.sign }));
 };
 
-/** All that has a place in the picture, the best first; of objects that are followed only these. */
+/** All that has a place in the picture, of objects that are followed only these. */
 export const placedIn = row => {
   const faces = row.faces ?? [];
   const areObjectsFollowed = row.tracks != null && !faces.some(one => "track_id" in one);

@@ -57,7 +57,7 @@ class LearningChart {
       scales: { x: { time: false, range: (plot, low, high) => [0, Math.max(1, high ?? 1)] }, ...scales.includes("share") && { share: { range: shareRange } } },
       axes: [axis({ label: "images", labelSize: 22, size: 34, incrs: STEPS, values: (plot, values) => values.map(count) }), ...scales.map(yAxis)],
       series: [{}, ...form.map(seriesOf)],
-      hooks: { draw: [plot => this.#draw(plot)], setLegend: [plot => this.#values(plot.cursor.idx)] },
+      hooks: { draw: [plot => this.#draw(plot)], setCursor: [plot => this.#values(plot.cursor.idx)] },
     };
   }
 
@@ -117,7 +117,8 @@ export class Learning {
       { title: "Step", cell: one => [one.step] },
       { title: "What has changed", cell: one => [textOf(one)] },
     ], "stacked");
-    byId("learning-lists").append(this.published.node, this.alarms.node);
+    byId("learning-published").append(this.published.node);
+    byId("learning-alarms").append(this.alarms.node);
   }
 
   render({ learning }) {
@@ -130,6 +131,8 @@ export class Learning {
     });
     reconcile(byId("learning-charts"), learning.charts, one => one.title, one => this.#chart(one.title));
     for (const one of learning.charts) this.charts.get(one.title).show(one);
+    setHidden(byId("learning-published"), learning.published.length === 0);
+    setHidden(byId("learning-alarms"), learning.alarms.length === 0);
     this.published.show(learning.published, one => JSON.stringify(one));
     this.alarms.show(learning.alarms, one => JSON.stringify(one));
   }

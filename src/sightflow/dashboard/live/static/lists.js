@@ -71,7 +71,6 @@ export class Reading {
   constructor(node, onGoOn) {
     this.node = node;
     this.isPointed = false;
-    this.isNoted = false;
     node.addEventListener("pointerenter", event => { this.isPointed = event.pointerType === "mouse"; });
     node.addEventListener("pointerleave", () => {
       this.isPointed = false;
@@ -86,6 +85,6 @@ export class Reading {
   }
 
   get isGoingOn() {
-    return this.isPointed || this.isSelected();
+    return (this.isPointed && this.node.matches(":hover")) || this.isSelected();
   }
 }

@@ -22,12 +22,13 @@ let state = null;
 let receivedMs = null;
 let isPaused = false;
 
+/** Shows what is newest. Its name and how it is are told also while the page is paused or behind others. */
 const show = () => {
-  if (!state || document.hidden) return;
+  if (!state) return;
   head.render(state);
   showFailure(state.run);
   drift.render(state);
-  if (isPaused) return;
+  if (isPaused || document.hidden) return;
   for (const one of state.counts.labels) ofClass(one.label);
   for (const part of parts) part.render(state);
 };
@@ -60,11 +61,12 @@ const onState = next => {
   hide("lost");
   if (isNew) beginAnew();
   else show();
+  return !isOver(next.run);
 };
 
 const onLost = () => {
-  head.stop();
   if (state && isOver(state.run)) return;
+  head.lose();
   showLost(receivedMs);
 };
 

@@ -83,6 +83,14 @@ class Card {
     this.wanted = source;
     if (this.isLoading) return;
     this.isLoading = true;
+    try {
+      await this.#catchUp();
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  async #catchUp() {
     while (this.seen !== this.wanted.version && this.pictures.areMoving && this.node.isConnected) {
       const now = this.wanted;
       const image = await load(now, this.runId);
@@ -91,7 +99,6 @@ class Card {
       if (image) this.#swap(image, now);
       else if (!this.shown) setText(this.stage.lastElementChild, "no picture");
     }
-    this.isLoading = false;
   }
 
   #swap(image, source) {

@@ -34,7 +34,7 @@ export class Recognitions {
 
   reset() {
     this.rows = [];
-    this.#show();
+    this.table.show([], () => "");
   }
 
   #show() {

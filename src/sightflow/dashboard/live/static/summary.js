@@ -7,6 +7,9 @@ import { count, duration, firstUpper, number, percent, several, time } from "./f
 const OVER = ["ended", "stopped", "failed"];
 const PARTS = ["recognised", "rejected", "skipped"];
 
+/** How long a run takes, in whole seconds. */
+const passed = ms => ms < 1000 ? "just begun" : duration(Math.floor(ms / 1000) * 1000);
+
 export const isOver = run => OVER.includes(run.status);
 
 /** The head of the page. It goes on while the rest is paused. */
@@ -25,9 +28,12 @@ export class Head {
     this.#facts();
   }
 
-  /** Lets the clock of the run stand still, or go on with the next state. */
-  stop() {
+  /** Says that nothing is known of the run, until there is another state. */
+  lose() {
     this.aheadMs = null;
+    setAttribute(byId("status"), "data-status", "waiting");
+    setText(byId("status"), "No connection");
+    document.title = this.run ? `No connection · ${this.run.name}` : "Sightflow";
   }
 
   #facts() {
@@ -38,7 +44,7 @@ export class Head {
     const facts = [
       `${firstUpper(runner)}, ${several(workers, "worker")}`,
       `since ${time(started_ms)}`,
-      duration(Math.max(0, Math.floor((now - started_ms) / 1000) * 1000)).replace("0 ms", "0 s"),
+      passed(now - started_ms),
       ...restarts ? [several(restarts, "restart")] : [],
     ];
     setText(byId("facts"), facts.join(" · "));
@@ -54,7 +60,7 @@ export class Tiles {
     this.#speed(speed);
     this.#read(ledger);
     setText(byId("latency"), latency ? duration(latency.p50_ms) : duration(null));
-    setText(byId("latency-note"), latency ? `p50: half of ${several(latency.n, "image")} are faster. p99: ${duration(latency.p99_ms)}` : "no image has been measured yet");
+    setText(byId("latency-note"), latency ? `p50: half of ${several(latency.n, "image")} are faster. p99:\u00a0${duration(latency.p99_ms)}` : "no image has been measured yet");
     this.#model(models);
   }
 
