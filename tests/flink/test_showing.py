@@ -84,7 +84,9 @@ def test_a_picture_is_that_of_its_row_also_behind_a_step_that_remembers(
     (source,) = shown_in(view)["sources"]
     assert source["source_id"] == str(video)
     assert source["row"]["tracks"], "the row is what the last step made of it"
-    with Image.open(io.BytesIO((view / "picture-0.jpg").read_bytes())) as picture:
+    with Image.open(
+        io.BytesIO(ViewFiles(view).picture(0, source["version"]).read_bytes())
+    ) as picture:
         pixels = np.asarray(picture).astype(int)
     is_red = (pixels[..., 0] > 150) & (pixels[..., 2] < 100)
     left = np.flatnonzero(is_red.any(axis=0))[0]

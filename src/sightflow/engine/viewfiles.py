@@ -14,6 +14,8 @@ __all__ = ["N_SLOTS", "ViewFiles"]
 N_SLOTS = 9
 """Pictures of so many sources are shown."""
 _WATCHED_S = 3.0
+_N_KEPT = 3
+"""Pictures of a source that are kept: who looks may still want the one before the newest."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class ViewFiles:
         """A file that is touched again and again while somebody looks."""
         return self.folder / "watched"
 
-    def picture(self, slot: int) -> Path:
-        """The last picture of a source, a JPEG."""
-        return self.folder / f"picture-{slot}.jpg"
+    def picture(self, slot: int, version: int) -> Path:
+        """A picture of a source, a JPEG; each has a number of its own."""
+        return self.folder / f"picture-{slot}-{version}.jpg"
 
     def watch(self) -> None:
         """Say that somebody looks."""
@@ -52,7 +54,14 @@ class ViewFiles:
         with replacing(self.facts) as draft:
             draft.write_bytes(orjson.dumps(facts))
 
-    def write_picture(self, slot: int, jpeg: bytes) -> None:
-        """Replace a picture."""
-        with replacing(self.picture(slot)) as draft:
+    def write_picture(self, slot: int, version: int, jpeg: bytes) -> None:
+        """Add a picture of a source; all but its last ones go."""
+        with replacing(self.picture(slot, version)) as draft:
             draft.write_bytes(jpeg)
+        kept = sorted(self.folder.glob(f"picture-{slot}-*.jpg"), key=_version_of)
+        for path in kept[:-_N_KEPT]:
+            path.unlink(missing_ok=True)
+
+
+def _version_of(picture: Path) -> int:
+    return int(picture.stem.rpartition("-")[2])

@@ -110,7 +110,7 @@ class Viewfinder:
                     slot.row, jpeg = slot.coming.pop() if is_last else slot.coming.popleft()
                     self._version += 1
                     slot.version = self._version
-                    files.write_picture(number, jpeg)
+                    files.write_picture(number, slot.version, jpeg)
             return [
                 {
                     "slot": number,

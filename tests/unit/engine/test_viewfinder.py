@@ -44,6 +44,11 @@ def frame(source_id: str = "cam", sequence: int = 0, **more: Any) -> ImageRecord
     return a_record(origin=origin, **more)
 
 
+def picture_of(files: ViewFiles) -> Path:
+    """Return the newest picture."""
+    return max(files.folder.glob("picture-0-*.jpg"))
+
+
 def look(finder: Viewfinder, files: ViewFiles, *records: ImageRecord) -> list[tuple[str, int]]:
     """Show records at once; return which image is shown of each source."""
     for record in records:
@@ -64,7 +69,7 @@ def test_a_picture_is_shown_with_its_row_once_that_is_there(
     assert shown["row"] == result_row(record)
     assert (shown["slot"], shown["version"], shown["source_id"]) == (0, 1, "cam")
     assert (shown["width"], shown["height"]) == (record.width, record.height)
-    with Image.open(files.picture(0)) as picture:
+    with Image.open(picture_of(files)) as picture:
         assert picture.format == "JPEG"
         assert picture.size == record.pixels.shape[1::-1]
 
@@ -150,7 +155,7 @@ def test_pictures_whose_row_never_comes_do_not_pile_up(watched: Viewfinder, cloc
 def test_a_large_picture_is_made_small(watched: Viewfinder, files: ViewFiles) -> None:
     pixels = np.full((1080, 1920, 3), 90, np.uint8)
     assert look(watched, files, frame(pixels=pixels)) == [("cam", 0)]
-    with Image.open(files.picture(0)) as picture:
+    with Image.open(picture_of(files)) as picture:
         assert picture.size == (640, 360)
 
 
@@ -166,7 +171,7 @@ def test_strangers_are_blurred_and_people_who_are_known_are_not(
     watched.see(record, hides_unknown=True)
     watched.join([result_row(record)])
     watched.write(files)
-    with Image.open(io.BytesIO(files.picture(0).read_bytes())) as picture:
+    with Image.open(io.BytesIO(picture_of(files).read_bytes())) as picture:
         shown = np.asarray(picture).astype(float)
     ann, stranger = shown[15:55, 15:55].std(), shown[15:55, 135:175].std()
     assert ann > 3 * stranger

@@ -134,12 +134,15 @@ class _Hub:
             self.n_viewers -= 1
 
     async def picture(self, request: Request) -> Response:
-        """Return the last picture of a source."""
-        slot = request.path_params["slot"]
-        path = self._view.picture(slot)
-        if slot >= N_SLOTS or not path.exists():
-            return PlainTextResponse("there is no such picture\n", 404)
-        return Response(path.read_bytes(), media_type="image/jpeg")
+        """Return a picture of a source, or nothing where a newer one is there already."""
+        slot, version = request.path_params["slot"], request.query_params.get("v", "")
+        if slot >= N_SLOTS or not version.isdecimal():
+            return PlainTextResponse("pictures are /frames/SLOT?v=VERSION\n", 404)
+        try:
+            jpeg = self._view.picture(slot, int(version)).read_bytes()
+        except FileNotFoundError:
+            return Response(status_code=204)
+        return Response(jpeg, media_type="image/jpeg")
 
     async def _has_changed(self) -> bool:
         """Return whether there is something new, or will be in a while."""

@@ -126,13 +126,19 @@ def test_who_reads_slowly_skips_states_and_holds_up_nobody(page: Page) -> None:
             assert next(told)["ledger"]["read"] == 3
 
 
-def test_the_last_picture_of_a_source_is_given(page: Page) -> None:
-    page.view.write_picture(3, b"jpeg")
-    status, body, headers = page.get("/frames/3?v=17")
-    assert (status, body, headers["content-type"]) == (200, b"jpeg", "image/jpeg")
+def test_a_picture_is_given_as_long_as_its_row_may_be_shown(page: Page) -> None:
+    for version in (9, 10, 11, 12):
+        page.view.write_picture(3, version, f"jpeg {version}".encode())
+    status, body, headers = page.get("/frames/3?v=10&run=5000")
+    assert (status, body, headers["content-type"]) == (200, b"jpeg 10", "image/jpeg")
+    assert page.get("/frames/3?v=12")[1] == b"jpeg 12"
+    assert page.get("/frames/3?v=9")[:2] == (204, b""), "never another picture than the one asked"
+    assert len(list(page.view.folder.glob("picture-3-*.jpg"))) == 3
 
 
-@pytest.mark.parametrize("path", ["/frames/4", "/frames/99", "/frames/x", "/static/../state.py"])
+@pytest.mark.parametrize(
+    "path", ["/frames/4", "/frames/99?v=1", "/frames/4?v=x", "/frames/x?v=1", "/static/../state.py"]
+)
 def test_what_is_not_there_is_not_found(page: Page, path: str) -> None:
     assert page.get(path)[0] == 404
 
