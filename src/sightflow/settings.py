@@ -66,6 +66,11 @@ class RunSettings:
     use on one machine only; None: it does not."""
     web_ui_port: int | None = None
     """Port of Flink's web page and REST on the loopback address; None takes any free one."""
+    metrics_port: int | None = None
+    """Port of the loopback address on which Prometheus finds the metrics of a Flink job while it
+    runs; None: nothing listens."""
+    otlp_url: str | None = None
+    """Where the metrics of a Flink job go by OTLP over HTTP, such as `http://127.0.0.1:4318`."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be."""
@@ -84,9 +89,28 @@ class RunSettings:
         if self.drop_state and not self.upgrade:
             raise PipelineError("RunSettings: `drop_state` goes with `upgrade`; allow it too")
         check_count(self, *_COUNTS, at_least=1)
-        check_count(self, "web_ui_port", at_least=1, at_most=65_535)
+        check_count(self, "web_ui_port", "metrics_port", at_least=1, at_most=65_535)
+        self._check_reporting()
         check_count(self, "restart_attempts")
         check_number(self, "max_wait_ms", within="[0, inf)")
+
+    def _check_reporting(self) -> None:
+        """Refuse metrics that nobody would report, and a place that is none."""
+        for name in ("metrics_port", "otlp_url"):
+            if self.runner == "inline" and getattr(self, name) is not None:
+                raise PipelineError(
+                    f"RunSettings: `{name}` needs the runner flink: inline reports no metrics"
+                )
+        if self.metrics_port is not None and self.metrics_port == self.web_ui_port:
+            raise PipelineError(
+                "RunSettings: `metrics_port` and `web_ui_port` are two ports; "
+                f"got {self.metrics_port} for both"
+            )
+        if self.otlp_url is not None and not re.match(r"https?://[^/\s]+", self.otlp_url):
+            raise PipelineError(
+                "RunSettings: `otlp_url` is the URL of a receiver of OTLP over HTTP, such as "
+                f"http://127.0.0.1:4318; got {self.otlp_url!r}"
+            )
 
     @property
     def n_workers(self) -> int:

@@ -1,6 +1,7 @@
 """The files of deploy/ fit each other and what is required; no container was started here."""
 
 import re
+import zipfile
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -52,3 +53,26 @@ def test_the_image_copies_what_is_there():
     assert (ROOT / "requirements.txt").exists()
     version = SESSION["spec"]["image"].partition(":")[2]
     assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+def test_the_cluster_reports_its_metrics_as_the_page_says():
+    page = (ROOT / "docs" / "how-to" / "metrics.md").read_text("utf-8")
+    said = dict(re.findall(r"^(metrics\.reporter\.[\w.]+): (.*)$", page, re.MULTILINE))
+    has = {
+        name: value
+        for name, value in SESSION["spec"]["flinkConfiguration"].items()
+        if name.startswith("metrics.")
+    }
+    port = "metrics.reporter.prometheus.port"
+    assert {**has, port: ""} == {**{name: said[name] for name in has}, port: ""}
+    (container,) = SESSION["spec"]["podTemplate"]["spec"]["containers"]
+    assert has[port] == said[port].partition("-")[0] == str(container["ports"][0]["containerPort"])
+
+
+def test_the_cluster_has_the_reporters_that_the_page_names():
+    page = (ROOT / "docs" / "how-to" / "metrics.md").read_text("utf-8")
+    factories = re.findall(r"factory\.class: (\S+)", page)
+    jars = Path(_find_flink_home(), "plugins").glob("metrics-*/*.jar")
+    classes = {name for jar in jars for name in zipfile.ZipFile(jar).namelist()}
+    assert len(factories) == 2
+    assert all(f"{factory.replace('.', '/')}.class" in classes for factory in factories)

@@ -70,8 +70,10 @@ def end_session(process: subprocess.Popen[str]) -> None:
             time.sleep(0.1)
 
 
-def test_the_shipped_jar_is_the_build_of_its_sources(tool: ModuleType) -> None:
-    tool.check()
+def test_the_shipped_jars_are_the_builds_of_their_sources(tool: ModuleType) -> None:
+    for jar, folder in tool.JARS.items():
+        tool.check(jar, folder)
+    assert sorted(jar.name for jar in tool.JARS) == sorted(p.name for p in JAR.parent.glob("*.jar"))
 
 
 def test_the_jar_names_the_hash_of_each_of_its_sources(tool: ModuleType) -> None:
@@ -90,6 +92,15 @@ def test_the_jar_names_the_hash_of_each_of_its_sources(tool: ModuleType) -> None
         "SentMessages.java",
         "TellingReader.java",
     ]
+
+
+def test_flink_finds_the_reporter_by_the_name_of_its_factory(tool: ModuleType) -> None:
+    entries = tool._entries(JAR.with_name("sightflow-metrics.jar").read_bytes())
+
+    services = "META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory"
+    named = entries[services].decode().split()
+    assert named == ["org.apache.flink.metrics.prometheus.LoopbackReporterFactory"]
+    assert all(f"{name.replace('.', '/')}.class" in entries for name in named)
 
 
 def test_a_jar_of_other_sources_is_reported_with_what_to_do(

@@ -70,3 +70,19 @@ def test_inline_has_no_checkpoints_to_keep() -> None:
 def test_an_upgrade_needs_a_state_and_what_is_dropped_an_upgrade(options, message) -> None:
     with pytest.raises(PipelineError, match=message):
         RunSettings(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics_port": 9249, "runner": "inline"}, "`metrics_port` needs the runner flink"),
+        ({"otlp_url": "http://a", "runner": "inline"}, "`otlp_url` needs the runner flink"),
+        ({"metrics_port": 0}, "`metrics_port` is a whole number from 1 to 65535; got 0"),
+        ({"metrics_port": 8081, "web_ui_port": 8081}, "are two ports; got 8081 for both"),
+        ({"otlp_url": "127.0.0.1:4318"}, "such as http://127.0.0.1:4318; got '127.0.0.1:4318'"),
+        ({"otlp_url": "grpc://a:4317"}, "a receiver of OTLP over HTTP"),
+    ],
+)
+def test_metrics_that_nobody_could_see_are_refused(options, message) -> None:
+    with pytest.raises(PipelineError, match=message):
+        RunSettings(**options)

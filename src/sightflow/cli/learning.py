@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.fields import given
+from sightflow.cli.metrics import metrics_options, metrics_settings
 from sightflow.cli.page import page_option
 from sightflow.cli.running import (
     add_options,
@@ -88,6 +89,7 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
         workers_option("as in CONFIG"),
         *state_options,
         page_option,
+        *metrics_options,
         overwrite_option,
         quiet_option,
     ]
@@ -100,7 +102,10 @@ def filled(config: Path, options: Mapping[str, Any]) -> "tuple[Pipeline, RunSett
 
     pipeline, settings = read_pipeline(config, values_of(options))
     return pipeline, replace(
-        settings, **given(options, "runner", "workers"), **state_settings(options)
+        settings,
+        **given(options, "runner", "workers"),
+        **state_settings(options),
+        **metrics_settings(options),
     )
 
 

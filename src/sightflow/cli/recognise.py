@@ -9,6 +9,7 @@ import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.cli.learning import blank_options, values_of
+from sightflow.cli.metrics import metrics_options, metrics_settings
 from sightflow.cli.page import page_option
 from sightflow.cli.running import (
     add_options,
@@ -228,6 +229,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @add_options(blank_options)
 @add_options(upgrade_options)
 @page_option
+@add_options(metrics_options)
 @overwrite_option
 @quiet_option
 def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options: Any) -> None:
@@ -235,7 +237,7 @@ def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options
     from sightflow.configuration import read_pipeline
 
     pipeline, settings = read_pipeline(file, values_of(options))
-    settings = replace(settings, **state_settings(options))
+    settings = replace(settings, **state_settings(options), **metrics_settings(options))
     if overwrite:
         pipeline = _overwriting(pipeline)
     if check:

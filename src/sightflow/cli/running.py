@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption, given
+from sightflow.cli.metrics import metrics_options, metrics_settings, tell_where_to_look
 from sightflow.cli.page import beside_page, page_option
 from sightflow.errors import JobError
 
@@ -149,6 +150,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="PORT",
             help="Show Flink's own page on this port of 127.0.0.1 while the job runs.",
         ),
+        *metrics_options,
         overwrite_option,
         quiet_option,
     ]
@@ -281,7 +283,7 @@ def run_with(
     from sightflow.settings import RunSettings
 
     same = ("runner", "workers", "batch_size", "device", "reduced_decode")
-    chosen = {**given(options, *same), **state_settings(options)}
+    chosen = {**given(options, *same), **state_settings(options), **metrics_settings(options)}
     chosen["web_ui_port"] = options["web_ui"]
     if options["max_megapixels"]:
         chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
@@ -300,6 +302,8 @@ def get_ready(options: dict[str, Any]) -> None:
     """Choose the runner; let Java start while everything else is loaded and checked."""
     if options["runner"] == "inline" and options["state_dir"]:
         raise click.UsageError("--state-dir goes with --runner flink: inline has no checkpoints")
+    if options["runner"] == "inline" and metrics_settings(options):
+        raise click.UsageError("--metrics and --otlp go with --runner flink: inline reports none")
     options["runner"] = options["runner"] or _runner_for(options)
     if options["runner"] == "flink":
         from sightflow.flink.gateway import start_in_background
@@ -311,7 +315,9 @@ def _runner_for(options: dict[str, Any]) -> str:
     """Return the default: single pictures are answered here, masses go to Flink."""
     from sightflow.storage.naming import VIDEO_SUFFIXES
 
-    if options["workers"] or options["web_ui"] or options["state_dir"]:
+    if any(
+        options[name] for name in ("workers", "web_ui", "state_dir", "metrics_port", "otlp_url")
+    ):
         return "flink"
     paths: Sequence[str] = options["paths"]
     many = (*VIDEO_SUFFIXES, ".zip")
@@ -356,9 +362,7 @@ def execute(
 
     if settings.state_dir and holds_a_run(settings.state_dir):
         print(f"going on from what is in {settings.state_dir}", file=sys.stderr)
-    if settings.web_ui_port:
-        page = f"http://127.0.0.1:{settings.web_ui_port}"
-        print(f"Flink's page will be at {page}", file=sys.stderr)
+    tell_where_to_look(settings)
     with (
         console.without_native_noise() as stderr,
         console.notes(stderr=stderr),

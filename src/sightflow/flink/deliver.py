@@ -14,13 +14,14 @@ from sightflow.engine.showing import showing_in
 from sightflow.engine.upgrade import History
 from sightflow.errors import JobError
 from sightflow.flink.connectors import connector_of
+from sightflow.flink.delivered import DeliveredMetrics
 from sightflow.flink.failures import reporting
 from sightflow.flink.metrics import FlinkLedger, FlinkMetrics
 from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.signals import Signal, signal_of
 from sightflow.pipeline import Pipeline
-from sightflow.protocols import ConnectorSource
+from sightflow.protocols import ConnectorSource, StreamSource
 from sightflow.records import to_json
 from sightflow.settings import RunSettings
 from sightflow.storage.drafts import replacing
@@ -87,7 +88,9 @@ class Deliver(KeyedProcessFunction):
         self._written: dict[int, Progress] = {}
         self._told_at = 0.0
         self._ledger = FlinkLedger(runtime_context)
-        self._metrics = FlinkMetrics(runtime_context)
+        self._metrics = FlinkMetrics.of(runtime_context)
+        is_now = isinstance(self._pipeline.source, StreamSource | ConnectorSource)
+        self._seen = DeliveredMetrics(self._metrics, tells_times=is_now)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Deliver a result and those that waited for it, or keep it until its turn.
@@ -131,6 +134,7 @@ class Deliver(KeyedProcessFunction):
         delivery.deliver(result)
         if (age_ms := result.age_ms) is not None:
             self._metrics.observe("latency_ms", age_ms)
+        self._seen.see(result.rows, result.rejected)
         if self._tells_events and result.events:
             path = self._files.events
             is_long = path.exists() and path.stat().st_size > _MAX_EVENT_BYTES

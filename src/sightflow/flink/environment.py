@@ -9,6 +9,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
+from sightflow.flink.reporters import reporter_options
 from sightflow.flink.runfiles import RunFiles
 from sightflow.settings import RunSettings
 
@@ -46,6 +47,7 @@ def local_environment(
             "rest.address": "127.0.0.1",
             "rest.bind-address": "127.0.0.1",
             "rest.bind-port": str(settings.web_ui_port or 0),
+            **reporter_options(settings),
             **_retries(settings.restart_attempts),
             **_going_on_from(None if snapshot is None else snapshot.as_uri()),
         }

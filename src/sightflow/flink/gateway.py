@@ -21,6 +21,7 @@ from pyflink import java_gateway, pyflink_gateway_server
 from sightflow.errors import SetupError
 from sightflow.flink.archive import archive_of, make_in_background
 from sightflow.flink.java import JVM_FLAGS, find_java_home
+from sightflow.flink.reporters import reporter_jars
 
 __all__ = [
     "end_lost",
@@ -127,10 +128,13 @@ def _java() -> "subprocess.Popen[bytes]":
 
 
 def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
-    """Start Java from its archive of classes, with its standard output in the log, not in ours."""
+    """Start Java from its archive of classes, with its standard output in the log, not in ours.
+
+    Jars that come behind those of the archive do not matter to it.
+    """
     classpath = command.index("-cp") + 1
     jars = list(filter(None, command[classpath].split(os.pathsep)))
-    command[classpath] = os.pathsep.join(jars)
+    command[classpath] = os.pathsep.join([*jars, *reporter_jars()])
     with suppress(OSError, RuntimeError):  # no home, no such jar: Java starts without
         java_home = Path(command[0]).parents[1]
         archive = archive_of(java_home, jars)

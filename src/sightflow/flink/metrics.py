@@ -17,17 +17,22 @@ _WINDOW = 1_000
 class FlinkMetrics:
     """Counters, distributions and measures in the group `sightflow` of an operator."""
 
-    def __init__(self, runtime_context: RuntimeContext) -> None:
-        """Take the context of an operator in thread mode."""
+    def __init__(self, group: Any) -> None:
+        """Take the group."""
         from pemja import findClass  # only there inside the Java process
 
-        self._group = runtime_context.get_metrics_group().add_group("sightflow")
+        self._group = group
         self._histogram = findClass(
             "org.apache.flink.runtime.metrics.DescriptiveStatisticsHistogram"
         )
         self._counters: dict[str, Any] = {}
         self._distributions: dict[str, Any] = {}
-        self._measured: dict[str, int] = {}
+        self._gauges: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, runtime_context: RuntimeContext) -> "FlinkMetrics":
+        """Return the metrics of an operator in thread mode, by its context."""
+        return cls(runtime_context.get_metrics_group().add_group("sightflow"))
 
     def count(self, name: str, n: int = 1, /) -> None:
         """Add to a counter."""
@@ -52,11 +57,29 @@ class FlinkMetrics:
 
         A name such as `loss` is therefore shown as `loss_millionths`.
         """
-        if not isfinite(value):
-            return
-        millionths = round(value * 1e6)
-        self.count(f"{name}_millionths", millionths - self._measured.get(name, 0))
-        self._measured[name] = millionths
+        if isfinite(value):
+            self._gauge(f"{name}_millionths").update(round(value * 1e6))
+
+    def at(self, **labels: str) -> "FlinkMetrics":
+        """Return metrics that have these labels as well; a group for each, in this order."""
+        group = self._group
+        for name, value in labels.items():
+            group = group.add_group(name, value)
+        return FlinkMetrics(group)
+
+    def show(self, name: str, value: int, /) -> None:
+        """Say what a whole number is now, under this very name."""
+        self._gauge(name).update(value)
+
+    def close(self) -> None:
+        """Take away all that was shown with these labels."""
+        self._group._metrics.close()
+
+    def _gauge(self, name: str) -> Any:
+        """Return a gauge, which PyFlink calls a distribution: the last value is kept, no other."""
+        if name not in self._gauges:
+            self._gauges[name] = self._group.distribution(name)
+        return self._gauges[name]
 
 
 class FlinkLedger:
@@ -70,8 +93,10 @@ class FlinkLedger:
         """Take the context of an operator in thread mode."""
         from pemja import findClass  # only there inside the Java process
 
-        self._metrics = FlinkMetrics(runtime_context)
+        self._metrics = FlinkMetrics.of(runtime_context)
         self._shown = Ledger()
+        for name in asdict(self._shown):
+            self._metrics.count(name, 0)  # a rate is of what is there from the start
         kind = findClass("org.apache.flink.api.common.accumulators.LongCounter")
         self._sums = {name: kind() for name in asdict(self._shown)}
         for name, counter in self._sums.items():

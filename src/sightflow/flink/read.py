@@ -55,7 +55,7 @@ class ReadStream(KeyedProcessFunction):
         )
         self._credits = credits_of(self._files.folder)
         self._credits.reset()
-        self._metrics = FlinkMetrics(runtime_context)
+        self._metrics = FlinkMetrics.of(runtime_context)
         self._resources = ExitStack()
         self._streams: list[Stream] = []
         self._last: StreamState | None = None

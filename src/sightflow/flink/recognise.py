@@ -51,7 +51,7 @@ class _Worker(MapFunction):
         Libraries that set themselves up at their first use are not all safe against two threads.
         """
         self._resources = ExitStack()
-        self._metrics = FlinkMetrics(runtime_context)
+        self._metrics = FlinkMetrics.of(runtime_context)
         tables = hold_tables(self._pipeline, self._files, self._resources)
         self._gets = [tables(source) for source in self._pipeline.tables]
         context = Context("recognise", self._inference, self._metrics, self._resources, tables)

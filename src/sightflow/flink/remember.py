@@ -86,7 +86,7 @@ class Remember(KeyedProcessFunction):
         context = Context(
             "stateful",
             self._inference,
-            FlinkMetrics(runtime_context),
+            FlinkMetrics.of(runtime_context),
             self._resources,
             hold_tables(self._pipeline, self._files, self._resources),
             self._history.run_id,

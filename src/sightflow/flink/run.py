@@ -1,7 +1,6 @@
 """Run a pipeline on embedded Flink: a cluster inside one Java process on this machine."""
 
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +14,13 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.engine.plan import Work, chunks_of, is_continuous
-from sightflow.errors import JobError, SetupError
+from sightflow.errors import JobError
 from sightflow.flink.failures import describe_failure, read_failure
 from sightflow.flink.gateway import end_lost, log_directory
 from sightflow.flink.job import Job
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.notes import Tail, relay
+from sightflow.flink.reporters import check_port
 from sightflow.flink.rundir import RunDirectory, run_directory
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.running import RunningJob
@@ -65,7 +65,8 @@ def run(
     """
     started = time.time()
     settings = settings or RunSettings()
-    _check_port(settings.web_ui_port)
+    check_port(settings.web_ui_port, "Flink's page")
+    check_port(settings.metrics_port, "the metrics")
     workers = settings.n_workers
     inference = settings.inference(workers)
     java = start(pipeline, inference)
@@ -105,19 +106,6 @@ def _listed(pipeline: Pipeline, settings: RunSettings, files: RunFiles) -> Work:
     if isinstance(pipeline.source, StreamSource):
         return Work()
     return Manifest(files.claims).write(chunks_of(pipeline, settings))
-
-
-def _check_port(port: int | None) -> None:
-    """Raise `SetupError` if something else answers on the port of the web page."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port or 0))
-        except OSError as error:
-            raise SetupError(
-                f"port {port} of 127.0.0.1 must be free for Flink's page; {error.strerror}; "
-                "choose another"
-            ) from error
 
 
 def _execute(

@@ -50,7 +50,7 @@ class KeepTable(KeyedProcessFunction):
         kept = Types.PICKLED_BYTE_ARRAY()
         self._place = runtime_context.get_state(ValueStateDescriptor("table", kept))
         self._rows = runtime_context.get_map_state(MapStateDescriptor("rows", Types.STRING(), kept))
-        self._metrics = FlinkMetrics(runtime_context)
+        self._metrics = FlinkMetrics.of(runtime_context)
         self._resources = ExitStack()
         self._streams: list[TableStream] = []
         self._state = TableState()

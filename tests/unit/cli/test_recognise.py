@@ -31,3 +31,18 @@ def test_a_second_run_needs_to_be_told_and_then_replaces_the_output(tmp_path: Pa
     assert again.exit_code != 0
     assert replaced.exit_code == 0
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+
+
+def test_metrics_of_a_run_in_this_process_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encode_image(draw_scene(32, 24)))
+    words = ["classify", str(tmp_path / "a.jpg"), "--runner", "inline", "--metrics", "9249"]
+    left = CliRunner().invoke(cli, words)
+    assert left.exit_code == 2
+    assert "--metrics and --otlp go with --runner flink" in left.stderr
+
+
+def test_the_options_of_a_call_come_before_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "job.yaml").write_text(FILE.format(folder=tmp_path))
+    left = CliRunner().invoke(cli, ["run", str(tmp_path / "job.yaml"), "--metrics", "9249"])
+    assert "`metrics_port` needs the runner flink" in str(left.exception)
