@@ -1,0 +1,124 @@
+"""Rows of files that a run has written: JSON lines, Parquet, CSV; one at a time."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sightflow.errors import SourceError
+from sightflow.records import Row
+
+__all__ = ["OnBytes", "rows_in"]
+
+OnBytes = Callable[[int], None]
+"""Told how many bytes more have been read."""
+
+_ROWS_AT_ONCE = 2_000
+_NOT_READ = ("metadata",)
+
+
+def rows_in(paths: Sequence[Path], on_bytes: OnBytes, *, needed: frozenset[str]) -> Iterator[Row]:
+    """Yield the rows of files, one after the other; never all of them are in memory.
+
+    Args:
+        paths: JSON lines, Parquet, or CSV as the sink `Csv` writes it.
+        on_bytes: told how much was read.
+        needed: fields that each row must have.
+
+    Raises:
+        SourceError: one cannot be read, or is no such file.
+    """
+    for path in paths:
+        try:
+            for row in _READERS[path.suffix](path, on_bytes):
+                if not needed <= row.keys():
+                    lacks = ", ".join(sorted(needed - row.keys()))
+                    raise ValueError(f"a row lacks {lacks}")
+                yield row
+        except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
+            raise SourceError(f"{path}: must be what a run has written: {error}") from error
+
+
+def _json_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
+    n_bytes = 0
+    with open(path, "rb") as lines:
+        for line in lines:
+            yield orjson.loads(line)
+            n_bytes += len(line)
+            if n_bytes > 1 << 20:
+                on_bytes(n_bytes)
+                n_bytes = 0
+    on_bytes(n_bytes)
+
+
+def _parquet_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
+    with pq.ParquetFile(path) as file:
+        n_bytes, n_rows = path.stat().st_size, max(1, file.metadata.num_rows)
+        columns = [name for name in file.schema_arrow.names if name not in _NOT_READ]
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
+            yield from map(_without_nothing, batch.to_pylist(maps_as_pydicts="lossy"))
+            on_bytes(n_bytes * len(batch) // n_rows)
+
+
+def _without_nothing(value: Any) -> Any:
+    """Return a row as JSON has it: what is not there is absent."""
+    if isinstance(value, dict):
+        return {k: _without_nothing(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_without_nothing(item) for item in value]
+    return value
+
+
+_IMAGE = ("uri", "source_id", "sequence", "event_time_ms")
+_BOX = ("x1", "y1", "x2", "y2")
+
+
+def _csv_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
+    """Yield a row for each image that has a finding: its lines follow one another."""
+    with open(path, encoding="utf-8", newline="") as file:
+        lines = csv.DictReader(file)
+        names = lines.fieldnames or ()
+        if not set(_IMAGE) <= set(names):
+            raise ValueError(f"it has the columns {', '.join(names) or 'none'}")
+        kind = _kind_of(names)
+        for (uri, source_id, sequence, time), group in groupby(
+            lines, lambda line: [line[n] for n in _IMAGE]
+        ):
+            found = [_item(line, kind) for line in group]
+            image = {"uri": uri, "source_id": source_id, "sequence": int(sequence)}
+            yield {**image, "event_time_ms": int(time), kind: found}
+    on_bytes(path.stat().st_size)
+
+
+def _kind_of(columns: Sequence[str]) -> str:
+    """Return which finding a table with these columns has."""
+    signs = {"velocity_x": "tracks", "person_id": "faces", "state_label": "detections"}
+    signs |= {"class_id": "classification", "value": "measures"}
+    return next((kind for column, kind in signs.items() if column in columns), "scene")
+
+
+def _item(line: Mapping[str, str], kind: str) -> Row:
+    """Return a line as the finding that it was."""
+    item: dict[str, Any] = {
+        name: line[name] for name in ("label", "name", "person_id") if line.get(name)
+    }
+    item |= {name: float(line[name]) for name in ("score", "similarity", "value") if line.get(name)}
+    item |= {name: int(line[name]) for name in ("class_id", "track_id") if line.get(name)}
+    if line.get("x1"):
+        item["box_xyxy"] = [float(line[edge]) for edge in _BOX]
+    for name in ("state", "sign"):
+        if line.get(f"{name}_label"):
+            item[name] = {"label": line[f"{name}_label"], "score": float(line[f"{name}_score"])}
+    return item
+
+
+_READERS: Mapping[str, Callable[[Path, OnBytes], Iterator[Row]]] = {
+    ".jsonl": _json_rows,
+    ".parquet": _parquet_rows,
+    ".csv": _csv_rows,
+}
