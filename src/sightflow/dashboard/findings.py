@@ -11,7 +11,18 @@ from sightflow.dashboard.timegrid import TimeGrid, is_of_clock
 from sightflow.records import Row
 from sightflow.records.rows import said_of, tracks_in
 
-__all__ = ["N_BINS", "ClassFound", "Findings", "KindFound", "Measured", "SourceRead", "Times"]
+__all__ = [
+    "N_BINS",
+    "ClassFound",
+    "Findings",
+    "KindFound",
+    "Measured",
+    "SourceRead",
+    "Times",
+    "class_of",
+    "found_in",
+    "score_of",
+]
 
 N_BINS = 20
 """Of a histogram of scores."""
@@ -113,9 +124,9 @@ class KindFound:
         counts[place[1]] = counts.get(place[1], 0) + 1
         found: dict[str, int] = {}
         for item in items if self.is_of_objects else items[:1]:
-            name = _name_of(item)
+            name = class_of(item)
             one = self._class(name)
-            one.note(item["similarity"] if "similarity" in item else item["score"])
+            one.note(score_of(item))
             found[name] = found.get(name, 0) + 1
             if (track_id := item.get("track_id")) is not None:
                 one.ids.add((row["source_id"], track_id))
@@ -188,7 +199,7 @@ class Findings:
         counts[number] = counts.get(number, 0) + 1
         self._note_source(row["source_id"], time_ms)
         self._note_models(row)
-        for name, items in _found_in(row):
+        for name, items in found_in(row):
             kind = self._kinds.get(name)
             if kind is None:
                 kind = self._kinds[name] = KindFound(name, self.times, self.n_samples)
@@ -225,7 +236,7 @@ class Findings:
             one.least, one.most = min(one.least, value), max(one.most, value)
 
 
-def _found_in(row: Row) -> Iterator[tuple[str, Sequence[Row]]]:
+def found_in(row: Row) -> Iterator[tuple[str, Sequence[Row]]]:
     """Yield what was looked for in an image, and what was found; of what is followed the tracks."""
     for name in _KINDS:
         items = row.get(name)
@@ -234,13 +245,19 @@ def _found_in(row: Row) -> Iterator[tuple[str, Sequence[Row]]]:
         yield name, list(tracks_in(row)) if name == "tracks" else items
 
 
-def _name_of(item: Row) -> str:
+def class_of(item: Row) -> str:
     """Return what an item is counted as: what a light shows, who somebody is, or what it is."""
     if "label" not in item:
         name = item.get("person_id")
         return name or ("unknown" if "similarity" in item else "face")
     said = said_of(item)
     return item["label"] if said is None else f"{item['label']}: {said[0]}"
+
+
+def score_of(item: Row) -> float:
+    """Return how sure an item is, in [0, 1]; of a face that was looked up its similarity."""
+    score: float = item["similarity"] if "similarity" in item else item["score"]
+    return score
 
 
 def _sample(row: Row) -> Row:

@@ -85,9 +85,10 @@ class Happenings:
         """How many events are not in `listed`, apart from the counts of windows."""
         return self.n - len(self.listed) - sum(self.kinds[kind] for kind in _NOT_LISTED)
 
-    def add(self, event: Row, sources: Container[str]) -> None:
-        """Add an event, if it is of one of these sources, or of none."""
-        if event["source_id"] and event["source_id"] not in sources:
+    def add(self, event: Row, sources: Container[str] | None) -> None:
+        """Add an event, if it is of one of these sources, or of none; None: of whichever."""
+        source_id = event["source_id"]
+        if source_id and sources is not None and source_id not in sources:
             self.n_of_others += 1
             return
         kind, label = event["kind"], event.get("label") or ""

@@ -21,6 +21,8 @@ from sightflow.storage.videos import list_frames, upright
 __all__ = ["Picture", "Pictures", "is_video", "pictures_of"]
 
 _SIZE = (360, 270)
+_SIZE_WITH_BOXES = (480, 360)
+"""Texts at boxes need room."""
 _MAX_BYTES = 2_800_000
 """Of all pictures of a page; as text they are a third longer."""
 _N_THREADS = 2
@@ -123,7 +125,8 @@ def _made(pictures: Pictures, row: Row) -> bytes | str:
     """Return the JPEG of a row, or why there is none."""
     try:
         pixels, width = pictures.pixels_of(row)
-        return draw_row(pixels, {**row, "width": width}, size=_SIZE, captions=False)
+        size = _SIZE_WITH_BOXES if _has_boxes(row) else _SIZE
+        return draw_row(pixels, {**row, "width": width}, size=size, captions=False)
     except DecodeError as error:
         return error.message
     except av.FFmpegError as error:
@@ -147,5 +150,9 @@ def _fitted(
         yield key, Picture(as_data_uri(one)) if fits else Picture(None, "the page is full")
 
 
+def _has_boxes(row: Row) -> bool:
+    return any(row.get(name) for name in ("tracks", "detections", "faces"))
+
+
 def _scale(width: int, height: int) -> float:
-    return min(1.0, max(_SIZE[0] / width, _SIZE[1] / height))
+    return min(1.0, max(_SIZE_WITH_BOXES[0] / width, _SIZE_WITH_BOXES[1] / height))

@@ -1,7 +1,7 @@
 """Counts over time in a bounded number of bins, however long that time becomes."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 __all__ = ["TimeGrid", "duration_text", "is_of_clock", "time_text"]
 
@@ -92,19 +92,23 @@ def time_text(time_ms: int) -> str:
     return f"{'-' if time_ms < 0 else ''}{clock}:{rest_ms // 1000:02d}.{rest_ms % 1000 // 100}"
 
 
-_UNITS: Sequence[tuple[str, int]] = (
-    ("weeks", 604_800_000), ("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000),
-)  # fmt: skip
+_UNITS = (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 
 
 def duration_text(duration_ms: float) -> str:
-    """Return a duration for people, in the largest unit that it is one of.
+    """Return a duration for people, in at most two units.
 
     Examples:
-        >>> [duration_text(n) for n in (40, 1_500, 5_000, 900_000, 86_400_000)]
-        ['40 ms', '1.5 s', '5 s', '15 min', '24 h']
+        >>> [duration_text(n) for n in (40, 1_520, 79_400, 300_000, 8_100_000, 180_000_000)]
+        ['40 ms', '1.52 s', '1 min 19 s', '5 min', '2 h 15 min', '2 days 2 h']
     """
-    for name, unit_ms in _UNITS:
-        if duration_ms >= (2 if name in ("days", "weeks") else 1) * unit_ms:
-            return f"{float(f'{duration_ms / unit_ms:.3g}'):g} {name}"
-    return f"{duration_ms:.0f} ms"
+    if duration_ms < 1_000:
+        return f"{duration_ms:.0f} ms"
+    if duration_ms < _UNITS[-2][1]:
+        return f"{float(f'{duration_ms / 1_000:.3g}'):g} s"
+    for (name, unit_ms), (part, part_ms) in pairwise(_UNITS):
+        n, rest_ms = divmod(duration_ms, unit_ms)
+        if n >= (2 if name == "days" else 1):
+            rest = int(rest_ms // part_ms)
+            return f"{n:.0f} {name}{f' {rest} {part}' if rest else ''}"
+    raise AssertionError(duration_ms)
