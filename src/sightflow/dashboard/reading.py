@@ -8,7 +8,7 @@ from typing import Any
 from sightflow.dashboard.findings import Findings
 from sightflow.dashboard.happenings import Happenings
 from sightflow.dashboard.resultfiles import RunFiles, summary_of
-from sightflow.dashboard.rowfiles import rows_in
+from sightflow.dashboard.rowfiles import feed
 from sightflow.dashboard.truth import Judged, LabelOf
 from sightflow.records import Row
 
@@ -76,14 +76,17 @@ def read_run(
     findings, judged, rejections = Findings(n_samples), Judged(label_of), Rejections()
     happenings = Happenings(findings.times)
     on_bytes = _counted(files.n_bytes, on_progress)
-    for row in rows_in(files.results, on_bytes, needed=_IMAGE):
+
+    def take(row: Row) -> None:
         findings.add(row)
         judged.add(row)
-    for row in rows_in(files.rejected, on_bytes, needed=_REJECTED):
-        rejections.add(row)
-    sources = findings.sources if files.results else None
-    for event in rows_in(files.events, on_bytes, needed=_EVENT):
-        happenings.add(event, sources)
+
+    def take_event(event: Row) -> None:
+        happenings.add(event, findings.sources if files.results else None)
+
+    feed(files.results, take, needed=_IMAGE, on_bytes=on_bytes)
+    feed(files.rejected, rejections.add, needed=_REJECTED, on_bytes=on_bytes)
+    feed(files.events, take_event, needed=_EVENT, on_bytes=on_bytes)
     return RunRead(findings, judged, rejections, happenings, summary_of(files))
 
 

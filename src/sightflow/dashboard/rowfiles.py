@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from sightflow.errors import SourceError
 from sightflow.records import Row
 
-__all__ = ["OnBytes", "rows_in"]
+__all__ = ["OnBytes", "feed"]
 
 OnBytes = Callable[[int], None]
 """Told how many bytes more have been read."""
@@ -22,26 +22,38 @@ _ROWS_AT_ONCE = 2_000
 _NOT_READ = ("metadata",)
 
 
-def rows_in(paths: Sequence[Path], on_bytes: OnBytes, *, needed: frozenset[str]) -> Iterator[Row]:
-    """Yield the rows of files, one after the other; never all of them are in memory.
+def feed(
+    paths: Sequence[Path],
+    take: Callable[[Row], None],
+    *,
+    needed: frozenset[str],
+    on_bytes: OnBytes,
+) -> None:
+    """Hand over the rows of files, one after the other; never all of them are in memory.
 
     Args:
         paths: JSON lines, Parquet, or CSV as the sink `Csv` writes it.
-        on_bytes: told how much was read.
+        take: takes a row.
         needed: fields that each row must have.
+        on_bytes: told how much was read.
 
     Raises:
-        SourceError: one cannot be read, or is no such file.
+        SourceError: a file cannot be read, or has what is no such row.
     """
     for path in paths:
+        n_taken = 0
         try:
             for row in _READERS[path.suffix](path, on_bytes):
                 if not needed <= row.keys():
-                    lacks = ", ".join(sorted(needed - row.keys()))
-                    raise ValueError(f"a row lacks {lacks}")
-                yield row
-        except (OSError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise SourceError(f"{path}: must be what a run has written: {error}") from error
+                    raise ValueError(f"it lacks {', '.join(sorted(needed - row.keys()))}")
+                take(row)
+                n_taken += 1
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except (ValueError, TypeError, LookupError, AttributeError, pa.ArrowException) as error:
+            raise SourceError(
+                f"{path}: must be what a run has written; row {n_taken + 1}: {type(error).__name__}: {error}"
+            ) from error
 
 
 def _json_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
@@ -61,7 +73,7 @@ def _parquet_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
         n_bytes, n_rows = path.stat().st_size, max(1, file.metadata.num_rows)
         columns = [name for name in file.schema_arrow.names if name not in _NOT_READ]
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
-            yield from map(_without_nothing, batch.to_pylist(maps_as_pydicts="lossy"))
+            yield from map(_without_nothing, batch.to_pylist())
             on_bytes(n_bytes * len(batch) // n_rows)
 
 
@@ -84,7 +96,9 @@ def _csv_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
         lines = csv.DictReader(file)
         names = lines.fieldnames or ()
         if not set(_IMAGE) <= set(names):
-            raise ValueError(f"it has the columns {', '.join(names) or 'none'}")
+            raise ValueError(
+                f"a table of results is needed; it has the columns {', '.join(names) or 'none'}"
+            )
         kind = _kind_of(names)
         for (uri, source_id, sequence, time), group in groupby(
             lines, lambda line: [line[n] for n in _IMAGE]
