@@ -12,7 +12,7 @@ from sightflow.dashboard.rowfiles import feed
 from sightflow.dashboard.truth import Judged, LabelOf
 from sightflow.records import Row
 
-__all__ = ["OnProgress", "Rejections", "RunRead", "read_run"]
+__all__ = ["OnProgress", "Rejections", "RunRead", "Said", "read_run"]
 
 OnProgress = Callable[[str, int, int], None]
 """Told what is being done, how much is done, and how much there is."""
@@ -20,7 +20,15 @@ OnProgress = Callable[[str, int, int], None]
 _IMAGE = frozenset(("uri", "source_id", "sequence", "event_time_ms"))
 _REJECTED = frozenset(("uri", "step", "reason", "message"))
 _EVENT = frozenset(("kind", "step", "source_id", "sequence", "event_time_ms"))
-_N_EXAMPLES = 8
+_N_MESSAGES = 1_000
+
+
+@dataclass
+class Said:
+    """How often a message came, and with which image first."""
+
+    uri: str
+    n: int = 0
 
 
 @dataclass
@@ -30,8 +38,8 @@ class Rejections:
     reasons: "Counter[str]" = field(default_factory=Counter)
     steps: dict[str, "Counter[str]"] = field(default_factory=dict)
     """By reason, how often each step gave it."""
-    examples: dict[str, list[Row]] = field(default_factory=dict)
-    """By reason, the first rows with different messages before others."""
+    messages: dict[str, dict[str, Said]] = field(default_factory=dict)
+    """By reason and message; of very many different ones the first."""
 
     @property
     def n(self) -> int:
@@ -40,12 +48,14 @@ class Rejections:
 
     def add(self, row: Row) -> None:
         """Add one."""
-        reason = row["reason"]
+        reason, message = row["reason"], row["message"]
         self.reasons[reason] += 1
         self.steps.setdefault(reason, Counter())[row["step"]] += 1
-        examples = self.examples.setdefault(reason, [])
-        if len(examples) < _N_EXAMPLES:
-            examples.append(row)
+        said = self.messages.setdefault(reason, {})
+        if message not in said and len(said) < _N_MESSAGES:
+            said[message] = Said(row["uri"])
+        if message in said:
+            said[message].n += 1
 
 
 @dataclass(frozen=True)

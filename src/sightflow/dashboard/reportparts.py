@@ -50,6 +50,8 @@ N_SAMPLE_CLASSES = 12
 """Classes that have sample pictures: the most frequent ones."""
 
 _N_CLASSES, _N_SOURCES, _N_FOUND = 200, 100, 3
+_N_MESSAGES = 40
+"""Of a reason."""
 _MAX_CELLS = 40
 """Rows of the confusion matrix."""
 _NO_PICTURE = Picture(None, "no pictures are wanted")
@@ -165,7 +167,9 @@ def rejected_of(rejections: Rejections) -> list[Values]:
             "n": n,
             "meaning": REASONS.get(reason, "a word of a step of your own"),
             "steps": ", ".join(rejections.steps[reason]),
-            "examples": rejections.examples[reason],
+            "messages": sorted(rejections.messages[reason].items(), key=lambda pair: -pair[1].n)[
+                :_N_MESSAGES
+            ],
         }
         for reason, n in rejections.reasons.most_common()
     ]

@@ -52,7 +52,8 @@ def feed(
             raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
         except (ValueError, TypeError, LookupError, AttributeError, pa.ArrowException) as error:
             raise SourceError(
-                f"{path}: must be what a run has written; row {n_taken + 1}: {type(error).__name__}: {error}"
+                f"{path}: must be what a run has written; row {n_taken + 1}: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
 
