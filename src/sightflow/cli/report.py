@@ -12,17 +12,19 @@ if TYPE_CHECKING:
 
 __all__ = ["report"]
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, path_type=Path))
+@click.argument("results", type=click.Path(path_type=Path))
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The page [RESULTS.report.html, of a folder report.html in it].",
 )
-@click.option("--events", type=_FILE, help="Events, .jsonl, where they are not found beside.")
+@click.option(
+    "--events",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Events, .jsonl, where they are not found beside.",
+)
 @click.option(
     "--labels",
     metavar="FILE|folders",

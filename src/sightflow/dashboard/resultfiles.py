@@ -45,6 +45,9 @@ def find_run(path: Path, events: Path | None = None) -> RunFiles:
     Raises:
         SourceError: there is no run, or there are several.
     """
+    for one in (path, events):
+        if one is not None and not one.exists():
+            raise SourceError(f"{one}: no such file or folder")
     if path.is_dir():
         found = _in_folder(path)
     elif _is_of_events(path):

@@ -55,7 +55,7 @@ def test_what_lies_beside_results_belongs_to_them(tmp_path: Path) -> None:
     assert (files.name, summary_of(files)) == ("r.jsonl", {"read": 3})
     write(tmp_path / "r.events.jsonl", EVENT)
     assert names(find_run(results))["events"] == ["r.events.jsonl"]
-    assert names(find_run(results, tmp_path / "mine"))["events"] == ["mine"]
+    assert names(find_run(results, write(tmp_path / "mine")))["events"] == ["mine"]
 
 
 def test_a_folder_with_one_file_of_results_is_that_run(tmp_path: Path) -> None:
@@ -89,6 +89,13 @@ def test_a_folder_with_several_or_none_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_ends_otherwise_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"results end in \.jsonl, \.parquet, \.csv; got '\.txt'"):
         find_run(write(tmp_path / "a.txt"))
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"gone\.jsonl: no such file or folder"):
+        find_run(tmp_path / "gone.jsonl")
+    with pytest.raises(SourceError, match=r"gone\.jsonl: no such file or folder"):
+        find_run(write(tmp_path / "r.jsonl"), tmp_path / "gone.jsonl")
 
 
 def records() -> list[Row]:
