@@ -99,8 +99,8 @@ def test_a_report_is_as_wide_as_the_window(page: Page) -> None:
 def test_the_links_of_a_report_lead_to_its_parts(page: Page) -> None:
     links = page.locator("nav a")
     assert links.all_inner_texts() == [
-        "Right and wrong", "Over time", "Classes", "Objects that were followed", "Least sure",
-        "Events", "Rejected", "Sources", "Models and speed",
+        "Right and wrong", "Over time", "Events", "Classes", "Objects that were followed",
+        "Least sure", "Rejected", "Sources", "Models and speed",
     ]  # fmt: skip
     page.get_by_role("link", name="Rejected").click()
     assert page.get_by_role("heading", name="Rejected").is_visible()

@@ -88,7 +88,7 @@ def passages_over_time(happenings: Happenings) -> Iterator[Drawn]:
             counts = {way: place.over_time[way][which] for way in _WAYS}
             series = [_Series(way, _so_far(n, grid)) for way, n in counts.items() if n]
             if series and len(grid.bins) > 1:
-                yield _over_time(f"{name}, so far", grid, which, series, steps=True)
+                yield _over_time(f"{name}: how many so far", grid, which, series, steps=True)
 
 
 def _so_far(counts: Mapping[int, int], grid: TimeGrid) -> Mapping[int, int]:

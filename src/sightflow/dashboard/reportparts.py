@@ -165,7 +165,7 @@ def rejected_of(rejections: Rejections) -> list[Values]:
         {
             "reason": reason,
             "n": n,
-            "meaning": REASONS.get(reason, "a word of a step of your own"),
+            "meaning": _plain(REASONS.get(reason, "a word of a step of your own")),
             "steps": ", ".join(rejections.steps[reason]),
             "messages": sorted(rejections.messages[reason].items(), key=lambda pair: -pair[1].n)[
                 :_N_MESSAGES
@@ -173,6 +173,11 @@ def rejected_of(rejections: Rejections) -> list[Values]:
         }
         for reason, n in rejections.reasons.most_common()
     ]
+
+
+def _plain(meaning: str) -> str:
+    """Return words of the reference as a page has them."""
+    return meaning.replace("`", "")
 
 
 def sources_of(findings: Findings) -> Values:
@@ -201,7 +206,8 @@ def events_of(happenings: Happenings) -> Values | None:
     return {
         "n": happenings.n,
         "kinds": [
-            (kind, n, EVENT_KINDS.get(kind, "")) for kind, n in happenings.kinds.most_common()
+            (kind, n, _plain(EVENT_KINDS.get(kind, "")))
+            for kind, n in happenings.kinds.most_common()
         ],
         "places": [
             {

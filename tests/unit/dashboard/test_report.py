@@ -219,7 +219,7 @@ def test_tracks_zones_and_lines_of_a_video_are_told(tmp_path: Path) -> None:
     followed = charts["Objects that were followed in an image, mean of 20 ms"]
     assert followed["axis"] == "video"
     assert [y for y in followed["curves"][0]["y"] if y is not None] == [1, 2, 1, 2]
-    assert charts["gate, so far"]["curves"][0]["y"][-1] == 1
+    assert charts["gate: how many so far"]["curves"][0]["y"][-1] == 1
     assert "gone.mp4, frame 1, 0:01.0" in shown.text
 
 
