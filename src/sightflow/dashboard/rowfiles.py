@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,19 @@ OnBytes = Callable[[int], None]
 """Told how many bytes more have been read."""
 
 _ROWS_AT_ONCE = 2_000
-_NOT_READ = ("metadata",)
+_NOT_READ = frozenset(
+    (
+        "metadata",
+        "shadow",
+        "embedding",
+        "landmarks_xy",
+        "velocity_xy",
+        "age_ms",
+        "n_hits",
+        "figures",
+    )
+)
+"""Fields, also within others, that nobody looks at here: to read them takes time."""
 
 
 def feed(
@@ -72,19 +84,48 @@ def _json_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
 def _parquet_rows(path: Path, on_bytes: OnBytes) -> Iterator[Row]:
     with pq.ParquetFile(path) as file:
         n_bytes, n_rows = path.stat().st_size, max(1, file.metadata.num_rows)
-        columns = [name for name in file.schema_arrow.names if name not in _NOT_READ]
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+        columns = [path for path in leaves if not _NOT_READ & set(path.split("."))]
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
-            yield from map(_without_nothing, batch.to_pylist())
+            yield from _plain(batch.to_struct_array())
             on_bytes(n_bytes * len(batch) // n_rows)
 
 
-def _without_nothing(value: Any) -> Any:
-    """Return a row as JSON has it: what is not there is absent."""
-    if isinstance(value, dict):
-        return {k: _without_nothing(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [_without_nothing(item) for item in value]
-    return value
+def _plain(array: pa.Array) -> list[Any]:
+    """Return values as JSON has them, where what is not there is absent from its object.
+
+    It does what `to_pylist` does, whole columns at a time: several times as fast.
+    """
+    if pa.types.is_list(array.type):
+        values = _plain_lists(array)
+    elif pa.types.is_struct(array.type):
+        values = _plain_structs(array)
+    else:
+        return list(array.to_pylist())
+    if not array.null_count:
+        return values
+    known = zip(values, array.is_valid().to_pylist(), strict=True)
+    return [value if is_there else None for value, is_there in known]
+
+
+def _plain_lists(array: pa.Array) -> list[Any]:
+    ends = array.offsets.to_pylist()
+    items = _plain(array.values.slice(ends[0], ends[-1] - ends[0]))
+    return [items[start - ends[0] : end - ends[0]] for start, end in pairwise(ends)]
+
+
+def _plain_structs(array: pa.Array) -> list[Any]:
+    fields = zip(array.type, array.flatten(), strict=True)
+    columns = {field.name: column for field, column in fields if column.null_count < len(column)}
+    if not columns:
+        return [{} for _ in range(len(array))]
+    rows = zip(*map(_plain, columns.values()), strict=True)
+    if not any(column.null_count for column in columns.values()):
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+        for row in rows
+    ]
 
 
 _IMAGE = ("uri", "source_id", "sequence", "event_time_ms")

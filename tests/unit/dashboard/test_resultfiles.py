@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from sightflow import Csv, JsonLines, Parquet
 from sightflow.dashboard.resultfiles import RunFiles, find_run, summary_of
 from sightflow.dashboard.rowfiles import feed
 from sightflow.errors import SourceError
-from sightflow.records import Detections, Row, result_row
+from sightflow.records import Detections, Row, result_row, to_table
 from sightflow.records.ledger import Ledger, Summary
 from sightflow.sinks.dataset import Dataset
 from sightflow.testing import a_record, an_origin
@@ -124,6 +125,19 @@ def test_results_of_every_form_have_the_same_rows(sink: Any, tmp_path: Path) -> 
     assert car.get("track_id") is None
     assert n_bytes == path.stat().st_size
     assert summary_of(files)["recognised"] == 2
+
+
+def test_what_is_not_there_in_parquet_is_absent_as_in_json(tmp_path: Path) -> None:
+    box = {"box_xyxy": [1.0, 2.0, 3.0, 4.0], "class_id": 9, "score": 0.5}
+    light = {"label": "traffic light", **box, "state": {"label": "red", "score": 0.75}}
+    rows = [
+        {**RESULT, "width": 4, "height": 3, "detections": [light, {"label": "car", **box}]},
+        {**RESULT, "width": 4, "height": 3, "detections": []},
+        {**RESULT, "width": 4, "height": 3, "label": "gate"},
+        {**RESULT, "width": 4, "height": 3, "detections": [{"label": "car", **box}]},
+    ]
+    pq.write_table(to_table(rows), tmp_path / "r.parquet")
+    assert read([tmp_path / "r.parquet"])[0] == rows
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
