@@ -27,6 +27,8 @@ __all__ = [
 N_BINS = 20
 """Of a histogram of scores."""
 _N_UNSURE = 12
+_FEWEST_BINS, _IMAGES_IN_BIN = 12, 3
+"""Of time, when all is added; so many images are in one on average."""
 _BEST_ONLY = ("classification", "scene")
 """Of these the first item, the best one, is what an image is counted as."""
 _KINDS = ("classification", "tracks", "detections", "faces", "scene")
@@ -208,6 +210,12 @@ class Findings:
             self._note_score(best[0]["score"], row)
         for measure in row.get("measures") or ():
             self._note_measure(measure)
+
+    def settle(self) -> None:
+        """Make bins of time so wide that most have images: call it when all is added."""
+        for grid, counts in zip(self.times.grids, self.over_time, strict=True):
+            if n_images := sum(counts.values()):
+                grid.coarsen(max(_FEWEST_BINS, n_images // _IMAGES_IN_BIN))
 
     def _note_source(self, source_id: str, time_ms: int) -> None:
         source = self.sources.get(source_id)

@@ -97,6 +97,7 @@ def read_run(
     feed(files.results, take, needed=_IMAGE, on_bytes=on_bytes)
     feed(files.rejected, rejections.add, needed=_REJECTED, on_bytes=on_bytes)
     feed(files.events, take_event, needed=_EVENT, on_bytes=on_bytes)
+    findings.settle()
     return RunRead(findings, judged, rejections, happenings, summary_of(files))
 
 

@@ -62,9 +62,13 @@ class TimeGrid:
         """Return the number of the bin of a time; wider bins may be made for it."""
         if not self.first_ms <= time_ms <= self.last_ms:
             self.first_ms, self.last_ms = min(self.first_ms, time_ms), max(self.last_ms, time_ms)
-            while len(self.bins) > _MAX_BINS:
-                self._widen()
+            self.coarsen(_MAX_BINS)
         return time_ms // self.width_ms
+
+    def coarsen(self, n_bins: int) -> None:
+        """Make bins so wide that there are at most so many of them, from 2 on."""
+        while len(self.bins) > n_bins:
+            self._widen()
 
     def _widen(self) -> None:
         wider = (width for width in _WIDTHS_MS if width > self.width_ms)

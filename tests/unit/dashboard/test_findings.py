@@ -90,6 +90,15 @@ def test_times_of_videos_and_of_clocks_are_apart() -> None:
     assert (clock.first_ms, clock.last_ms) == (CLOCK_MS, CLOCK_MS)
 
 
+def test_few_images_are_counted_in_few_bins_of_time() -> None:
+    # 30 images in 29 s: 12 bins at most, so bins of 5 s, of which there are 6.
+    findings = added(*[{**a_row(0), "event_time_ms": 1_000 * i} for i in range(30)])
+    assert len(findings.times.grids[0].bins) > 12
+    findings.settle()
+    assert findings.times.grids[0].width_ms == 5_000
+    assert findings.over_time[0] == dict.fromkeys(range(6), 5)
+
+
 def test_samples_are_bounded_the_same_each_time_and_without_what_is_not_shown() -> None:
     face = {"score": 0.5, "box_xyxy": [0, 0, 9, 9], "embedding": [0.0] * 192, "landmarks_xy": []}
     rows = [a_row(i, faces=[face], measures=[]) for i in range(100)]

@@ -128,11 +128,11 @@ def test_a_page_asks_for_nothing_and_its_policy_forbids_it(photos: Path) -> None
 def test_each_chart_has_its_numbers_as_a_table(photos: Path) -> None:
     page = page_of(photos.parent / "r.jsonl")
     charts, shown = charts_of(page), Shown(page)
-    images = charts["Images in each 10 ms"]
+    images = charts["Images in each 200 ms"]
     assert images["axis"] == "time"
     assert sum(images["curves"][0]["y"]) == 3
     assert ["from", "images"] in shown.rows
-    dog, cat = charts["Classes in each 10 ms"]["curves"]
+    dog, cat = charts["Classes in each 200 ms"]["curves"]
     assert (dog["label"], sum(dog["y"]), cat["label"], sum(cat["y"])) == ("dog", 2, "cat", 1)
     assert ["2026-11-26 17:37:23", "0", "1"] in shown.rows
     scores = charts["Scores of all"]["curves"][0]
@@ -216,7 +216,7 @@ def test_tracks_zones_and_lines_of_a_video_are_told(tmp_path: Path) -> None:
     assert ["gate", "1", "-", "-", "-", "-", "-", "person: 1 in"] in shown.rows
     assert ["yard", "-", "-", "-", "1", "1 min 1 s", "1 min 1 s", "person: 1 exited"] in shown.rows
     assert ["0:01.0", "crossed", "person", "gate in", "", "gone.mp4", "1"] in shown.rows
-    followed = charts["Objects that were followed in an image, mean of 20 ms"]
+    followed = charts["Objects that were followed in an image, mean of 1 s"]
     assert followed["axis"] == "video"
     assert [y for y in followed["curves"][0]["y"] if y is not None] == [1, 2, 1, 2]
     assert charts["gate: how many so far"]["curves"][0]["y"][-1] == 1
