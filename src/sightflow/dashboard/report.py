@@ -13,7 +13,7 @@ from sightflow.dashboard.reportcharts import times_of
 from sightflow.dashboard.reportparts import (
     KIND_NAMES,
     N_SAMPLE_CLASSES,
-    Album,
+    PicturesAt,
     accuracy_of,
     card_of,
     events_of,
@@ -111,7 +111,7 @@ def _pictured(run: RunRead) -> Iterator[Row]:
     yield from (row for row in chain.from_iterable(turns) if row is not None)
 
 
-def _without_mistakes(run: RunRead, album: Album) -> Mapping[str, Any] | None:
+def _without_mistakes(run: RunRead, album: PicturesAt) -> Mapping[str, Any] | None:
     accuracy = accuracy_of(run.judged, album)
     return accuracy and {**accuracy, "mistakes": []}
 

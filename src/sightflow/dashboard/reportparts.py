@@ -23,7 +23,7 @@ from sightflow.records import EVENT_KINDS, REASONS, Row
 __all__ = [
     "KIND_NAMES",
     "N_SAMPLE_CLASSES",
-    "Album",
+    "PicturesAt",
     "accuracy_of",
     "card_of",
     "events_of",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 Values = dict[str, Any]
-Album = Mapping[tuple[str, int], Picture]
+PicturesAt = Mapping[tuple[str, int], Picture]
 """Pictures by `uri` and `sequence`."""
 
 KIND_NAMES: Mapping[str, str] = {
@@ -62,7 +62,7 @@ def tile(name: str, value: str, note: str = "") -> dict[str, str]:
     return {"name": name, "value": value, "note": note}
 
 
-def kind_of(kind: KindFound, album: Album) -> Values:
+def kind_of(kind: KindFound, album: PicturesAt) -> Values:
     """Return what was found of one kind: classes, scores, samples."""
     classes = kind.classes
     return {
@@ -80,7 +80,7 @@ def kind_of(kind: KindFound, album: Album) -> Values:
     }
 
 
-def _samples_of(one: ClassFound, album: Album) -> Values:
+def _samples_of(one: ClassFound, album: PicturesAt) -> Values:
     cards = [card_of(row, album, first=one.name) for row in one.samples]
     return {"name": one.name, "n": one.n_images, "cards": cards}
 
@@ -96,7 +96,7 @@ def _class_row(one: ClassFound, kind: KindFound) -> Values:
     }
 
 
-def card_of(row: Row, album: Album, *, first: str = "") -> Values:
+def card_of(row: Row, album: PicturesAt, *, first: str = "") -> Values:
     """Return a picture with what was found in it, what is of the class `first` before others."""
     picture = album.get((row["uri"], row["sequence"]), _NO_PICTURE)
     name = row["uri"].rstrip("/").rpartition("/")[2]
@@ -122,7 +122,7 @@ def _found(row: Row) -> Iterator[Values]:
             yield {"name": class_name, "label": label, "score": score_of(item)}
 
 
-def accuracy_of(judged: Judged, album: Album) -> Values | None:
+def accuracy_of(judged: Judged, album: PicturesAt) -> Values | None:
     """Return how right the classifications are; None where no image has a label."""
     if not judged.n:
         return None
@@ -154,7 +154,7 @@ def _accuracy_tiles(judged: Judged) -> Iterator[dict[str, str]]:
     yield tile("calibration error", f"{tally.calibration.error:.3f}", "0: scores can be trusted")
 
 
-def _mistake(row: Row, album: Album) -> Values:
+def _mistake(row: Row, album: PicturesAt) -> Values:
     card = card_of(row, album)
     return {**card, "label": row["told"], "score": row["score"], "own_score": row["own_score"]}
 
