@@ -4,6 +4,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
+from tests.chromium import a_browser
 from tests.kafka import Broker, a_broker
 
 
@@ -11,6 +13,13 @@ from tests.kafka import Broker, a_broker
 def broker() -> Iterator[Broker]:
     """Give the one Kafka broker of all tests; each takes topics of its own."""
     with a_broker() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give the one browser of a file of tests; each opens pages of its own."""
+    with a_browser() as running:
         yield running
 
 

@@ -13,7 +13,17 @@ import numpy as np
 from sightflow.protocols import Context, Fold, Process
 from sightflow.records import Detections, Event, ImageRecord, Measures, ModelUse, Outcome, Rejected
 
-__all__ = ["Bright", "Count", "FailOnce", "FailWith", "FindBlocks", "Measured", "Old", "Slow"]
+__all__ = [
+    "Bright",
+    "Count",
+    "FailAt",
+    "FailOnce",
+    "FailWith",
+    "FindBlocks",
+    "Measured",
+    "Old",
+    "Slow",
+]
 
 
 class _Step:
@@ -125,6 +135,24 @@ class FailOnce(_Step):
             if here and not os.path.exists(self.flag):
                 Path(self.flag).touch()
                 raise ConnectionError("the first attempt fails")
+            return records
+
+        return process
+
+
+@dataclass(frozen=True)
+class FailAt(_Step):
+    """Fails each time that it meets an image."""
+
+    sequence: int
+    """Of the image."""
+
+    def open(self, context: Context) -> Process:
+        """Return a function that fails."""
+
+        def process(records: Sequence[ImageRecord]) -> Sequence[ImageRecord]:
+            if any(record.origin.sequence == self.sequence for record in records):
+                raise ConnectionError(f"image {self.sequence} cannot be")
             return records
 
         return process

@@ -20,6 +20,7 @@ from sightflow.engine.recognition import (
     recognise_chunk,
     recognise_frame,
 )
+from sightflow.engine.showing import showing_in
 from sightflow.engine.stateful import open_stateful
 from sightflow.engine.tables import TablesHere
 from sightflow.pipeline import Pipeline
@@ -81,7 +82,7 @@ def run(
         interrupts = resources.enter_context(noticing_interrupts(patience=patience))
         stopping = tables.looking(lambda: interrupts.came or stop())
         work = _work(pipeline, settings, context, stopping)
-        delivery = Delivery(sinks, Progress())
+        delivery = Delivery(sinks, Progress(), showing=showing_in(settings.view_dir))
         resources.callback(delivery.close)
         messages = _Messages(pipeline, context)
         for result in tables.told(_results(pipeline, work.recognised, work.context)):

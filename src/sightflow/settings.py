@@ -61,6 +61,9 @@ class RunSettings:
     """Whether a job may go on from `state_dir` with another pipeline than before."""
     drop_state: tuple[str, ...] = ()
     """Names of steps and sinks that are gone or of another kind, whose state may then be lost."""
+    view_dir: str | None = None
+    """Folder in which the run shows how it goes while it goes on: what a page for people reads. Of
+    use on one machine only; None: it does not."""
     web_ui_port: int | None = None
     """Port of Flink's web page and REST on the loopback address; None takes any free one."""
 

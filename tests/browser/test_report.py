@@ -1,36 +1,19 @@
 """A report in a browser: it works from the disk, on a phone, and for those who cannot see."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from sightflow.dashboard.report import write_report
 from sightflow.dashboard.resultfiles import find_run
 from sightflow.testing import draw_scene, encode_image
 
 _SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give a browser; without one these tests are skipped, unless it must be there."""
-    program = shutil.which("chromium")
-    if program is None:
-        reason = "a browser is missing: no chromium is in the path"
-        (pytest.fail if "browser" in os.environ.get("SIGHTFLOW_REQUIRE", "") else pytest.skip)(
-            reason
-        )
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.fields import given
+from sightflow.cli.page import page_option
 from sightflow.cli.running import (
     add_options,
     execute,
@@ -86,6 +87,7 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
         runner_option("Embedded Flink, or this process [as in CONFIG]."),
         workers_option("as in CONFIG"),
         *state_options,
+        page_option,
         overwrite_option,
         quiet_option,
     ]
@@ -136,7 +138,7 @@ def run_to_report(
     sink = JsonEvents(str(events), overwrite=options["overwrite"])
     rejected = JsonRejected(str(folder / "rejected.jsonl"), overwrite=options["overwrite"])
     told = pipeline.write("events of learning", sink).write("rejected images", rejected)
-    summary = execute(told, settings, quiet=options["quiet"])
+    summary = execute(told, settings, quiet=options["quiet"], page=options["page"])
     if summary.ledger.rejected and not options["quiet"]:
         click.echo(f"{_reasons(folder / 'rejected.jsonl')}; see {rejected.path}", err=True)
     facts = {**_facts(config, summary), **_models(pipeline)}

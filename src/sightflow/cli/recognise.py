@@ -9,6 +9,7 @@ import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.cli.learning import blank_options, values_of
+from sightflow.cli.page import page_option
 from sightflow.cli.running import (
     add_options,
     chosen_model,
@@ -226,6 +227,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
 @add_options(blank_options)
 @add_options(upgrade_options)
+@page_option
 @overwrite_option
 @quiet_option
 def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options: Any) -> None:
@@ -241,7 +243,7 @@ def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options
         pipeline.check(without_sinks=[named.name for named in pipeline.sinks] if goes_on else ())
         click.echo(f"{file}: in order{f'; goes on from {settings.state_dir}' if goes_on else ''}")
         return
-    execute(pipeline, settings, quiet=quiet)
+    execute(pipeline, settings, quiet=quiet, page=options["page"])
 
 
 def _overwriting(pipeline: "Pipeline") -> "Pipeline":

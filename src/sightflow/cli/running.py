@@ -9,12 +9,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption, given
+from sightflow.cli.page import beside_page, page_option
 from sightflow.errors import JobError
 
 if TYPE_CHECKING:
     from sightflow.pipeline import Pipeline
     from sightflow.protocols import Source
-    from sightflow.records.ledger import Summary
+    from sightflow.records.ledger import Ledger, Summary
     from sightflow.settings import RunSettings
 
 OnEvent = Callable[[Mapping[str, Any]], None]
@@ -141,6 +142,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Decode large JPEGs smaller where that is enough; scores change a little.",
         ),
         *state_options,
+        page_option,
         click.option(
             "--web-ui",
             type=click.IntRange(1, 65535),
@@ -284,7 +286,14 @@ def run_with(
     if options["max_megapixels"]:
         chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
     settings = RunSettings(**chosen)
-    execute(pipeline, settings, quiet=options["quiet"], hidden=hidden, on_event=on_event)
+    execute(
+        pipeline,
+        settings,
+        quiet=options["quiet"],
+        hidden=hidden,
+        on_event=on_event,
+        page=options["page"],
+    )
 
 
 def get_ready(options: dict[str, Any]) -> None:
@@ -330,10 +339,17 @@ def execute(
     quiet: bool,
     hidden: str | None = None,
     on_event: OnEvent | None = None,
+    page: Any | None = None,
 ) -> "Summary":
-    """Run a pipeline before the eyes of a person; outputs in `hidden` are not mentioned.
+    """Run a pipeline before the eyes of a person.
 
-    `on_event` is told each event; of a pipeline that learns they are shown instead.
+    Args:
+        pipeline: what to do.
+        settings: how.
+        quiet: whether to show neither progress nor a summary.
+        hidden: a folder; outputs in it are not mentioned.
+        on_event: told each event; of a pipeline that learns they are shown instead.
+        page: where a live page listens; None: there is none.
     """
     from sightflow.cli import console
     from sightflow.runners import run
@@ -346,11 +362,18 @@ def execute(
     with (
         console.without_native_noise() as stderr,
         console.notes(stderr=stderr),
+        beside_page(settings, pipeline.name, page, stderr=stderr) as (settings, live),
         console.progress(pipeline.name, stderr=stderr, quiet=quiet) as (on_progress, show),
     ):
         told = show if pipeline.learning else on_event
+
+        def tell(ledger: "Ledger", n_images: int | None) -> None:
+            on_progress(ledger, n_images)
+            live.total = n_images
+
         try:
-            summary = run(pipeline, settings, on_progress=on_progress, on_event=told)
+            summary = run(pipeline, settings, on_progress=tell, on_event=told)
+            live.status = "ended" if summary.has_ended else "stopped"
         except (JobError, KeyboardInterrupt):
             _tell_how_to_go_on(settings, stderr)
             raise

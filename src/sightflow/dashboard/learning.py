@@ -12,7 +12,7 @@ from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.jsonlines import read_rows
 
-__all__ = ["Details", "Learning", "Placed", "read_learning", "tells_of_learning"]
+__all__ = ["Details", "Learning", "Placed", "learning_of", "read_learning", "tells_of_learning"]
 
 _COURSE = ("trained", "published", "evaluated", "tested", "drifted")
 _DETAILS = ("scored", "confused", "calibrated", "mistaken")
@@ -176,6 +176,12 @@ def read_learning(path: Path) -> Learning:
     """
     with _reading(path):
         rows = [row for row in read_rows(path) if row["kind"] in _KNOWN]
+    return learning_of(rows)
+
+
+def learning_of(events: Sequence[Row]) -> Learning:
+    """Return what events of a run, in order, tell of training and of tests."""
+    rows = [row for row in events if row["kind"] in _KNOWN]
     course = [row for row in rows if row["kind"] in _COURSE]
     joined = [_figures(row) for row in rows if row["kind"] == "joined"]
     return Learning(tuple(_placed(course)), tuple(_details(rows)), joined[-1] if joined else {})

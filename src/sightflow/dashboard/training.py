@@ -11,7 +11,7 @@ from sightflow.dashboard.learning import Details, Learning, read_learning
 from sightflow.dashboard.page import vendored, write_page
 from sightflow.dashboard.pictures import Album
 
-__all__ = ["write_training_report"]
+__all__ = ["tiles_of", "write_training_report"]
 
 _N_PICTURES = 48
 """Worst mistakes that are shown, of each kind of images."""
@@ -50,7 +50,7 @@ def write_training_report(
         "training.html",
         title=title,
         lead=_lead(learning),
-        tiles=list(_tiles(learning)),
+        tiles=tiles_of(learning),
         facts=_facts(learning, facts),
         charts=[chart.as_dict() for chart in curves_of(learning)],
         learned=learning.last("trained") is not None,
@@ -81,7 +81,7 @@ def _lead(learning: Learning) -> str:
     return " ".join(said)
 
 
-def _tiles(learning: Learning) -> list[dict[str, str]]:
+def tiles_of(learning: Learning) -> list[dict[str, str]]:
     """Return the figures that are seen first."""
     of_classes, trained = learning.of_classes, learning.last("trained")
     tested, evaluated = of_classes.last("tested"), of_classes.last("evaluated")

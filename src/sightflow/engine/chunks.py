@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -233,6 +234,8 @@ class Recognised:
     """Of the whole run; given by what follows the last chunk of all."""
     labels: tuple[Label, ...] = ()
     """Of earlier images, to be taken behind these."""
+    read_at: float = 0.0
+    """When its first image was read, in seconds since 1970; 0 where it has none."""
 
     @property
     def only_ends_the_run(self) -> bool:
@@ -248,7 +251,7 @@ class Recognised:
         head = as_bytes(self.source_id)
         labels = _as_json(self.labels) if self.labels else b""
         n_images = -1 if self.n_images is None else self.n_images
-        numbers = self.number, self.index, self.n_skipped, self.has_ended, n_images
+        numbers = self.number, self.index, self.read_at, self.n_skipped, self.has_ended, n_images
         start = _RECOGNISED.pack(*numbers, len(labels), len(head))
         return b"".join((start, head, labels, encode_outcomes(self.outcomes, arrays)))
 
@@ -256,13 +259,13 @@ class Recognised:
     def decode(cls, data: bytes) -> "Recognised":
         """Return what `encode` made."""
         *numbers, n_images, n_labels, n_head = _RECOGNISED.unpack_from(data)
-        number, index, n_skipped, has_ended = numbers
+        number, index, read_at, n_skipped, has_ended = numbers
         end = _RECOGNISED.size + n_head + n_labels
         told = json.loads(data[end - n_labels : end]) if n_labels else ()
         labels = msgspec.convert(told, tuple[Label, ...])
         outcomes = decode_outcomes(data[end:])
         source_id, n_all = cls.source_of(data), None if n_images < 0 else n_images
-        return cls(number, outcomes, source_id, index, n_skipped, has_ended, n_all, labels)
+        return cls(number, outcomes, source_id, index, n_skipped, has_ended, n_all, labels, read_at)
 
     @staticmethod
     def source_of(data: bytes) -> str:
@@ -272,7 +275,7 @@ class Recognised:
         return as_text(head)
 
 
-_RECOGNISED = struct.Struct("<qqq?qII")
+_RECOGNISED = struct.Struct("<qqdq?qII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +291,14 @@ class ChunkResult:
     n_skipped: int = 0
     n_images: int | None = None
     """Of the whole run; given by what follows the last chunk of all."""
+    read_at: float = 0.0
+    """When the first image of its chunk was read, in seconds since 1970; 0 where it has none."""
+
+    @property
+    def age_ms(self) -> float | None:
+        """How long ago that was; None of what has no image, or by a clock that was set back."""
+        age_s = time.time() - self.read_at
+        return age_s * 1e3 if self.read_at and self.n_read and age_s >= 0 else None
 
     @classmethod
     def of(cls, recognised: Recognised, events: Iterable[Event] = ()) -> "ChunkResult":
@@ -306,6 +317,7 @@ class ChunkResult:
             [event_row(event) for event in events],
             recognised.n_skipped,
             recognised.n_images,
+            recognised.read_at,
         )
 
     def encode(self) -> bytes:

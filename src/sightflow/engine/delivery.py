@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from sightflow.engine.chunks import ChunkResult
+from sightflow.engine.showing import Showing
 from sightflow.pipeline import Pipeline
 from sightflow.protocols import ResultSink
 from sightflow.records.ledger import Ledger, Summary
@@ -62,17 +63,29 @@ class Delivery:
     """Writes chunk after chunk; the caller keeps early chunks until their turn has come."""
 
     def __init__(
-        self, sinks: Mapping[str, ResultSink], place: Progress, *, ordered: bool = True
+        self,
+        sinks: Mapping[str, ResultSink],
+        place: Progress,
+        *,
+        ordered: bool = True,
+        showing: Showing | None = None,
     ) -> None:
         """Open the sinks, by their names, at a place.
 
-        Without `ordered` chunks may come in any order.
+        Args:
+            sinks: by their names.
+            place: where they stand.
+            ordered: whether chunks must come in their order.
+            showing: what people look at is shown here as well.
         """
         self._ordered = ordered
+        self._showing = showing
         self.place = place
         self._writers = {
             name: sink.open_results(place.positions.get(name)) for name, sink in sinks.items()
         }
+        if showing is not None:
+            showing.begin(place.ledger)
 
     def takes(self, number: int | None) -> bool:
         """Return whether it is this chunk's turn; it always is that of news."""
@@ -80,15 +93,20 @@ class Delivery:
 
     def deliver(self, result: ChunkResult) -> None:
         """Write a chunk whose turn it is; the place holds what was counted, not yet where it is."""
-        place = self.place
         if not self.takes(result.number):
-            raise ValueError(f"chunk {place.next_chunk} is next; got {result.number}")
+            raise ValueError(f"chunk {self.place.next_chunk} is next; got {result.number}")
         for writer in self._writers.values():
             writer.append(result.rows, result.rejected, result.events)
             if not hasattr(writer, "publish"):
                 writer.position()  # so that it is out at once; a part waits for its checkpoint
-        if result.number is None:
-            return
+        if result.number is not None:
+            self._count(result)
+        if self._showing is not None:
+            self._showing.deliver(result, self.place.ledger)
+
+    def _count(self, result: ChunkResult) -> None:
+        """Note what was delivered with a chunk."""
+        place = self.place
         if result.n_images is not None:
             self.place = replace(place, n_chunks=result.number, n_images=result.n_images)
             return
@@ -132,6 +150,8 @@ class Delivery:
         """Close the writers; the output stays unfinished until the sinks commit."""
         for writer in self._writers.values():
             writer.close()
+        if self._showing is not None:
+            self._showing.end()
 
 
 @dataclass(frozen=True)

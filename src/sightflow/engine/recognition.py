@@ -12,6 +12,7 @@ from sightflow.engine.adjusting import open_process, settings_of
 from sightflow.engine.allocator import keep_freed_memory
 from sightflow.engine.blame import blaming
 from sightflow.engine.chunks import Chunk, Frame, Recognised, StreamEnd
+from sightflow.engine.showing import shown_pictures
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.ops.decode import decode
 from sightflow.pipeline import Pipeline
@@ -63,6 +64,7 @@ def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context)
         for step in pipeline.pixel_steps
     ]
     writers = [sink.open_images(context.at(name)) for name, sink in pipeline.image_sinks]
+    writers.extend(shown_pictures(pipeline, settings.view_dir))
 
     def recognise(images: Iterable[Image]) -> Iterator[Outcome]:
         for batch in _batches(map(to_record, images), settings.batch_size):
@@ -83,6 +85,7 @@ def open_recogniser(pipeline: Pipeline, settings: RunSettings, context: Context)
 
 def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recognise) -> Recognised:
     """Return what becomes of a chunk; its images are read and recognised as they are taken."""
+    read_at = time.time()
     outcomes = recognise(redeem(chunk.claims))
     return Recognised(
         number,
@@ -91,6 +94,7 @@ def recognise_chunk(number: int, chunk: Chunk, redeem: Redeem, recognise: Recogn
         chunk.index,
         has_ended=chunk.is_last,
         labels=chunk.labels,
+        read_at=read_at,
     )
 
 
@@ -112,7 +116,7 @@ def recognise_frame(
     if isinstance(content, Skipped):
         return Recognised(number, (), source_id, index, content.n_images)
     images = redeem((content,)) if isinstance(content, Claim) else [content]
-    return Recognised(number, recognise(images), source_id, index)
+    return Recognised(number, recognise(images), source_id, index, read_at=frame.read_at)
 
 
 def _redeem(read: Read, claim: Claim) -> Iterator[Image]:

@@ -10,11 +10,12 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from sightflow.engine.chunks import ChunkResult
 from sightflow.engine.delivery import Delivery, Progress
+from sightflow.engine.showing import showing_in
 from sightflow.engine.upgrade import History
 from sightflow.errors import JobError
 from sightflow.flink.connectors import connector_of
 from sightflow.flink.failures import reporting
-from sightflow.flink.metrics import FlinkLedger
+from sightflow.flink.metrics import FlinkLedger, FlinkMetrics
 from sightflow.flink.notes import keep_notes
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.signals import Signal, signal_of
@@ -64,6 +65,7 @@ class Deliver(KeyedProcessFunction):
             tells_events: whether anybody wants to hear of events at once.
         """
         self._pipeline = pipeline
+        self._view_dir = settings.view_dir
         self._is_ordered = settings.ordered and not isinstance(pipeline.source, ConnectorSource)
         self._n_chunks = n_chunks
         self._files = files
@@ -85,6 +87,7 @@ class Deliver(KeyedProcessFunction):
         self._written: dict[int, Progress] = {}
         self._told_at = 0.0
         self._ledger = FlinkLedger(runtime_context)
+        self._metrics = FlinkMetrics(runtime_context)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[bytes]:
         """Deliver a result and those that waited for it, or keep it until its turn.
@@ -126,6 +129,8 @@ class Deliver(KeyedProcessFunction):
     def _deliver(self, delivery: Delivery, result: ChunkResult) -> Iterator[bytes]:
         """Deliver a result, tell its events, and yield its messages."""
         delivery.deliver(result)
+        if (age_ms := result.age_ms) is not None:
+            self._metrics.observe("latency_ms", age_ms)
         if self._tells_events and result.events:
             path = self._files.events
             is_long = path.exists() and path.stat().st_size > _MAX_EVENT_BYTES
@@ -151,7 +156,10 @@ class Deliver(KeyedProcessFunction):
             key_of = self._history.key_of
             sinks = {key_of(name): sink for name, sink in self._pipeline.result_sinks}
             _check_sinks(place, sinks, self._history.dropped)
-            self._deliveries[key] = Delivery(sinks, place, ordered=self._is_ordered)
+            showing = showing_in(self._view_dir)
+            self._deliveries[key] = Delivery(
+                sinks, place, ordered=self._is_ordered, showing=showing
+            )
         return self._deliveries[key]
 
     def _report(self, delivery: Delivery) -> None:

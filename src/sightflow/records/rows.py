@@ -5,9 +5,40 @@ from typing import Any
 
 from sightflow.records.schema import Row
 
-__all__ = ["said_of", "tracks_in"]
+__all__ = ["found_in", "said_of", "tracks_in"]
 
 _SAID = ("state", "sign")
+
+
+def found_in(row: Row) -> tuple[str, list[tuple[str, int | None]]]:
+    """Return what is counted of a row: of which kind, and the label and track of each.
+
+    The kind is `faces`, `tracks`, `objects` or `pictures`, the closest that there is. A picture
+    counts as its best class. The track is None where the same thing may be in the next row again.
+
+    Examples:
+        >>> light = {"label": "traffic light", "state": {"label": "red", "score": 0.98}}
+        >>> found_in({"detections": [light, {"label": "car"}]})
+        ('objects', [('red', None), ('car', None)])
+        >>> found_in({"faces": [{"person_id": None, "track_id": 3}, {"person_id": "ann"}]})
+        ('faces', [('unknown', 3), ('ann', None)])
+    """
+    if "faces" in row:
+        return "faces", [(_name_of(face), face.get("track_id")) for face in row["faces"]]
+    if "tracks" in row:
+        return "tracks", [(_label_of(track), track["track_id"]) for track in tracks_in(row)]
+    if "detections" in row:
+        return "objects", [(_label_of(found), None) for found in row["detections"]]
+    return "pictures", [(best["label"], None) for best in row.get("classification", ())[:1]]
+
+
+def _name_of(face: Row) -> str:
+    return face["person_id"] or "unknown" if "person_id" in face else "face"
+
+
+def _label_of(item: Row) -> str:
+    said = said_of(item)
+    return str(item["label"] if said is None else said[0])
 
 
 def said_of(item: Row) -> tuple[str, float] | None:
