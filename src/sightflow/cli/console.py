@@ -162,9 +162,9 @@ def _right(figures: Mapping[str, Any], prefix: str = "") -> str:
 
 
 @contextmanager
-def stages(*, stderr: IO[str]) -> Iterator[Callable[[str, int, int], None]]:
+def stages(*, stderr: IO[str], quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Show done / total of what is done one after the other; nothing without a terminal."""
-    if not stderr.isatty():
+    if quiet or not stderr.isatty():
         yield lambda what, done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -25,6 +25,10 @@ class Curve:
     """Name of a colour of the page."""
     points: bool = False
     """Whether each value is a point of its own, without a line."""
+    bars: bool = False
+    """Whether each value is a bar."""
+    steps: bool = False
+    """Whether a value lasts until the next one."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,18 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over the number of images."""
+    """Curves over the number of images, or over something else."""
 
     title: str
     curves: Sequence[Curve]
-    marks: Sequence[Mark]
+    marks: Sequence[Mark] = ()
+    axis: str = "images"
+    """What `x` is: `images`, `time` (seconds since 1970), `video` (seconds since its start), or
+    `score`."""
+    step: float = 0.0
+    """Distance of two bars, as `x` is."""
+    height: int = 300
+    """Pixels; a low chart has no legend."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""

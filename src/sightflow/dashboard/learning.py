@@ -1,6 +1,7 @@
 """What the events of a run tell of training and of tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.jsonlines import read_rows
 
-__all__ = ["Details", "Learning", "Placed", "learning_of", "read_learning"]
+__all__ = ["Details", "Learning", "Placed", "learning_of", "read_learning", "tells_of_learning"]
 
 _COURSE = ("trained", "published", "evaluated", "tested", "drifted")
 _DETAILS = ("scored", "confused", "calibrated", "mistaken")
+_N_MIXED_UP = 12
 _KNOWN = (*_COURSE, *_DETAILS, "joined")
 
 
@@ -63,6 +65,13 @@ class Details:
     def n(self) -> int:
         """How many images; or objects, where it is told how well these were found."""
         return sum(int(_figures(event)["n"]) for event in self.scored)
+
+    @property
+    def mixed_up(self) -> list[Row]:
+        """Pairs of classes that were mixed up more than once, the most frequent first."""
+        wrong = [e for e in self.confused if e["label"] != e.get("predicted")]
+        often = [e for e in wrong if _figures(e)["n"] > 1]
+        return sorted(often, key=lambda e: -_figures(e)["n"])[:_N_MIXED_UP]
 
     @property
     def is_of_objects(self) -> bool:
@@ -138,19 +147,35 @@ class Learning:
         }
 
 
+def tells_of_learning(path: Path) -> bool:
+    """Return whether a file of `JsonEvents` tells of training or of tests.
+
+    Raises:
+        SourceError: the file cannot be read, or is no file of events.
+    """
+    with _reading(path):
+        return any(row["kind"] in _KNOWN for row in read_rows(path))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SourceError(
+            f"{path}: must be a file of events, one in JSON a line, as JsonEvents writes it: "
+            f"{error}"
+        ) from error
+
+
 def read_learning(path: Path) -> Learning:
     """Read what a file of `JsonEvents` tells of training and of tests.
 
     Raises:
         SourceError: the file cannot be read, or is no file of events.
     """
-    try:
+    with _reading(path):
         rows = [row for row in read_rows(path) if row["kind"] in _KNOWN]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise SourceError(
-            f"{path}: must be a file of events, one in JSON a line, as JsonEvents writes it: "
-            f"{error}"
-        ) from error
     return learning_of(rows)
 
 

@@ -1,13 +1,15 @@
 """A page: a template of this room, filled in and written."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from sightflow.storage.drafts import replacing
 
-__all__ = ["write_page"]
+__all__ = ["vendored", "write_page"]
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
@@ -28,3 +30,14 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     page = environment.get_template(template).render(**values)
     with replacing(path) as draft:
         draft.write_text(page, "utf-8", "backslashreplace")
+
+
+def vendored() -> dict[str, Markup]:
+    """Return the library that draws charts, and its licence, for a template with charts.html."""
+    folder = files("sightflow.dashboard") / "vendor"
+    names = {
+        "chart_code": "uPlot.iife.min.js",
+        "chart_style": "uPlot.min.css",
+        "licence": "uPlot.LICENSE",
+    }
+    return {key: Markup((folder / name).read_text("utf-8")) for key, name in names.items()}

@@ -1,12 +1,12 @@
 """Mistakes as small pictures within a page."""
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from sightflow.dashboard.drawing import as_data_uri
 from sightflow.errors import DecodeError
 from sightflow.ops.decode import decode
 from sightflow.records import Row
@@ -75,7 +75,7 @@ class Album:
             return None, str(error)
         except OSError as error:
             return None, f"cannot be read: {error}"
-        return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}", ""
+        return as_data_uri(small), ""
 
 
 def _has_many(uri: str) -> bool:

@@ -1,17 +1,14 @@
 """A page that shows how a training or a test went: curves, confusion matrix, worst mistakes."""
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from markupsafe import Markup
-
 from sightflow.dashboard.charts import curves_of
 from sightflow.dashboard.confusion import matrix_of
 from sightflow.dashboard.learning import Details, Learning, read_learning
-from sightflow.dashboard.page import write_page
+from sightflow.dashboard.page import vendored, write_page
 from sightflow.dashboard.pictures import Album
 
 __all__ = ["tiles_of", "write_training_report"]
@@ -61,20 +58,9 @@ def write_training_report(
         parts=_parts(learning),
         **{kind: learning.of_classes.of(kind) for kind in ("published", "tested", "drifted")},
         tested_objects=learning.of_objects.of("tested"),
-        **_vendored(),
+        **vendored(),
     )
     return learning
-
-
-def _vendored() -> dict[str, Markup]:
-    """Return the library that draws the curves."""
-    folder = files("sightflow.dashboard") / "vendor"
-    names = {
-        "chart_code": "uPlot.iife.min.js",
-        "chart_style": "uPlot.min.css",
-        "licence": "uPlot.LICENSE",
-    }
-    return {key: Markup((folder / name).read_text("utf-8")) for key, name in names.items()}
 
 
 def _lead(learning: Learning) -> str:

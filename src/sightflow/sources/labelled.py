@@ -13,7 +13,7 @@ from sightflow.records import Claim
 from sightflow.sources.endings import Endings, path_of
 from sightflow.storage.files import Reader
 
-__all__ = ["Labelled"]
+__all__ = ["Labelled", "folder_label", "labels_in"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Labelled:
         Raises:
             SourceError: the table cannot be read, or lacks a column.
         """
-        label_of = _folder_of if self.table is None else Endings(self._rows(self.table)).of
+        label_of = folder_label if self.table is None else Endings(self._rows(self.table)).of
         for claim in self.source.claims():
             if claim.origin.awaits_label or claim.labels:
                 raise SourceError(
@@ -66,26 +66,36 @@ class Labelled:
 
     def _rows(self, table: str) -> dict[str, str]:
         """Return the labels of the table by path."""
-        try:
-            text = Reader().read_all(os.fspath(table)).decode("utf-8-sig")
-            rows = csv.DictReader(io.StringIO(text, newline=""))
-            missing = {self.path_column, self.label_column} - set(rows.fieldnames or ())
-            if missing:
-                raise SourceError(
-                    f"{table}: needs the columns {self.path_column!r} and "
-                    f"{self.label_column!r}; it has {rows.fieldnames}"
-                )
-            return {
-                row[self.path_column]: row[self.label_column]
-                for row in rows
-                if row[self.path_column] and row[self.label_column]
-            }
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            if isinstance(error, SourceError):
-                raise
-            raise SourceError(f"{table}: cannot be read as CSV: {error}") from error
+        return labels_in(table, path_column=self.path_column, label_column=self.label_column)
 
 
-def _folder_of(uri: str) -> str | None:
+def labels_in(table: str, *, path_column: str, label_column: str) -> dict[str, str]:
+    """Return the labels of a CSV file with a heading, by path.
+
+    Raises:
+        SourceError: it cannot be read, or lacks a column.
+    """
+    try:
+        text = Reader().read_all(os.fspath(table)).decode("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        missing = {path_column, label_column} - set(rows.fieldnames or ())
+        if missing:
+            raise SourceError(
+                f"{table}: needs the columns {path_column!r} and {label_column!r}; "
+                f"it has {rows.fieldnames}"
+            )
+        return {
+            row[path_column]: row[label_column]
+            for row in rows
+            if row[path_column] and row[label_column]
+        }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{table}: cannot be read as CSV: {error}") from error
+
+
+def folder_label(uri: str) -> str | None:
+    """Return the name of the folder that an image lies in; a hidden one is no label."""
     name = posixpath.basename(posixpath.dirname(path_of(uri)))
     return None if name.startswith(".") else name or None

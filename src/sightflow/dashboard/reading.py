@@ -1,0 +1,112 @@
+"""Reads all that a run has written, row by row, and adds it up."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sightflow.dashboard.findings import Findings
+from sightflow.dashboard.happenings import Happenings
+from sightflow.dashboard.resultfiles import RunFiles, summary_of
+from sightflow.dashboard.rowfiles import feed
+from sightflow.dashboard.truth import Judged, LabelOf
+from sightflow.records import Row
+
+__all__ = ["OnProgress", "Rejections", "RunRead", "Said", "read_run"]
+
+OnProgress = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and how much there is."""
+
+_IMAGE = frozenset(("uri", "source_id", "sequence", "event_time_ms"))
+_REJECTED = frozenset(("uri", "step", "reason", "message"))
+_EVENT = frozenset(("kind", "step", "source_id", "sequence", "event_time_ms"))
+_N_MESSAGES = 1_000
+
+
+@dataclass
+class Said:
+    """How often a message came, and with which image first."""
+
+    uri: str
+    n: int = 0
+
+
+@dataclass
+class Rejections:
+    """Images that were rejected, by reason."""
+
+    reasons: "Counter[str]" = field(default_factory=Counter)
+    steps: dict[str, "Counter[str]"] = field(default_factory=dict)
+    """By reason, how often each step gave it."""
+    messages: dict[str, dict[str, Said]] = field(default_factory=dict)
+    """By reason and message; of very many different ones the first."""
+
+    @property
+    def n(self) -> int:
+        """How many images were rejected."""
+        return self.reasons.total()
+
+    def add(self, row: Row) -> None:
+        """Add one."""
+        reason, message = row["reason"], row["message"]
+        self.reasons[reason] += 1
+        self.steps.setdefault(reason, Counter())[row["step"]] += 1
+        said = self.messages.setdefault(reason, {})
+        if message not in said and len(said) < _N_MESSAGES:
+            said[message] = Said(row["uri"])
+        if message in said:
+            said[message].n += 1
+
+
+@dataclass(frozen=True)
+class RunRead:
+    """What a run has written, added up."""
+
+    findings: Findings
+    judged: Judged
+    rejections: Rejections
+    happenings: Happenings
+    summary: Mapping[str, Any]
+
+
+def read_run(
+    files: RunFiles, label_of: LabelOf, *, n_samples: int, on_progress: OnProgress
+) -> RunRead:
+    """Read results, rejected images, events and the summary of a run.
+
+    Args:
+        files: where they are.
+        label_of: says what images show.
+        n_samples: rows that are kept of each class.
+        on_progress: told how many MiB are read.
+
+    Raises:
+        SourceError: a file cannot be read, or is not what a run has written.
+    """
+    findings, judged, rejections = Findings(n_samples), Judged(label_of), Rejections()
+    happenings = Happenings(findings.times)
+    on_bytes = _counted(files.n_bytes, on_progress)
+
+    def take(row: Row) -> None:
+        findings.add(row)
+        judged.add(row)
+
+    def take_event(event: Row) -> None:
+        happenings.add(event, findings.sources if files.results else None)
+
+    feed(files.results, take, needed=_IMAGE, on_bytes=on_bytes)
+    feed(files.rejected, rejections.add, needed=_REJECTED, on_bytes=on_bytes)
+    feed(files.events, take_event, needed=_EVENT, on_bytes=on_bytes)
+    findings.settle()
+    return RunRead(findings, judged, rejections, happenings, summary_of(files))
+
+
+def _counted(n_bytes: int, on_progress: OnProgress) -> Callable[[int], None]:
+    """Return what is told of bytes and tells of MiB."""
+    done, total = [0], max(1, n_bytes >> 20)
+
+    def on_bytes(n: int) -> None:
+        done[0] += n
+        on_progress("reading, MiB", min(total, done[0] >> 20), total)
+
+    return on_bytes
