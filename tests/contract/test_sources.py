@@ -10,6 +10,7 @@ import pytest
 from tests.kafka import Broker
 from tests.web_server import write_recording
 
+from sightflow import JsonLines, Pipeline, RunSettings, run
 from sightflow.errors import SourceError
 from sightflow.kinds import known_kinds, resolve_kind
 from sightflow.protocols import LabelSource, Source, StreamSource
@@ -26,6 +27,7 @@ from sightflow.sources.live import Live
 from sightflow.sources.motchallenge import MotDetections
 from sightflow.sources.newest import Newest
 from sightflow.sources.passes import Passes
+from sightflow.sources.recorded import Recorded
 from sightflow.sources.union import Union
 from sightflow.sources.video import Video
 from sightflow.sources.watched import Watched
@@ -38,7 +40,7 @@ from sightflow.testing import (
     encode_image,
 )
 
-AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 8, 5, 1
+AT_LEAST, STREAMS_AT_LEAST, LABELS_AT_LEAST = 9, 5, 1
 N_PICTURES = 6
 
 
@@ -93,6 +95,19 @@ def write_annotations(path: Path) -> str:
     return str(path)
 
 
+def write_results(folder: Path) -> str:
+    """Write results of pictures, of which one was rejected, and of frames."""
+    source = Union(
+        (
+            Directory(write_pictures(folder / "photos")),
+            Video(write_video(folder / "clip.mp4"), every=2),
+        )
+    )
+    path = str(folder / "results.jsonl")
+    run(Pipeline(source).write("results", JsonLines(path)), RunSettings(runner="inline"))
+    return path
+
+
 EXAMPLES: dict[str, Callable[[Path], Source]] = {
     "Annotated": lambda folder: Annotated(
         Directory(write_pictures(folder / "photos")), write_annotations(folder / "coco.json")
@@ -109,6 +124,7 @@ EXAMPLES: dict[str, Callable[[Path], Source]] = {
         n_passes=2,
         test_every=1,
     ),
+    "Recorded": lambda folder: Recorded(write_results(folder)),
     "Union": lambda folder: Union(
         (
             Directory(write_pictures(folder / "x")),
@@ -195,6 +211,7 @@ NOWHERE: dict[str, Callable[[str], Source]] = {
     "Labelled": lambda path: Labelled(Directory(path)),
     "Late": lambda path: Late(Directory(path), n_images=1),
     "Passes": lambda path: Passes(Directory(path)),
+    "Recorded": Recorded,
     "Union": lambda path: Union((Directory(path),)),
     "Video": Video,
 }

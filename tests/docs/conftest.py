@@ -1,6 +1,7 @@
 """A folder like that of a reader: pictures, people, a video, an archive, a model of his own."""
 
 import itertools
+import json
 import shutil
 import sys
 import zipfile
@@ -107,6 +108,21 @@ def _save_as_jpeg(picture: Path, path: Path) -> None:
     path.write_bytes(encode_image(decode(picture.read_bytes()).pixels))
 
 
+def _save_results(path: Path) -> None:
+    """Write what a detector said of the photos, one of which it rejected."""
+    box = {"label": "person", "class_id": 0, "score": 0.5, "box_xyxy": [40, 60, 140, 200]}
+    use = {"step": "detect", "model": "nanodet", "model_version": "1"}
+    size = {"event_time_ms": 0, "width": 320, "height": 240}
+    rows = [
+        {"uri": f"photos/{i:04d}.jpg", "source_id": "photos/", "sequence": i, **size, **use}
+        for i in (0, 1)
+    ]
+    rows = [{**row, "detections": [box]} for row in rows]
+    bad = {"uri": "photos/0002.jpg", "step": "read", "reason": "unreadable", "message": "gone"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.with_suffix(".rejected.jsonl").write_text(json.dumps(bad) + "\n")
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
@@ -123,6 +139,7 @@ def drawn(tmp_path_factory) -> Path:
         archive.write(folder / "photos" / "0000.jpg", "monday/0000.jpg")
     draw_video(folder / "clip.mp4", 60)
     _save_people(folder)
+    _save_results(folder / "night.jsonl")
     (folder / "list.txt").write_text("".join(f"photos/{i:04d}.jpg\n" for i in range(3)))
     # one gate in the middle of the input: cx, cy, w, h, gate, fence
     answer = [[320], [320], [320], [160], [0.9], [0.1]]

@@ -35,6 +35,7 @@ from sightflow.models import find_model
 from sightflow.sinks.events import JsonEvents
 from sightflow.sources.late import Late
 from sightflow.sources.newest import Newest
+from sightflow.sources.recorded import Recorded
 from sightflow.sources.watched import Watched
 from sightflow.tasks.announce import Announce
 from sightflow.tasks.drive import Drive
@@ -212,6 +213,22 @@ def test_keyed_steps_remember_the_same_of_each_stream(settings, tmp_path):
         assert inline == flink
         assert inline
     assert inline.count(b'"kind":"over"') == 2 * 4
+
+
+@pytest.mark.flink
+def test_what_was_recorded_gives_the_same_results_again_on_flink(tmp_path):
+    videos = [str(draw_video(tmp_path / f"{n}.mp4", 30 + n)) for n in range(2)]
+    photos = Directory(str(fill_folder(tmp_path / "photos", 21)), fps=5)
+    source = Union((photos, Video(tuple(videos), every=3)))
+    first, again = (str(tmp_path / f"{name}.jsonl") for name in ("first", "again"))
+
+    for one, results, runner in ((source, first, "inline"), (Recorded(first), again, "flink")):
+        pipeline = Pipeline(one).apply("bright", Bright()).apply("count", Count())
+        summary = run(pipeline.write("out", JsonLines(results)), RunSettings(runner=runner))
+        assert summary.ledger.read == 24 + 10 + 11
+        assert summary.ledger.rejected == 2
+
+    assert Path(first).read_bytes() == Path(again).read_bytes()
 
 
 @pytest.mark.flink

@@ -15,6 +15,7 @@ from sightflow.cli.evaluate import evaluate
 from sightflow.cli.faces import faces
 from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
+from sightflow.cli.replay import replay
 from sightflow.cli.report import report
 from sightflow.cli.track import track
 from sightflow.cli.train import train
@@ -67,6 +68,7 @@ for command in (
     faces,
     preprocess,
     run_file,
+    replay,
     control,
     models,
     evaluate,

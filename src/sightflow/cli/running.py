@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "run_to_out",
     "run_with",
     "runner_option",
+    "settings_of",
     "source_of",
     "state_options",
     "state_settings",
@@ -45,6 +47,8 @@ __all__ = [
 ]
 
 _SETTINGS = "sightflow.settings:RunSettings"
+_FEW = 8
+"""So many pictures are answered before Java has started."""
 
 overwrite_option = click.option(
     "--overwrite",
@@ -280,17 +284,9 @@ def run_with(
     on_event: OnEvent | None = None,
 ) -> None:
     """Run a pipeline with the settings of a call; outputs in `hidden` are not mentioned."""
-    from sightflow.settings import RunSettings
-
-    same = ("runner", "workers", "batch_size", "device", "reduced_decode")
-    chosen = {**given(options, *same), **state_settings(options), **metrics_settings(options)}
-    chosen["web_ui_port"] = options["web_ui"]
-    if options["max_megapixels"]:
-        chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
-    settings = RunSettings(**chosen)
     execute(
         pipeline,
-        settings,
+        settings_of(options),
         quiet=options["quiet"],
         hidden=hidden,
         on_event=on_event,
@@ -298,20 +294,40 @@ def run_with(
     )
 
 
-def get_ready(options: dict[str, Any]) -> None:
-    """Choose the runner; let Java start while everything else is loaded and checked."""
+def settings_of(options: Mapping[str, Any], base: "RunSettings | None" = None) -> "RunSettings":
+    """Return how a call runs its pipeline; what it does not say is as in `base`."""
+    from sightflow.settings import RunSettings
+
+    chosen = {**given(options, "runner", "workers", "batch_size", "device")}
+    chosen |= {**state_settings(options), **metrics_settings(options)}
+    if options["reduced_decode"]:
+        chosen["reduced_decode"] = True
+    if options["web_ui"]:
+        chosen["web_ui_port"] = options["web_ui"]
+    if options["max_megapixels"]:
+        chosen["max_pixels"] = int(options["max_megapixels"] * 1_000_000)
+    return replace(base or RunSettings(), **chosen)
+
+
+def get_ready(options: dict[str, Any], *, n_images: int | None = None) -> None:
+    """Choose the runner; let Java start while everything else is loaded and checked.
+
+    Args:
+        options: of the call.
+        n_images: how many will be read; None: its paths tell whether they are few.
+    """
     if options["runner"] == "inline" and options["state_dir"]:
         raise click.UsageError("--state-dir goes with --runner flink: inline has no checkpoints")
     if options["runner"] == "inline" and metrics_settings(options):
         raise click.UsageError("--metrics and --otlp go with --runner flink: inline reports none")
-    options["runner"] = options["runner"] or _runner_for(options)
+    options["runner"] = options["runner"] or _runner_for(options, n_images)
     if options["runner"] == "flink":
         from sightflow.flink.gateway import start_in_background
 
         start_in_background()
 
 
-def _runner_for(options: dict[str, Any]) -> str:
+def _runner_for(options: dict[str, Any], n_images: int | None) -> str:
     """Return the default: single pictures are answered here, masses go to Flink."""
     from sightflow.storage.naming import VIDEO_SUFFIXES
 
@@ -319,10 +335,12 @@ def _runner_for(options: dict[str, Any]) -> str:
         options[name] for name in ("workers", "web_ui", "state_dir", "metrics_port", "otlp_url")
     ):
         return "flink"
+    if n_images is not None:
+        return "inline" if n_images <= _FEW else "flink"
     paths: Sequence[str] = options["paths"]
     many = (*VIDEO_SUFFIXES, ".zip")
     single = all(Path(path).is_file() and not path.lower().endswith(many) for path in paths)
-    return "inline" if single and len(paths) <= 8 else "flink"
+    return "inline" if single and len(paths) <= _FEW else "flink"
 
 
 def holds_a_run(state_dir: str) -> bool:

@@ -4,11 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from sightflow.errors import DecodeError
-from sightflow.storage.files import Reader
-from sightflow.storage.videos import NO_TIMESTAMPS, Playhead, open_video
+import av
 
-__all__ = ["Decoder", "Frame"]
+from sightflow.errors import DecodeError
+from sightflow.protocols import Context, Read
+from sightflow.records import Claim, ImageRecord, Origin, Rejected
+from sightflow.sources.segments import frame_origins
+from sightflow.storage.files import Reader
+from sightflow.storage.videos import NO_TIMESTAMPS, Playhead, open_video, upright
+
+__all__ = ["Decoder", "Frame", "frame_reader"]
 
 Frame = tuple[int, int, int]
 """(frame number, presentation timestamp in ticks of the stream, `event_time_ms`)."""
@@ -115,3 +120,41 @@ class _Cursor:
 
     def _decoded(self) -> Iterator[tuple[int, Any]]:
         return self._video.placed(self._video.container.decode(self._video.stream))
+
+
+def frame_reader(context: Context) -> Read:
+    """Return a function that decodes the frames of a claim: a segment of a video.
+
+    What cannot be decoded is rejected, and all that follows it in the segment.
+    """
+    decoder = Decoder(Reader(), context.inference.n_threads, context.resources)
+
+    def read(claim: Claim) -> Iterator[ImageRecord | Rejected]:
+        origins = frame_origins(claim)
+        n_done = 0
+        try:
+            for frame in decoder.decode(claim.origin.uri, claim.frames):
+                yield _outcome(frame, origins[n_done], context)
+                n_done += 1
+            return
+        except DecodeError as error:
+            reason, message = error.reason, error.message
+        except av.FFmpegError as error:
+            reason, message = "corrupt", str(error)
+        except OSError as error:
+            reason, message = "unreadable", str(error)
+        for origin in origins[n_done:]:
+            yield Rejected(origin, context.step, reason, message)
+
+    return read
+
+
+def _outcome(
+    frame: av.VideoFrame | None, origin: Origin, context: Context
+) -> ImageRecord | Rejected:
+    """Return a decoded frame as an upright record."""
+    if frame is None:
+        return Rejected(origin, context.step, "corrupt", "the video has no frame at this time")
+    pixels = upright(frame)
+    height, width = pixels.shape[:2]
+    return ImageRecord(origin, width, height, pixels)

@@ -9,11 +9,10 @@ import av
 from sightflow.errors import DecodeError, PipelineError
 from sightflow.options import check_count, check_number
 from sightflow.protocols import Context, Read
-from sightflow.records import Claim, ImageRecord, Origin, Rejected
-from sightflow.sources.frames import Decoder, Frame
-from sightflow.sources.segments import frame_origins
+from sightflow.records import Claim, Origin
+from sightflow.sources.frames import Frame, frame_reader
 from sightflow.storage.files import Reader, list_named
-from sightflow.storage.videos import list_frames, upright
+from sightflow.storage.videos import list_frames
 
 __all__ = ["Video"]
 
@@ -55,26 +54,7 @@ class Video:
 
     def open(self, context: Context) -> Read:
         """Return a function that decodes one segment."""
-        decoder = Decoder(Reader(), context.inference.n_threads, context.resources)
-
-        def read(claim: Claim) -> Iterator[ImageRecord | Rejected]:
-            origins = frame_origins(claim)
-            n_done = 0
-            try:
-                for frame in decoder.decode(claim.origin.uri, claim.frames):
-                    yield _outcome(frame, origins[n_done], context)
-                    n_done += 1
-                return
-            except DecodeError as error:
-                reason, message = error.reason, error.message
-            except av.FFmpegError as error:
-                reason, message = "corrupt", str(error)
-            except OSError as error:
-                reason, message = "unreadable", str(error)
-            for origin in origins[n_done:]:
-                yield Rejected(origin, context.step, reason, message)
-
-        return read
+        return frame_reader(context)
 
     def _segments(self, reader: Reader, origin: Origin) -> Iterator[Claim]:
         try:
@@ -98,14 +78,3 @@ class Video:
             taken.append((number + 1, pts + 1, self.start_time_ms + round(seconds * 1000)))
         if taken:
             yield Claim(origin, tuple(taken))
-
-
-def _outcome(
-    frame: av.VideoFrame | None, origin: Origin, context: Context
-) -> ImageRecord | Rejected:
-    """Return a decoded frame as an upright record."""
-    if frame is None:
-        return Rejected(origin, context.step, "corrupt", "the video has no frame at this time")
-    pixels = upright(frame)
-    height, width = pixels.shape[:2]
-    return ImageRecord(origin, width, height, pixels)
