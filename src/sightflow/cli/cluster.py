@@ -10,7 +10,11 @@ import click
 
 from sightflow.cli.fields import FieldOption, given
 from sightflow.cli.learning import blank_options, values_of
-from sightflow.cli.running import add_options, quiet_option, upgrade_options
+from sightflow.cli.options import (
+    add_options,
+    quiet_option,
+    upgrade_options,
+)
 
 if TYPE_CHECKING:
     from sightflow.flink.rest import Rest

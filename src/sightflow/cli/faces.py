@@ -16,7 +16,7 @@ from sightflow.cli.identify import (
     far_option,
     identify_faces,
 )
-from sightflow.cli.running import (
+from sightflow.cli.options import (
     add_options,
     overwrite_option,
     quiet_option,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.fields import FieldOption, given
-from sightflow.cli.running import (
+from sightflow.cli.options import (
     add_options,
-    events_file,
-    get_ready,
     reading_options,
     run_options,
+)
+from sightflow.cli.running import (
+    events_file,
+    get_ready,
     run_to_out,
     source_of,
 )

@@ -10,16 +10,18 @@ import click
 
 from sightflow.cli.fields import given
 from sightflow.cli.metrics import metrics_options, metrics_settings
-from sightflow.cli.page import page_option
-from sightflow.cli.running import (
+from sightflow.cli.options import (
     add_options,
-    execute,
     overwrite_option,
     quiet_option,
     runner_option,
     state_options,
-    state_settings,
     workers_option,
+)
+from sightflow.cli.page import page_option
+from sightflow.cli.running import (
+    execute,
+    state_settings,
 )
 
 if TYPE_CHECKING:

@@ -10,24 +10,26 @@ import click
 from sightflow.cli.fields import FieldChoice, FieldOption, given
 from sightflow.cli.learning import blank_options, values_of
 from sightflow.cli.metrics import metrics_options, metrics_settings
-from sightflow.cli.page import page_option
-from sightflow.cli.running import (
+from sightflow.cli.options import (
     add_options,
-    chosen_model,
-    events_file,
-    execute,
-    get_ready,
-    holds_a_run,
     model_option,
     overwrite_option,
     quiet_option,
     reading_options,
     run_options,
+    upgrade_options,
+)
+from sightflow.cli.page import page_option
+from sightflow.cli.running import (
+    chosen_model,
+    events_file,
+    execute,
+    get_ready,
+    holds_a_run,
     run_to_out,
     run_with,
     source_of,
     state_settings,
-    upgrade_options,
 )
 
 if TYPE_CHECKING:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.learning import blank_options, values_of
-from sightflow.cli.running import (
+from sightflow.cli.options import (
     add_options,
+    run_options,
+)
+from sightflow.cli.running import (
     execute,
     get_ready,
-    run_options,
     settings_of,
 )
 from sightflow.cli.streams import refuse
@@ -94,7 +96,9 @@ def replay(results: str, **options: Any) -> None:
 
     sink = Parquet if options["out"].endswith(".parquet") else JsonLines
     pipeline = pipeline.write("results", sink(options["out"], overwrite=options["overwrite"]))
-    summary = execute(pipeline, settings_of(options, settings), quiet=options["quiet"])
+    summary = execute(
+        pipeline, settings_of(options, settings), quiet=options["quiet"], page=options["page"]
+    )
     if not summary.has_ended:
         return
     replayed = compare_runs(

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sightflow.cli.running import overwrite_option, quiet_option
+from sightflow.cli.options import (
+    overwrite_option,
+    quiet_option,
+)
 
 if TYPE_CHECKING:
     from sightflow.dashboard.resultfiles import RunFiles

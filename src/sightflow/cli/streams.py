@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sightflow.cli.running import events_file, source_of
+from sightflow.cli.running import (
+    events_file,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from sightflow.ops.overlay import Outline

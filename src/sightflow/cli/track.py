@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption, given
-from sightflow.cli.running import (
-    chosen_model,
-    get_ready,
+from sightflow.cli.options import (
     model_option,
     reading_options,
     run_options,
+)
+from sightflow.cli.running import (
+    chosen_model,
+    get_ready,
     run_to_out,
 )
 from sightflow.cli.streams import file_rules, frames_of, refuse, tracker_from, with_sinks
