@@ -62,13 +62,13 @@ def test_a_pipeline_of_the_documentation_is_read_and_runs(block, place, save_mod
     save_modules(block.page)
     (place / "block.yaml").write_text(served(block.text))
     pipeline, settings = read_pipeline(place / "block.yaml")
-    n_read = [0]
+    n_recognised = [0]
 
     def note(ledger, n_images):
-        n_read[0] = ledger.read
+        n_recognised[0] = ledger.recognised
 
     how = replace(settings, runner="inline")
-    summary = run(pipeline, how, on_progress=note, stop=lambda: n_read[0] >= 3)
+    summary = run(pipeline, how, on_progress=note, stop=lambda: n_recognised[0] >= 3)
     assert summary.ledger.rejected == 0  # a live stream may leave pictures out
     assert summary.ledger.recognised >= 3
 
