@@ -15,6 +15,7 @@ from sightflow.cli.evaluate import evaluate
 from sightflow.cli.faces import faces
 from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
+from sightflow.cli.sql import sql
 from sightflow.cli.track import track
 from sightflow.cli.train import train
 from sightflow.engine.interrupts import take_sigterm
@@ -67,6 +68,7 @@ for command in (
     preprocess,
     run_file,
     control,
+    sql,
     models,
     evaluate,
     submit,
