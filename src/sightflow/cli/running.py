@@ -94,7 +94,10 @@ def model_option(
     *,
     field: str | None = None,
 ) -> Callable[..., Any]:
-    """Return the option for a model; its default is a field of `package.module:Class`, by `name`."""
+    """Return the option for a model, whose default is a field of `package.module:Class`.
+
+    The field is called `field`, or as the option.
+    """
     return click.option(
         f"--{name.replace('_', '-')}",
         cls=FieldOption,

@@ -43,7 +43,7 @@ def _table_option(name: str, what: str) -> Callable[..., Any]:
 @click.option("--format", type=click.Choice([*FORMATS]), help="[table; else jsonl]")
 @click.option("--out", type=click.Path(dir_okay=False), help="File for the rows, .jsonl or .csv.")
 @click.option("--explain", is_flag=True, help="Only say how Flink would run the query.")
-@click.option("--tables", is_flag=True, help="Only list the tables and their columns.")
+@click.option("--tables", is_flag=True, help="Only list tables, columns, functions.")
 @model_option(_CLASSIFY, "classifier", "Model of CLASSIFY_IMAGE.", field="model")
 @click.option("--top-k", cls=FieldOption, field=f"{_CLASSIFY}.top_k", type=click.IntRange(1))
 @model_option(_DETECT, "detector", "Model of DETECT_OBJECTS.", field="model")
@@ -78,8 +78,8 @@ def sql(query: str | None, **options: Any) -> None:
     with console.without_native_noise() as stderr, console.notes(stderr=stderr):
         session = _open(options)
         if options["tables"]:
-            rows = session.tables()
-            write_rows(("table", "column", "type"), rows, sys.stdout, "table", at_once=False)
+            form = options["format"] or "table"
+            write_rows(("of", "name", "type"), session.known(), sys.stdout, form, at_once=False)
             return
         for statement in statements:
             if options["explain"] and statement.is_query:
@@ -204,8 +204,8 @@ def _answer(session: "Session", statement: "Statement", options: dict[str, Any])
             for _ in answer.rows:  # an INSERT ends when all is written
                 pass
             return
-        with _opened(options) as (stream, format):
-            write_rows(answer.columns, answer.rows, stream, format, at_once=follow)
+        with _opened(options) as (stream, form):
+            write_rows(answer.columns, answer.rows, stream, form, at_once=follow)
 
 
 @contextmanager
@@ -227,6 +227,8 @@ def _opened(options: dict[str, Any]) -> Iterator[tuple[IO[str], str]]:
     if not out:
         yield sys.stdout, options["format"] or ("table" if sys.stdout.isatty() else "jsonl")
         return
-    with nullcontext(out) if options["follow"] else replacing(Path(out)) as place:
-        with open(place, "w", encoding="utf-8", newline="") as stream:
-            yield stream, out.rpartition(".")[2]
+    with (
+        nullcontext(out) if options["follow"] else replacing(Path(out)) as place,
+        open(place, "w", encoding="utf-8", newline="") as stream,
+    ):
+        yield stream, out.rpartition(".")[2]

@@ -54,13 +54,13 @@ def create_table(
         name: of the table.
         kind: what it holds.
         options: of the connector, as `WITH` wants them.
-        max_late_s: how much later than newer rows a row may come, in a stream.
+        max_late_s: how much later than newer rows a row may come, in a stream; below 100.
     """
     schema = KINDS[kind]
     columns = list(columns_of(schema))
     if "event_time_ms" in schema.names:
         columns.append("`event_time` AS TO_TIMESTAMP_LTZ(`event_time_ms`, 3)")
-        late = f"INTERVAL '{max_late_s:.3f}' SECOND(6, 3)"
+        late = f"INTERVAL '{max_late_s:.3f}' SECOND"
         columns.append(f"WATERMARK FOR `event_time` AS `event_time` - {late}")
     listed = ",\n  ".join(columns)
     given = ", ".join(f"{text(key)} = {text(value)}" for key, value in options.items())

@@ -1,7 +1,7 @@
 """The functions of SQL as Flink calls them: a batch of rows in, a batch of answers out.
 
-They are vectorised (pandas) functions: rows of a batch come together, so steps work on batches as in
-a pipeline, and functions in one another, such as `CLASSIFY_IMAGE(READ_IMAGE(uri))`, hand their
+They are vectorised (pandas) functions: rows of a batch come together, so steps work on batches as
+in a pipeline, and functions in one another, such as `CLASSIFY_IMAGE(READ_IMAGE(uri))`, hand their
 values on inside Python. An asynchronous Python function is out of the question: in Flink 2.3.0 it
 returns the answers of other rows.
 """

@@ -19,8 +19,6 @@ from sightflow.settings import RunSettings
 from sightflow.sources.directory import Directory
 from sightflow.storage.files import Reader
 from sightflow.tasks.align_faces import AlignFaces
-from sightflow.tasks.classify import Classify
-from sightflow.tasks.detect import Detect
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.embed_faces import EmbedFaces
 from sightflow.tasks.main_face import MainFace
@@ -83,7 +81,7 @@ def best_class(outcome: Outcome | None) -> Answer:
         return None
     found = outcome.classification
     scores = found.scores.tolist()
-    first = {"label": None, "class_id": None, "score": None}
+    first: dict[str, Any] = {"label": None, "class_id": None, "score": None}
     if scores:
         first = {"label": found.labels[0], "class_id": int(found.class_ids[0]), "score": scores[0]}
     return {**first, "top_labels": list(found.labels), "top_scores": scores}

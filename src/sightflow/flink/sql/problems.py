@@ -9,7 +9,9 @@ from sightflow.flink.failures import describe_failure, read_failure
 
 __all__ = ["problem_with"]
 
-_CAUSE = re.compile(r"^(?:Caused by: |: )?(?:[\w$]+\.)+[\w$]*(?:Exception|Error): (.*)$", re.MULTILINE)
+_CAUSE = re.compile(
+    r"^(?:Caused by: |: )?(?:[\w$]+\.)+[\w$]*(?:Exception|Error): (.*)$", re.MULTILINE
+)
 _PLACE = re.compile(r"(?:From|At|at) line (\d+), column (\d+)(?: to line \d+, column \d+)?")
 _EXPECTED = re.compile(r"Was expecting[^:]*:.*", re.DOTALL)
 _UNKNOWN = (
@@ -26,6 +28,14 @@ _REFUSALS = (
     "Unsupported type",
     "CatalogException",
 )
+_CALL = re.compile(r"Invalid function call:\n(.+)")
+_SIGNATURE = re.compile(r"Expected signatures are:\n(.+)")
+_LITERAL = re.compile(r"Unsupported type (?:VAR)?BINARY")
+_CONSTANT = "ArrayIndexOutOfBoundsException: Index 0 out of bounds for length 0"
+"""What Flink 2.3 says where a vectorised function gets nothing but constants."""
+_COLUMN_NEEDED = (
+    "one of the arguments of a function of pictures must be a column of a table; got constants only"
+)
 _N_NEAR = 3
 
 
@@ -41,14 +51,24 @@ def problem_with(java_message: str, text: str, line: int, names: Sequence[str]) 
     if read_failure(java_message) is not None:
         return JobError(describe_failure(java_message))
     causes = _CAUSE.findall(java_message) or [java_message.splitlines()[0]]
+    if _CONSTANT in java_message:
+        return SqlError(f"line {line}: {_COLUMN_NEEDED}")
     if not any(refusal in java_message for refusal in _REFUSALS):
         return JobError(f"the query failed: {describe_failure(java_message)}")
-    said = _clearest(causes)
+    said = _wrong_call(java_message) or _clearest(causes)
     place = _PLACE.search(said) or _PLACE.search(java_message)
     where = f"line {int(place[1]) + line - 1}, column {place[2]}" if place else f"line {line}"
     pointed = f"\n{_pointed(text, int(place[1]), int(place[2]))}" if place else ""
     message = _EXPECTED.sub("", _PLACE.sub("", said)).strip(" :.")
     return SqlError(f"{where}: {message}{_hint(message, names)}{pointed}")
+
+
+def _wrong_call(java_message: str) -> str | None:
+    """Return what is wrong with the arguments of a function, if that is it."""
+    call, signature = _CALL.search(java_message), _SIGNATURE.search(java_message)
+    if call:
+        return f"{call[1]} cannot be called; it is {signature[1] if signature else 'another'}"
+    return _COLUMN_NEEDED if _LITERAL.search(java_message) else None
 
 
 def _clearest(causes: Sequence[str]) -> str:
@@ -66,7 +86,7 @@ def _hint(message: str, names: Sequence[str]) -> str:
             lower = {name.lower(): name for name in names}
             near = difflib.get_close_matches(found[1].lower(), lower, _N_NEAR, 0.6)
             meant = " or ".join(lower[name] for name in near)
-            return f"; did you mean {meant}?" if meant else f"; --tables lists each {kind}"
+            return f"; did you mean {meant}?" if meant else f"; --tables lists every {kind}"
     return ""
 
 

@@ -23,11 +23,10 @@ from sightflow.tasks.detect import Detect
 __all__ = ["FUNCTIONS", "register"]
 
 _CLASS = (
-    "ROW<label STRING, class_id INT, score FLOAT, top_labels ARRAY<STRING>, top_scores ARRAY<FLOAT>>"
+    "ROW<label STRING, class_id INT, score FLOAT, top_labels ARRAY<STRING>, "
+    "top_scores ARRAY<FLOAT>>"
 )
-_OBJECT = (
-    "ROW<label STRING, class_id INT, score FLOAT, x1 FLOAT, y1 FLOAT, x2 FLOAT, y2 FLOAT>"
-)
+_OBJECT = "ROW<label STRING, class_id INT, score FLOAT, x1 FLOAT, y1 FLOAT, x2 FLOAT, y2 FLOAT>"
 _PROBLEM = "ROW<reason STRING, message STRING>"
 
 FUNCTIONS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -74,7 +73,11 @@ def register(
     Raises:
         SightflowError: a step cannot work as it is configured.
     """
-    for steps in (_named("classify", classify), _named("detect", detect), faces.named if faces else ()):
+    for steps in (
+        _named("classify", classify),
+        _named("detect", detect),
+        faces.named if faces else (),
+    ):
         pipeline_of(steps).check()  # what is there by default is known to work
     settings = settings or RunSettings()
     inference = settings.inference(settings.n_workers)

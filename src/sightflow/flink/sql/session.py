@@ -1,7 +1,7 @@
 """A session of SQL on embedded Flink: tables, functions, statements, and the rows that come out."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from pyflink.table.types import ArrayType, LocalZonedTimestampType, MapType, Row
 from sightflow.errors import JobError
 from sightflow.flink.gateway import end_lost, log_directory, start_gateway
 from sightflow.flink.sql.columns import quoted
+from sightflow.flink.sql.planning import execute, planned
 from sightflow.flink.sql.problems import problem_with
 from sightflow.flink.sql.registering import FUNCTIONS
 from sightflow.flink.sql.statements import Statement
@@ -23,11 +24,16 @@ from sightflow.settings import RunSettings
 
 __all__ = ["Answer", "Session", "open_environment"]
 
+_SLOTS, _SLOT_MB = 4, 64
+"""Slots for each worker: joins have parts that run beside each other; and the memory of one, in
+MiB, of which what sorts and joins takes only what it needs."""
 _CHANGE = "op"
 """Name of the column that says what becomes of a row, where rows change."""
 
 
-def open_environment(settings: RunSettings | None = None, *, follow: bool = False) -> TableEnvironment:
+def open_environment(
+    settings: RunSettings | None = None, *, follow: bool = False
+) -> TableEnvironment:
     """Return a table environment on embedded Flink; Java is started where it is not up.
 
     Times are UTC.
@@ -55,6 +61,11 @@ def _options(settings: RunSettings) -> Mapping[str, str]:
         "python.client.executable": sys.executable,
         "parallelism.default": str(settings.n_workers),
         "restart-strategy.type": "none",
+        # Rows come while the query runs; the other scheduler of batch jobs cannot do that.
+        "execution.batch-shuffle-mode": "ALL_EXCHANGES_PIPELINED",
+        "jobmanager.scheduler": "Default",
+        "taskmanager.numberOfTaskSlots": str(_SLOTS * settings.n_workers),
+        "taskmanager.memory.managed.size": f"{_SLOTS * settings.n_workers * _SLOT_MB}m",
         "table.local-time-zone": "UTC",
         "io.tmp.dirs": str(log_directory()),
         "rest.address": "127.0.0.1",
@@ -68,7 +79,7 @@ class Answer:
     """What a statement gives: rows, while they come."""
 
     columns: tuple[str, ...]
-    rows: Iterator[tuple[Any, ...]]
+    rows: Generator[tuple[Any, ...], None, None]
     """Plain values; a ROW is a dict."""
     has_rows: bool = True
     """Whether it tells something: a query or `SHOW` does, `CREATE` and `INSERT` do not."""
@@ -94,8 +105,7 @@ class Session:
         """
         is_query = statement.is_query
         with self._told(statement):
-            run = self._query if is_query else self._env.execute_sql
-            result = run(statement.text)
+            result = planned(self._query if is_query else self._env.execute_sql, statement.text)
         fields = result.get_table_schema().to_row_data_type().fields
         types = {field.name: field.data_type for field in fields}
         marked = is_query and self._follow
@@ -110,14 +120,20 @@ class Session:
             SqlError: it is not what it must be.
         """
         with self._told(statement):
-            return str(self._env.explain_sql(statement.text))
+            return str(planned(self._env.explain_sql, statement.text))
+
+    def known(self) -> Iterator[tuple[str, str, str]]:
+        """Yield all that a query may name: the columns of tables, and functions."""
+        yield from self.tables()
+        for name, (arguments, result) in FUNCTIONS.items():
+            yield "function", name, f"({', '.join(arguments)}) -> {result}"
 
     def tables(self) -> Iterator[tuple[str, str, str]]:
-        """Yield name, type and remark of each column of all tables, with the name of its table."""
+        """Yield each column of all tables: the name of its table, its own, its type."""
         for table in self._env.list_tables():
             if table.startswith(LIST):
                 continue
-            described = self._env.execute_sql(f"DESCRIBE {quoted(table)}")
+            described = execute(self._env, f"DESCRIBE {quoted(table)}")
             with described.collect() as rows:
                 for row in rows:
                     yield table, row[0], row[1]
@@ -131,7 +147,7 @@ class Session:
 
     def _rows(
         self, result: TableResult, statement: Statement, types: Sequence[Any], *, marked: bool
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Generator[tuple[Any, ...], None, None]:
         """Yield the rows of a result; the job of one who stops taking them ends."""
         with self._told(statement), result.collect() as rows:
             for row in rows:

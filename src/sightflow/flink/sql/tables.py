@@ -12,6 +12,7 @@ from sightflow.flink.gateway import log_directory
 from sightflow.flink.jars import KAFKA, find_jar
 from sightflow.flink.sql.ddl import VIEWS, Kind, create_table, create_views
 from sightflow.flink.sql.looking import place_of
+from sightflow.flink.sql.planning import execute
 from sightflow.flink.sql.stored import parts_of, readable
 from sightflow.records import to_json
 from sightflow.records.schema import plain_text
@@ -27,12 +28,10 @@ _MONITOR = "1 s"
 """How often a folder that grows is looked at."""
 
 
-def add_pictures(
-    table_env: TableEnvironment, source: Directory, *, name: str = "pictures"
-) -> int:
-    """Add a table of the pictures of a source: `uri`, `source_id`, `name`, `sequence`, times, `data`.
+def add_pictures(table_env: TableEnvironment, source: Directory, *, name: str = "pictures") -> int:
+    """Add a table of the pictures of a source, with its `data`, the bytes.
 
-    The list is made now. `data`, the bytes, are read in the workers, where a query asks for them;
+    The list is made now. The bytes are read in the workers, where a query asks for them;
     the functions must be registered.
 
     Returns:
@@ -58,10 +57,11 @@ def add_pictures(
         path = folder / f"part-{n_pictures:09d}.jsonl"
         path.write_bytes(b"".join(to_json(row) + b"\n" for row in part))
     listed = f"{LIST}{name}"
-    table_env.execute_sql(create_table(listed, "pictures", _files(folder)))
-    table_env.execute_sql(
+    execute(table_env, create_table(listed, "pictures", _files(folder)))
+    execute(
+        table_env,
         f"CREATE TEMPORARY VIEW `{name}` AS SELECT `uri`, `source_id`, `name`, `sequence`, "
-        f"`event_time_ms`, `event_time`, READ_IMAGE(`place`) AS `data` FROM `{listed}`"
+        f"`event_time_ms`, `event_time`, READ_IMAGE(`place`) AS `data` FROM `{listed}`",
     )
     return n_pictures
 
@@ -111,7 +111,7 @@ def add_topic(
     *,
     follow: bool = False,
 ) -> tuple[str, ...]:
-    """Add a table of what `KafkaEvents` sends to a topic; messages of open transactions are left out.
+    """Add a table of what `KafkaEvents` sends to a topic, once it is committed.
 
     Args:
         table_env: where to.
@@ -150,12 +150,12 @@ def _add(
     table_env: TableEnvironment, name: str, kind: Kind, options: Mapping[str, str]
 ) -> Iterable[str]:
     """Make a table, and the views over it where it has results; return their names."""
-    table_env.execute_sql(create_table(name, kind, options))
+    execute(table_env, create_table(name, kind, options))
     if kind != "results":
         return [name]
     prefix = "" if name == "results" else f"{name}_"
     for statement in create_views(name, prefix):
-        table_env.execute_sql(statement)
+        execute(table_env, statement)
     return [name, *(prefix + view for view in VIEWS)]
 
 
