@@ -61,9 +61,9 @@ def test_what_the_parser_says_comes_without_all_that_it_expected():
 
 def test_wrong_arguments_are_told_with_the_right_ones():
     java = VALIDATION + (
-        "Invalid function call:\nCLASSIFY_IMAGE(STRING)\n"
+        "Invalid function call:\nCLASSIFY_IMAGE(STRING NOT NULL)\n"
         "Caused by: org.apache.flink.table.api.ValidationException: Invalid input arguments. "
-        "Expected signatures are:\nCLASSIFY_IMAGE(BYTES)\n"
+        "Expected signatures are:\nCLASSIFY_IMAGE(arg0 => BYTES)\n"
     )
 
     assert said(java) == (

@@ -67,7 +67,8 @@ def _wrong_call(java_message: str) -> str | None:
     """Return what is wrong with the arguments of a function, if that is it."""
     call, signature = _CALL.search(java_message), _SIGNATURE.search(java_message)
     if call:
-        return f"{call[1]} cannot be called; it is {signature[1] if signature else 'another'}"
+        right = re.sub(r"\w+ => ", "", signature[1]) if signature else "another"
+        return f"{call[1].replace(' NOT NULL', '')} cannot be called; it is {right}"
     return _COLUMN_NEEDED if _LITERAL.search(java_message) else None
 
 
