@@ -76,7 +76,7 @@ def sql(query: str | None, **options: Any) -> None:
     statements = list(statements_of(text))
     _check(statements, options)
     with console.without_native_noise() as stderr, console.notes(stderr=stderr):
-        session = _open(options)
+        session = _open(options, stderr)
         if options["tables"]:
             form = options["format"] or "table"
             write_rows(("of", "name", "type"), session.known(), sys.stdout, form, at_once=False)
@@ -119,7 +119,7 @@ def _check(statements: "Sequence[Statement]", options: dict[str, Any]) -> None:
             raise click.UsageError(f"--out {options['out']}: exists already; add --overwrite")
 
 
-def _open(options: dict[str, Any]) -> "Session":
+def _open(options: dict[str, Any], stderr: IO[str]) -> "Session":
     """Return a session with the functions and the tables of a call."""
     from sightflow.flink.sql import Session, add_pictures, open_environment, register
     from sightflow.sources.directory import Directory
@@ -129,7 +129,9 @@ def _open(options: dict[str, Any]) -> "Session":
     env = open_environment(settings, follow=follow)
     register(env, **steps, settings=settings)
     if options["pictures"]:
-        add_pictures(env, Directory(tuple(options["pictures"]), pattern=options["pattern"]))
+        source = Directory(tuple(options["pictures"]), pattern=options["pattern"])
+        if not add_pictures(env, source):
+            print("sightflow: no pictures are there", file=stderr)
     there: set[str] = set()
     for name, path, kind in _named(options):
         if name not in there:
