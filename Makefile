@@ -44,7 +44,7 @@ check: setup ## Lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart preprocess memory endurance tracking tracking_video training trainers faults survival kafka page drift hotswap endurance_learning gpu accuracy faces driving roads vehicles heads badfiles quantization; ARGS="--help"
+bench-%: setup ## Measure: throughput latency scaling checkpoint coldstart preprocess memory endurance tracking tracking_video training trainers faults survival kafka page sql drift hotswap endurance_learning gpu accuracy faces driving roads vehicles heads badfiles quantization; ARGS="--help"
 	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 acceptance: setup ## Run what is to be shown and write docs/acceptance.md; ARGS="--run tracking training --data DATA", all, none

@@ -20,6 +20,7 @@ __all__ = [
     "ShapeError",
     "SightflowError",
     "SourceError",
+    "SqlError",
     "StepError",
 ]
 
@@ -58,6 +59,10 @@ class ShapeError(SightflowError, ValueError):
 
 class SourceError(SightflowError, OSError):
     """A source cannot be listed or opened at all."""
+
+
+class SqlError(SightflowError, ValueError):
+    """A statement of SQL is not what it must be, or names what is not there."""
 
 
 class OutputError(SightflowError, OSError):

@@ -20,6 +20,7 @@ CAUGHT_AS = {
     "RegistryError": CardError,
     "ShapeError": ValueError,
     "SourceError": OSError,
+    "SqlError": ValueError,
     "StepError": JobError,
 }
 

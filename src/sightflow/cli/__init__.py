@@ -17,6 +17,7 @@ from sightflow.cli.models import models
 from sightflow.cli.recognise import classify, detect, preprocess, run_file
 from sightflow.cli.replay import replay
 from sightflow.cli.report import report
+from sightflow.cli.sql import sql
 from sightflow.cli.track import track
 from sightflow.cli.train import train
 from sightflow.engine.interrupts import take_sigterm
@@ -70,6 +71,7 @@ for command in (
     run_file,
     replay,
     control,
+    sql,
     models,
     evaluate,
     report,

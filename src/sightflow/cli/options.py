@@ -65,12 +65,17 @@ def model_option(
     task: str,
     name: str = "model",
     help: str = "Name that ships, .onnx file with its card, or REGISTRY/NAME[@VERSION].",
+    *,
+    field: str | None = None,
 ) -> Callable[..., Any]:
-    """Return the option for a model, whose default is a field of `package.module:Class`."""
+    """Return the option for a model, whose default is a field of `package.module:Class`.
+
+    The field is called `field`, or as the option.
+    """
     return click.option(
         f"--{name.replace('_', '-')}",
         cls=FieldOption,
-        field=f"{task}.{name}",
+        field=f"{task}.{field or name}",
         shown=lambda model: model.reference,
         help=help,
     )

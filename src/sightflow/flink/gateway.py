@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 _END_TIMEOUT_S = 10
+_IN_WORKER = "PYFLINK_GATEWAY_DISABLED"
+"""Set where functions of SQL run, which on embedded Flink is here; processes that we start inherit
+it, and none of them could start Java."""
 _starting = threading.Lock()
 
 
@@ -51,6 +54,7 @@ def start_gateway() -> None:
     """
     logging.getLogger("py4j.java_gateway").disabled = True  # what it logs, it raises as well
     logging.getLogger().addFilter(_not_of_py4j)
+    os.environ.pop(_IN_WORKER, None)
     with _starting:
         if _java().poll() is not None:  # it was killed, or crashed, under an earlier job
             _java.cache_clear()

@@ -16,6 +16,7 @@ __all__ = [
     "RESULT_SCHEMA",
     "Row",
     "event_row",
+    "plain_text",
     "rejected_row",
     "result_row",
     "to_json",
@@ -84,7 +85,7 @@ EVENT_SCHEMA = pa.schema(
 """One row per event; its fields are those of `records.Event`."""
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
     r"""Return text that can be written as UTF-8; other bytes of a file name become `\xNN`."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -103,12 +104,12 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
     """Return the record as one row of `RESULT_SCHEMA`, without the fields that it lacks."""
     origin = record.origin
     row: dict[str, Any] = {
-        "uri": _text(origin.uri),
-        "source_id": _text(origin.source_id),
+        "uri": plain_text(origin.uri),
+        "source_id": plain_text(origin.source_id),
         "sequence": origin.sequence,
         "event_time_ms": origin.event_time_ms,
         **({"metadata": dict(origin.metadata)} if origin.metadata else {}),
-        **({} if origin.label is None else {"label": _text(origin.label)}),
+        **({} if origin.label is None else {"label": plain_text(origin.label)}),
         **_uses(record),
         "width": record.width,
         "height": record.height,
@@ -122,10 +123,10 @@ def result_row(record: ImageRecord) -> dict[str, Any]:
 def rejected_row(rejected: Rejected) -> dict[str, Any]:
     """Return the rejected image as one row of `REJECTED_SCHEMA`."""
     return {
-        "uri": _text(rejected.origin.uri),
+        "uri": plain_text(rejected.origin.uri),
         "step": rejected.step,
         "reason": rejected.reason,
-        "message": _text(rejected.message),
+        "message": plain_text(rejected.message),
     }
 
 
@@ -134,7 +135,7 @@ def event_row(event: Event) -> dict[str, Any]:
     values = ((name, getattr(event, name)) for name in EVENT_SCHEMA.names)
     row = {name: value for name, value in values if value is not None}
     texts = ("source_id", "label", "person_id", "predicted", "uri", "reason")
-    return row | {name: _text(row[name]) for name in texts if name in row}
+    return row | {name: plain_text(row[name]) for name in texts if name in row}
 
 
 def to_table(rows: Iterable[Row]) -> pa.Table:
