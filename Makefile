@@ -75,7 +75,7 @@ lock: setup ## Resolve the dependencies again
 	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" - -o requirements-uv.txt
 
-jar: setup ## Build the companion jars from java/ and java-metrics/
+jar: setup ## Build the companion jars from java/ and java-client/
 	$(BIN)/python tools/build_jar.py
 
 wheel: setup ## Build dist/*.whl

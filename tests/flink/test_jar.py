@@ -95,7 +95,7 @@ def test_the_jar_names_the_hash_of_each_of_its_sources(tool: ModuleType) -> None
 
 
 def test_flink_finds_the_reporter_by_the_name_of_its_factory(tool: ModuleType) -> None:
-    entries = tool._entries(JAR.with_name("sightflow-metrics.jar").read_bytes())
+    entries = tool._entries(JAR.with_name("sightflow-client.jar").read_bytes())
 
     services = "META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory"
     named = entries[services].decode().split()

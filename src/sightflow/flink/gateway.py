@@ -31,6 +31,8 @@ __all__ = [
     "start_in_background",
 ]
 
+_JAR = Path(__file__).parent / "jars" / "sightflow-client.jar"
+"""What is there when Java starts; the other jar of ours goes with a job."""
 _END_TIMEOUT_S = 10
 _IN_WORKER = "PYFLINK_GATEWAY_DISABLED"
 """Set where functions of SQL run, which on embedded Flink is here; processes that we start inherit
@@ -138,7 +140,7 @@ def _started_quietly(command: list[str], **options: Any) -> "subprocess.Popen[by
     """
     classpath = command.index("-cp") + 1
     jars = list(filter(None, command[classpath].split(os.pathsep)))
-    command[classpath] = os.pathsep.join([*jars, *reporter_jars()])
+    command[classpath] = os.pathsep.join([*jars, str(_JAR), *reporter_jars()])
     with suppress(OSError, RuntimeError):  # no home, no such jar: Java starts without
         java_home = Path(command[0]).parents[1]
         archive = archive_of(java_home, jars)

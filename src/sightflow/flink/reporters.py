@@ -16,7 +16,6 @@ from sightflow.settings import RunSettings
 
 __all__ = ["check_port", "reporter_jars", "reporter_options"]
 
-_JAR = Path(__file__).parent / "jars" / "sightflow-metrics.jar"
 _PROMETHEUS = "org.apache.flink.metrics.prometheus.LoopbackReporterFactory"
 _OTLP = "org.apache.flink.metrics.otel.OpenTelemetryMetricReporterFactory"
 _OTLP_PATH = "/v1/metrics"
@@ -35,7 +34,7 @@ def reporter_jars() -> list[str]:
     found = (
         jar for kind in ("prometheus", "otel") for jar in plugins.glob(f"metrics-{kind}/*.jar")
     )
-    return [str(_JAR), *map(str, found)]
+    return [str(jar) for jar in found]
 
 
 def reporter_options(settings: RunSettings) -> dict[str, str]:

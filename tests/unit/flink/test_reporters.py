@@ -29,7 +29,6 @@ def test_the_jars_of_all_reporters_are_there() -> None:
     jars = [Path(jar) for jar in reporter_jars()]
     assert all(jar.is_file() for jar in jars)
     assert [jar.name.partition("-2")[0] for jar in jars] == [
-        "sightflow-metrics.jar",
         "flink-metrics-prometheus",
         "flink-metrics-otel",
     ]

@@ -15,6 +15,7 @@ from pyflink.table.types import ArrayType, LocalZonedTimestampType, MapType, Row
 from sightflow.errors import JobError
 from sightflow.flink.gateway import end_lost, log_directory, start_gateway
 from sightflow.flink.sql.columns import quoted
+from sightflow.flink.sql.fetching import fetched
 from sightflow.flink.sql.planning import execute, planned
 from sightflow.flink.sql.problems import problem_with
 from sightflow.flink.sql.registering import FUNCTIONS
@@ -149,7 +150,7 @@ class Session:
         self, result: TableResult, statement: Statement, types: Sequence[Any], *, marked: bool
     ) -> Generator[tuple[Any, ...], None, None]:
         """Yield the rows of a result; the job of one who stops taking them ends."""
-        with self._told(statement), result.collect() as rows:
+        with self._told(statement), fetched(result, one_by_one=self._follow) as rows:
             for row in rows:
                 values = tuple(map(_plain, row, types))
                 yield (str(row.get_row_kind()), *values) if marked else values
