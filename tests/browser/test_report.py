@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from sightflow.dashboard.report import write_report
+from sightflow.dashboard.report.page import write_report
 from sightflow.storage.resultfiles import find_run
 from sightflow.testing import draw_scene, encode_image
 

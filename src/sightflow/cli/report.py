@@ -87,7 +87,7 @@ def _write(
     """Write the page that fits the files: of learning, or of results."""
     from sightflow.cli import console
     from sightflow.dashboard.learning import tells_of_learning
-    from sightflow.dashboard.report import write_report
+    from sightflow.dashboard.report.page import write_report
     from sightflow.dashboard.training import write_training_report
 
     if not files.results and files.events and tells_of_learning(Path(files.events[0])):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sightflow.dashboard.reading import read_run
+from sightflow.dashboard.report.reading import read_run
 from sightflow.dashboard.truth import label_reader
 from sightflow.errors import SourceError
 from sightflow.storage.resultfiles import find_run

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sightflow.dashboard.page import vendored, write_page
-from sightflow.dashboard.reading import OnProgress, RunRead, read_run
-from sightflow.dashboard.reportcharts import times_of
-from sightflow.dashboard.reportparts import (
+from sightflow.dashboard.report.charts import times_of
+from sightflow.dashboard.report.parts import (
     KIND_NAMES,
     N_SAMPLE_CLASSES,
     PicturesAt,
@@ -23,8 +22,9 @@ from sightflow.dashboard.reportparts import (
     sources_of,
     tile,
 )
+from sightflow.dashboard.report.reading import OnProgress, RunRead, read_run
+from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import pictures_of
-from sightflow.dashboard.timegrid import duration_text, time_text
 from sightflow.dashboard.truth import label_reader
 from sightflow.records import Row
 from sightflow.storage.resultfiles import RunFiles

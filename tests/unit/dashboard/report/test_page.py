@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sightflow.dashboard.report import write_report
+from sightflow.dashboard.report.page import write_report
 from sightflow.storage.resultfiles import find_run
 from sightflow.testing import draw_scene, encode_image
 

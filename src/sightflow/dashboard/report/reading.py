@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sightflow.dashboard.findings import Findings
-from sightflow.dashboard.happenings import Happenings
-from sightflow.dashboard.truth import Judged, LabelOf
+from sightflow.dashboard.report.findings import Findings
+from sightflow.dashboard.report.happenings import Happenings
+from sightflow.dashboard.report.judged import Judged
+from sightflow.dashboard.truth import LabelOf
 from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.resultfiles import REJECTED_FIELDS, RESULT_FIELDS, RunFiles, summary_of
