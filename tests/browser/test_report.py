@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from sightflow.dashboard.report import write_report
-from sightflow.dashboard.resultfiles import find_run
+from sightflow.dashboard.report.page import write_report
+from sightflow.storage.resultfiles import find_run
 from sightflow.testing import draw_scene, encode_image
 
 _SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -38,7 +38,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bad = {"uri": "cut.jpg", "step": "decode", "reason": "corrupt", "message": "cut short"}
     (folder / "r.rejected.jsonl").write_text(json.dumps(bad))
     page = folder / "report.html"
-    write_report(page, find_run(folder / "r.jsonl"), title="Gates", labels="folders")
+    write_report(page, find_run(str(folder / "r.jsonl")), title="Gates", labels="folders")
     return page
 
 

@@ -11,7 +11,7 @@ from sightflow.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sightflow.dashboard.resultfiles import RunFiles
+    from sightflow.storage.resultfiles import RunFiles
 
 __all__ = ["report"]
 
@@ -65,10 +65,10 @@ def report(
     sightflow report results.jsonl --labels folders --out report.html
     sightflow report scenes-training --out training.html
     """  # noqa: D301 - click wants a backspace before lines to leave as they are
-    from sightflow.dashboard.resultfiles import find_run
     from sightflow.storage.drafts import check_files
+    from sightflow.storage.resultfiles import find_run
 
-    files = find_run(results, events)
+    files = find_run(str(results), None if events is None else str(events))
     page = out or _page_of(results)
     check_files([str(page)], overwrite=overwrite)
     _write(page, files, title or files.name, labels, n_samples=pictures, quiet=quiet)
@@ -87,13 +87,13 @@ def _write(
     """Write the page that fits the files: of learning, or of results."""
     from sightflow.cli import console
     from sightflow.dashboard.learning import tells_of_learning
-    from sightflow.dashboard.report import write_report
+    from sightflow.dashboard.report.page import write_report
     from sightflow.dashboard.training import write_training_report
 
-    if not files.results and files.events and tells_of_learning(files.events[0]):
+    if not files.results and files.events and tells_of_learning(Path(files.events[0])):
         if labels is not None:
             raise click.UsageError("--labels is for results; events of learning have their labels")
-        write_training_report(page, title, files.events[0])
+        write_training_report(page, title, Path(files.events[0]))
         return
     with (
         console.without_native_noise() as stderr,

@@ -17,7 +17,7 @@ from sightflow.replay.differences import Compared, Course, Difference, Greatest,
 from sightflow.replay.survey import Survey
 from sightflow.sources.recorded import Recorded
 from sightflow.storage.drafts import replacing
-from sightflow.storage.resultfiles import read_summary
+from sightflow.storage.resultfiles import find_run, summary_of
 
 __all__ = ["Replayed", "compare_runs"]
 
@@ -189,7 +189,7 @@ def compare_runs(
             if lines is not None and one.kind != "same":
                 lines.write(orjson.dumps(one.as_row()) + b"\n")
     _check_common(found, difference)
-    summaries = read_summary(recorded.path), read_summary(results)
+    summaries = summary_of(find_run(recorded.path)), summary_of(find_run(results))
     return Replayed((recorded.path, results), found, difference, summaries)
 
 

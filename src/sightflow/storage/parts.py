@@ -12,13 +12,15 @@ from fsspec.core import url_to_fs
 from sightflow.errors import JobError, OutputError, OutputExistsError
 from sightflow.storage.drafts import check_folder, lock, replace_durably
 
-__all__ = ["PartFolder"]
+__all__ = ["PART", "PartFolder"]
 
+PART = "part-"
+"""With this the name of each part begins; its number follows."""
 _HIDDEN = ".parts"
 """Folder of parts that wait; what reads a folder of Parquet leaves such names out."""
 _LOCK = ".parts.lock"
 """File that says whether somebody is writing."""
-_NAME = re.compile(r"part-(\d{8,})\.\w+")
+_NAME = re.compile(rf"{PART}(\d{{8,}})\.\w+")
 
 
 class PartFolder:
@@ -68,7 +70,7 @@ class PartFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        self._write(f"{self._root}/{_HIDDEN}/{kind}/part-{number:08d}.{ending}", data)
+        self._write(f"{self._root}/{_HIDDEN}/{kind}/{PART}{number:08d}.{ending}", data)
 
     def show(self, before: int) -> None:
         """Let all parts with a number below `before` appear, in order."""

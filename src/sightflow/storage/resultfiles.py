@@ -1,42 +1,105 @@
-"""Results of an earlier run, read again: JSON lines, Parquet, the folder of a Dataset."""
+"""The files that a run has written: which of them belong together, and what they hold."""
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-import numpy as np
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
+from fsspec.core import url_to_fs
 
 from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.files import Reader, list_files, storage_errors
+from sightflow.storage.parts import PART
+from sightflow.storage.resultrows import ENDINGS, rows_in
 
-__all__ = ["read_rejected", "read_results", "read_summary"]
+__all__ = [
+    "REJECTED_FIELDS",
+    "RESULT_FIELDS",
+    "RunFiles",
+    "find_run",
+    "read_rejected",
+    "read_results",
+    "summary_of",
+]
 
-_ROWS_AT_ONCE = 1_000
+RESULT_FIELDS = frozenset(("uri", "source_id", "sequence", "event_time_ms"))
+"""What each row of results has."""
+REJECTED_FIELDS = frozenset(("uri", "step", "reason", "message"))
+"""What each row of rejected images has."""
+
+_BESIDE = (".rejected.jsonl", ".events.jsonl")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run has written, as far as it is there; files of one kind in their order."""
+
+    name: str
+    """What it is called: the file of results, or the folder."""
+    folder: str
+    results: Sequence[str] = ()
+    rejected: Sequence[str] = ()
+    events: Sequence[str] = ()
+    summary: Sequence[str] = ()
+    """One, or none."""
+
+    def n_bytes(self) -> int:
+        """Return the size of all that is read row by row.
+
+        Raises:
+            SourceError: a file cannot be read.
+        """
+        return sum(map(_size, (*self.results, *self.rejected, *self.events)))
+
+
+def find_run(path: str, events: str | None = None) -> RunFiles:
+    """Return the files of a run.
+
+    Args:
+        path: a file of results or of events, a folder that has one, or the folder of a `Dataset`;
+            a URL of fsspec too.
+        events: a file of events that is not found by itself.
+
+    Raises:
+        SourceError: there is no run, or there are several.
+    """
+    path = os.path.expanduser(path)
+    if events is not None:
+        return replace(find_run(path), events=_existing(os.path.expanduser(events)))
+    if _is("isdir", path):
+        return _in_folder(path.rstrip("/") or path)
+    (file,) = _existing(path)
+    if not _is_of_events(file):
+        return _of_results(file)
+    folder, name = os.path.split(file)
+    rejected = _there(os.path.join(folder, "rejected.jsonl"))
+    return RunFiles(name, folder, rejected=rejected, events=(file,))
 
 
 def read_results(path: str) -> Iterator[Row]:
     """Yield the rows of results, in their order.
 
     Args:
-        path: `NAME.jsonl`, `NAME.parquet` or the folder of a `Dataset`; a URL of fsspec too.
+        path: as `find_run` takes it; not a CSV, which lacks the images without findings.
 
     Raises:
-        SourceError: nothing is there, or it does not hold rows of results.
+        SourceError: there are none, or a file does not hold rows of results.
     """
-    for file in _parts(path, "results") or [path]:
-        for number, row in enumerate(_rows(file), 1):
-            if not isinstance(row.get("uri"), str) or "sequence" not in row:
-                raise SourceError(
-                    f"{file}: row {number} must be a result, with `uri` and `sequence`; "
-                    f"it has {sorted(row)[:5]}"
-                )
-            yield row
+    files = find_run(path).results
+    if not files:
+        raise SourceError(
+            f"{path}: no results: they are a .jsonl or .parquet file, or the folder of a Dataset"
+        )
+    for file in files:
+        if file.endswith(".csv"):
+            raise SourceError(
+                f"{file}: must have a row for each image; a table of findings has none for the "
+                "others; write results as .jsonl or .parquet"
+            )
+        yield from rows_in(file, needed=RESULT_FIELDS)
 
 
 def read_rejected(path: str) -> Iterator[Row]:
@@ -47,106 +110,138 @@ def read_rejected(path: str) -> Iterator[Row]:
     Raises:
         SourceError: what is there cannot be read.
     """
-    beside = _beside(path, "rejected.jsonl")
-    for file in _parts(path, "rejected") or ([beside] if _is_there(beside) else []):
-        yield from _rows(file)
+    for file in find_run(path).rejected:
+        yield from rows_in(file, needed=REJECTED_FIELDS)
 
 
-def read_summary(path: str) -> Mapping[str, Any]:
-    """Return what `summary.json` says of the run of these results; nothing where there is none.
+def summary_of(files: RunFiles) -> Mapping[str, Any]:
+    """Return the summary of a run; empty where it has none.
 
     Raises:
-        SourceError: it is no JSON.
+        SourceError: it cannot be read as JSON.
     """
-    in_folder = f"{path.rstrip('/')}/summary.json"
-    file = in_folder if _is_there(in_folder) else _beside(path, "summary.json")
-    if not _is_there(file):
-        return {}
-    try:
-        summary: dict[str, Any] = json.loads(Reader().read_all(file))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{file}: cannot be read as JSON: {error}") from error
-    return summary
+    for file in files.summary:
+        try:
+            summary: Mapping[str, Any] = json.loads(Reader().read_all(file))
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"{file}: must be the summary of a run; it cannot be read as JSON: {error}"
+            ) from error
+        return summary
+    return {}
 
 
-def _beside(path: str, ending: str) -> str:
-    root, _ = os.path.splitext(path)
-    return f"{root}.{ending}"
-
-
-def _parts(path: str, kind: str) -> list[str]:
-    """Return the parts of a `Dataset`, in order; of a file there are none."""
-    if PurePosixPath(path).suffix in _READERS:
-        return []
-    try:
-        found = [file.uri for file in list_files(f"{path.rstrip('/')}/{kind}", pattern="part-*")]
-    except SourceError as error:
-        if kind != "results":
-            return []
+def _in_folder(folder: str) -> RunFiles:
+    name = os.path.basename(os.path.abspath(folder))
+    parts = {kind: _parts(f"{folder}/{kind}") for kind in ("results", "rejected", "events")}
+    summary = _there(f"{folder}/summary.json")
+    if any(parts.values()) or summary:
+        return RunFiles(name, folder, **parts, summary=summary)
+    files = _files_in(folder)
+    results = [one for one in files if _may_be_results(one) and not _is_of_events(one)]
+    if len(results) > 1:
+        raise SourceError(f"{folder}: has several files of results; name one of {_names(results)}")
+    if results:
+        return _of_results(results[0])
+    events = [one for one in files if one.endswith(".jsonl") and _is_of_events(one)]
+    if len(events) != 1:
         raise SourceError(
-            f"{path}: no such file, or no results: they are a .jsonl or .parquet file, or the "
-            "folder of a Dataset"
-        ) from error
+            f"{folder}: must have a file of results ({', '.join(ENDINGS)}), a file of events, or "
+            f"the folders of a Dataset; it has {_names(files) or 'none'}"
+        )
+    return RunFiles(name, folder, rejected=_there(f"{folder}/rejected.jsonl"), events=events)
+
+
+def _names(files: Sequence[str]) -> str:
+    return ", ".join(map(os.path.basename, files[:8]))
+
+
+def _of_results(path: str) -> RunFiles:
+    root, ending = os.path.splitext(path)
+    if ending not in ENDINGS:
+        raise SourceError(f"{path}: results end in {', '.join(ENDINGS)}; got {ending!r}")
+    folder, name = os.path.split(path)
+    beside = _there(f"{root}.events.jsonl") + _there(os.path.join(folder, "events.jsonl"))
+    return RunFiles(
+        name,
+        folder,
+        (path,),
+        _there(f"{root}.rejected.jsonl"),
+        [one for one in beside if _is_of_events(one)][:1],
+        _there(f"{root}.summary.json"),
+    )
+
+
+def _may_be_results(path: str) -> bool:
+    name = os.path.basename(path)
+    is_beside = name.endswith(_BESIDE) or name in ("rejected.jsonl", "labels.csv")
+    return name.endswith(ENDINGS) and not is_beside and not name.startswith(".")
+
+
+def _is_of_events(path: str) -> bool:
+    """Return whether a file holds events: by its first line, or of an empty one by its name."""
+    root, ending = os.path.splitext(path)
+    if ending != ".jsonl":
+        return False
+    try:
+        with storage_errors(), Reader().open(path) as lines:
+            line = lines.readline()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        return "kind" in orjson.loads(line) if line.strip() else root.endswith("events")
+    except (ValueError, TypeError):
+        return False
+
+
+def _size(path: str) -> int:
+    try:
+        with storage_errors(), Reader().open(path) as file:
+            size: int = file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return size
+
+
+def _existing(path: str) -> Sequence[str]:
+    """Return a file that must be there."""
+    found = _there(path)
+    if not found:
+        raise SourceError(f"{path}: no such file or folder")
     return found
 
 
-def _is_there(path: str) -> bool:
-    try:
-        Reader().open(path).close()
-    except OSError:
-        return False
-    return True
+def _there(path: str) -> list[str]:
+    """Return a file; none where it is not there."""
+    return [path] if _is("isfile", path) else []
 
 
-def _rows(path: str) -> Iterator[Row]:
-    read = _READERS.get(PurePosixPath(path).suffix)
-    if read is None:
-        raise SourceError(f"{path}: results end in {', '.join(_READERS)}; give such a file")
+def _is(kind: Literal["isfile", "isdir"], path: str) -> bool:
+    """Return whether a file or a folder is at a path."""
+    if "://" not in path:
+        return bool(getattr(os.path, kind)(path))
     try:
-        with storage_errors(), Reader().open(path) as file:
-            yield from read(path, file)
-    except SourceError:
-        raise
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file") from error
-    except (OSError, pa.ArrowInvalid) as error:
+        with storage_errors():
+            fs, place = url_to_fs(path)
+            return bool(getattr(fs, kind)(place))
+    except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error}") from error
 
 
-def _lines(path: str, file: Any) -> Iterator[Row]:
-    for number, line in enumerate(file, 1):
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise SourceError(f"{path}: line {number} is no JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise SourceError(f"{path}: line {number} must be an object; got {line[:40]!r}")
-        yield row
+def _files_in(folder: str) -> list[str]:
+    """Return the files of a folder, sorted by name."""
+    if "://" in folder:
+        return [file.uri for file in list_files(folder, recursive=False)]
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_file())
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be listed: {error.strerror}") from error
 
 
-def _groups(path: str, file: Any) -> Iterator[Row]:
-    for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
-        for row in batch.to_pylist():
-            if row.get("metadata"):
-                row["metadata"] = dict(row["metadata"])
-            yield _filled(row)
-
-
-def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without the fields that it lacks, as lines of JSON have it."""
-    return {name: _plain(value) for name, value in row.items() if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as lines of JSON have it: float32 with the fewest digits that give it back."""
-    if isinstance(value, float):
-        return float(str(np.float32(value)))
-    if isinstance(value, dict):
-        return _filled(value)
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-_READERS: Mapping[str, Callable[[str, Any], Iterator[Row]]] = {
-    ".jsonl": _lines,
-    ".parquet": _groups,
-}
+def _parts(folder: str) -> list[str]:
+    """Return the parts of a kind in a Dataset."""
+    found = _files_in(folder) if _is("isdir", folder) else []
+    return [
+        one for one in found if os.path.basename(one).startswith(PART) and one.endswith(ENDINGS)
+    ]

@@ -94,5 +94,5 @@ def test_a_folder_has_its_page_within(tmp_path: Path) -> None:
 def test_what_is_no_result_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     result = call(write(tmp_path / "results.jsonl", {"a": 1}))
     assert isinstance(result.exception, SourceError)
-    assert "row 1: ValueError: it lacks event_time_ms" in str(result.exception)
+    assert "row 1 must be what a run has written, with event_time_ms, " in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]

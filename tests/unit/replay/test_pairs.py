@@ -72,6 +72,7 @@ def test_where_the_order_is_the_same_no_row_is_kept() -> None:
 def rejected(folder: Path, *lines: tuple[str, str]) -> str:
     rows = ({"uri": uri, "step": "read", "reason": why, "message": "m"} for uri, why in lines)
     (folder / "r.rejected.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "r.jsonl").write_text("")
     return str(folder / "r.jsonl")
 
 

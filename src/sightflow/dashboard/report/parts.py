@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sightflow.dashboard.confusion import matrix_of
-from sightflow.dashboard.findings import (
+from sightflow.dashboard.report.charts import passages_over_time, scores_of, small_scores_of
+from sightflow.dashboard.report.findings import (
     ClassFound,
     Findings,
     KindFound,
@@ -12,12 +13,11 @@ from sightflow.dashboard.findings import (
     found_in,
     score_of,
 )
-from sightflow.dashboard.happenings import Happenings, Lasted
-from sightflow.dashboard.reading import Rejections
-from sightflow.dashboard.reportcharts import passages_over_time, scores_of, small_scores_of
+from sightflow.dashboard.report.happenings import Happenings, Lasted
+from sightflow.dashboard.report.judged import Judged
+from sightflow.dashboard.report.reading import Rejections
+from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import Picture, is_video
-from sightflow.dashboard.timegrid import duration_text, time_text
-from sightflow.dashboard.truth import Judged
 from sightflow.records import EVENT_KINDS, REASONS, Row
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Counts over time in a bounded number of bins, however long that time becomes."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from itertools import pairwise
 
 __all__ = ["TimeGrid", "duration_text", "is_of_clock", "time_text"]
@@ -89,7 +89,7 @@ def time_text(time_ms: int) -> str:
         ('2026-11-26 17:37:23', '1:03.2')
     """
     if is_of_clock(time_ms) and time_ms < _YEAR_9999_MS:
-        return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromtimestamp(time_ms // 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
     minutes, rest_ms = divmod(abs(time_ms), 60_000)
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from sightflow.dashboard.findings import Times
+from sightflow.dashboard.report.findings import Times
 from sightflow.records import Row
 
 __all__ = ["Happenings", "Lasted", "Place"]

@@ -1,16 +1,15 @@
 """A page that shows what a run has found: counts, times, scores, pictures, what was rejected."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from importlib.metadata import version
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
 from sightflow.dashboard.page import vendored, write_page
-from sightflow.dashboard.reading import OnProgress, RunRead, read_run
-from sightflow.dashboard.reportcharts import times_of
-from sightflow.dashboard.reportparts import (
+from sightflow.dashboard.report.charts import times_of
+from sightflow.dashboard.report.parts import (
     KIND_NAMES,
     N_SAMPLE_CLASSES,
     PicturesAt,
@@ -23,11 +22,12 @@ from sightflow.dashboard.reportparts import (
     sources_of,
     tile,
 )
-from sightflow.dashboard.resultfiles import RunFiles
+from sightflow.dashboard.report.reading import OnProgress, RunRead, read_run
+from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import pictures_of
-from sightflow.dashboard.timegrid import duration_text, time_text
 from sightflow.dashboard.truth import label_reader
 from sightflow.records import Row
+from sightflow.storage.resultfiles import RunFiles
 
 __all__ = ["write_report"]
 
@@ -167,11 +167,11 @@ def _tiles_of_kinds(run: RunRead) -> Iterator[dict[str, str]]:
 def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
     """Return what is to be told of the run, by name."""
     findings = run.findings
-    facts = {"results": ", ".join(map(str, files.results[:1])) or "-"}
+    facts = {"results": ", ".join(files.results[:1]) or "-"}
     if len(files.results) > 1:
         facts["results"] = f"{len(files.results)} parts in {files.folder}"
     if files.events:
-        facts["events"] = str(files.events[0])
+        facts["events"] = files.events[0]
     for name, grid in zip(("within videos", "taken"), findings.times.grids, strict=True):
         if not grid.is_empty:
             ends = [time_text(one) for one in (grid.first_ms, grid.last_ms)]
@@ -181,7 +181,7 @@ def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
     if models:
         facts["models"] = "; ".join(models)
     facts |= dict(_doubts(run))
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
     facts["written"] = f"by Sightflow {version('sightflow')}, {now} UTC"
     return facts
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from sightflow.dashboard.timegrid import TimeGrid, is_of_clock
+from sightflow.dashboard.report.timegrid import TimeGrid, is_of_clock
 from sightflow.records import Row
 from sightflow.records.rows import said_of, tracks_in
 

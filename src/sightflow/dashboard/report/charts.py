@@ -6,9 +6,9 @@ from itertools import accumulate
 from typing import Any
 
 from sightflow.dashboard.charts import Chart, Curve
-from sightflow.dashboard.findings import N_BINS, Findings, KindFound
-from sightflow.dashboard.happenings import Happenings
-from sightflow.dashboard.timegrid import TimeGrid, duration_text, time_text
+from sightflow.dashboard.report.findings import N_BINS, Findings, KindFound
+from sightflow.dashboard.report.happenings import Happenings
+from sightflow.dashboard.report.timegrid import TimeGrid, duration_text, time_text
 
 __all__ = ["COLOURS", "Drawn", "passages_over_time", "scores_of", "small_scores_of", "times_of"]
 

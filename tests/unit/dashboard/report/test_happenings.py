@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sightflow.dashboard.findings import Times
-from sightflow.dashboard.happenings import Happenings
+from sightflow.dashboard.report.findings import Times
+from sightflow.dashboard.report.happenings import Happenings
 
 Row = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sightflow.dashboard.report import write_report
-from sightflow.dashboard.resultfiles import find_run
+from sightflow.dashboard.report.page import write_report
+from sightflow.storage.resultfiles import find_run
 from sightflow.testing import draw_scene, encode_image
 
 Row = dict[str, Any]
@@ -94,7 +94,7 @@ def photos(tmp_path: Path) -> Path:
 
 def page_of(results: Path, **more: Any) -> str:
     path = results.with_suffix(".html")
-    write_report(path, find_run(results), title="gates", **more)
+    write_report(path, find_run(str(results)), title="gates", **more)
     return path.read_text("utf-8")
 
 

@@ -1,25 +1,38 @@
 """Reads all that a run has written, row by row, and adds it up."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sightflow.dashboard.findings import Findings
-from sightflow.dashboard.happenings import Happenings
-from sightflow.dashboard.resultfiles import RunFiles, summary_of
-from sightflow.dashboard.rowfiles import feed
-from sightflow.dashboard.truth import Judged, LabelOf
+from sightflow.dashboard.report.findings import Findings
+from sightflow.dashboard.report.happenings import Happenings
+from sightflow.dashboard.report.judged import Judged
+from sightflow.dashboard.truth import LabelOf
+from sightflow.errors import SourceError
 from sightflow.records import Row
+from sightflow.storage.resultfiles import REJECTED_FIELDS, RESULT_FIELDS, RunFiles, summary_of
+from sightflow.storage.resultrows import OnBytes, rows_in
 
 __all__ = ["OnProgress", "Rejections", "RunRead", "Said", "read_run"]
 
 OnProgress = Callable[[str, int, int], None]
 """Told what is being done, how much is done, and how much there is."""
 
-_IMAGE = frozenset(("uri", "source_id", "sequence", "event_time_ms"))
-_REJECTED = frozenset(("uri", "step", "reason", "message"))
-_EVENT = frozenset(("kind", "step", "source_id", "sequence", "event_time_ms"))
+_EVENT_FIELDS = frozenset(("kind", "step", "source_id", "sequence", "event_time_ms"))
+_UNREAD = frozenset(
+    (
+        "metadata",
+        "shadow",
+        "embedding",
+        "landmarks_xy",
+        "velocity_xy",
+        "age_ms",
+        "n_hits",
+        "figures",
+    )
+)
+"""Fields, also within others, that nobody looks at here: to read them takes time."""
 _N_MESSAGES = 1_000
 
 
@@ -85,7 +98,7 @@ def read_run(
     """
     findings, judged, rejections = Findings(n_samples), Judged(label_of), Rejections()
     happenings = Happenings(findings.times)
-    on_bytes = _counted(files.n_bytes, on_progress)
+    on_bytes = _counted(files.n_bytes(), on_progress)
 
     def take(row: Row) -> None:
         findings.add(row)
@@ -94,14 +107,34 @@ def read_run(
     def take_event(event: Row) -> None:
         happenings.add(event, findings.sources if files.results else None)
 
-    feed(files.results, take, needed=_IMAGE, on_bytes=on_bytes)
-    feed(files.rejected, rejections.add, needed=_REJECTED, on_bytes=on_bytes)
-    feed(files.events, take_event, needed=_EVENT, on_bytes=on_bytes)
+    _feed(files.results, take, RESULT_FIELDS, on_bytes)
+    _feed(files.rejected, rejections.add, REJECTED_FIELDS, on_bytes)
+    _feed(files.events, take_event, _EVENT_FIELDS, on_bytes)
     findings.settle()
     return RunRead(findings, judged, rejections, happenings, summary_of(files))
 
 
-def _counted(n_bytes: int, on_progress: OnProgress) -> Callable[[int], None]:
+def _feed(
+    paths: Sequence[str], take: Callable[[Row], None], needed: frozenset[str], on_bytes: OnBytes
+) -> None:
+    """Hand over the rows of files, one after the other.
+
+    Raises:
+        SourceError: a file cannot be read, or has a row that no run has written.
+    """
+    for path in paths:
+        rows = rows_in(path, needed=needed, unread=_UNREAD, on_bytes=on_bytes)
+        for number, row in enumerate(rows, 1):
+            try:
+                take(row)
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                raise SourceError(
+                    f"{path}: row {number} must be what a run has written: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+
+
+def _counted(n_bytes: int, on_progress: OnProgress) -> OnBytes:
     """Return what is told of bytes and tells of MiB."""
     done, total = [0], max(1, n_bytes >> 20)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sightflow.dashboard.timegrid import TimeGrid, time_text
+from sightflow.dashboard.report.timegrid import TimeGrid, time_text
 
 DAY_MS = 86_400_000
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sightflow.dashboard.findings import Findings
+from sightflow.dashboard.report.findings import Findings
 
 Row = dict[str, Any]
 CLOCK_MS = 1_795_714_643_000
