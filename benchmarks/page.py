@@ -70,20 +70,24 @@ class Viewer:
         for source in sources:
             if self.seen.get(source["slot"]) != source["version"]:
                 self.seen[source["slot"]] = source["version"]
-                self.pictures.sendall(self._request(f"/frames/{source['slot']}"))
-                self._receive()
-                self.n_pictures += 1
+                path = f"/frames/{source['slot']}?v={source['version']}"
+                self.pictures.sendall(self._request(path))
+                self.n_pictures += self._receive()
 
-    def _receive(self) -> None:
-        """Read one answer, which says how long it is."""
+    def _receive(self) -> bool:
+        """Read one answer; return whether it has a picture: a newer one may be there already."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self.pictures.recv(1 << 20)
         head, _, body = data.partition(b"\r\n\r\n")
+        status = int(head.split()[1])
+        if status not in (200, 204):
+            sys.exit(f"a picture must be there or have gone; got {status}")
         found = re.search(rb"content-length: (\d+)", head)
         missing = int(found[1] if found else 0) - len(body)
         while missing > 0:
             missing -= len(self.pictures.recv(1 << 20))
+        return status == 200
 
 
 def look(url: str, n_viewers: int) -> None:

@@ -1,10 +1,12 @@
 """`run`: one call for every runner; `submit`: a job that stays on a cluster."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sightflow import inline
 from sightflow.engine.plan import informed
+from sightflow.engine.viewfiles import ViewFiles
 from sightflow.pipeline import Pipeline
 from sightflow.records import Row
 from sightflow.records.ledger import Ledger, Summary
@@ -43,6 +45,8 @@ def run(
     """
     settings = settings or RunSettings()
     pipeline = informed(pipeline)
+    if settings.view_dir is not None:
+        ViewFiles(Path(settings.view_dir)).prepare()
     if settings.runner == "inline":
         return inline.run(pipeline, settings, on_progress=on_progress, on_event=on_event, stop=stop)
     from sightflow.flink.run import run as run_on_flink  # loads pyflink, so only when asked

@@ -18,7 +18,7 @@ from sightflow.cli.options import (
     state_options,
     workers_option,
 )
-from sightflow.cli.page import page_option
+from sightflow.cli.page import page_beside, page_options
 from sightflow.cli.running import (
     execute,
     state_settings,
@@ -90,7 +90,7 @@ def learning_options(*, out: str) -> Callable[[Callable[..., None]], Callable[..
         runner_option("Embedded Flink, or this process [as in CONFIG]."),
         workers_option("as in CONFIG"),
         *state_options,
-        page_option,
+        *page_options,
         *metrics_options,
         overwrite_option,
         quiet_option,
@@ -145,7 +145,7 @@ def run_to_report(
     sink = JsonEvents(str(events), overwrite=options["overwrite"])
     rejected = JsonRejected(str(folder / "rejected.jsonl"), overwrite=options["overwrite"])
     told = pipeline.write("events of learning", sink).write("rejected images", rejected)
-    summary = execute(told, settings, quiet=options["quiet"], page=options["page"])
+    summary = execute(told, settings, quiet=options["quiet"], page=page_beside(options))
     if summary.ledger.rejected and not options["quiet"]:
         click.echo(f"{_reasons(folder / 'rejected.jsonl')}; see {rejected.path}", err=True)
     facts = {**_facts(config, summary), **_models(pipeline)}

@@ -7,7 +7,7 @@ import click
 
 from sightflow.cli.fields import FieldChoice, FieldOption
 from sightflow.cli.metrics import metrics_options
-from sightflow.cli.page import page_option
+from sightflow.cli.page import page_options
 
 __all__ = [
     "add_options",
@@ -120,7 +120,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Decode large JPEGs smaller where that is enough; scores change a little.",
         ),
         *state_options,
-        page_option,
+        *page_options,
         click.option(
             "--web-ui",
             type=click.IntRange(1, 65535),

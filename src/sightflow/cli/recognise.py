@@ -19,7 +19,7 @@ from sightflow.cli.options import (
     run_options,
     upgrade_options,
 )
-from sightflow.cli.page import page_option
+from sightflow.cli.page import page_beside, page_options
 from sightflow.cli.running import (
     chosen_model,
     events_file,
@@ -230,7 +230,7 @@ def _preprocess(options: dict[str, Any]) -> Any:
 @click.option("--check", is_flag=True, help="Only check the file, the models and the outputs.")
 @add_options(blank_options)
 @add_options(upgrade_options)
-@page_option
+@add_options(page_options)
 @add_options(metrics_options)
 @overwrite_option
 @quiet_option
@@ -247,7 +247,7 @@ def run_file(file: Path, *, check: bool, overwrite: bool, quiet: bool, **options
         pipeline.check(without_sinks=[named.name for named in pipeline.sinks] if goes_on else ())
         click.echo(f"{file}: in order{f'; goes on from {settings.state_dir}' if goes_on else ''}")
         return
-    execute(pipeline, settings, quiet=quiet, page=options["page"])
+    execute(pipeline, settings, quiet=quiet, page=page_beside(options))
 
 
 def _overwriting(pipeline: "Pipeline") -> "Pipeline":

@@ -12,6 +12,7 @@ from sightflow.cli.options import (
     add_options,
     run_options,
 )
+from sightflow.cli.page import page_beside
 from sightflow.cli.running import (
     execute,
     get_ready,
@@ -97,7 +98,7 @@ def replay(results: str, **options: Any) -> None:
     sink = Parquet if options["out"].endswith(".parquet") else JsonLines
     pipeline = pipeline.write("results", sink(options["out"], overwrite=options["overwrite"]))
     summary = execute(
-        pipeline, settings_of(options, settings), quiet=options["quiet"], page=options["page"]
+        pipeline, settings_of(options, settings), quiet=options["quiet"], page=page_beside(options)
     )
     if not summary.has_ended:
         return

@@ -11,7 +11,7 @@ import click
 
 from sightflow.cli.fields import given
 from sightflow.cli.metrics import metrics_settings, tell_where_to_look
-from sightflow.cli.page import beside_page
+from sightflow.cli.page import Beside, beside_page, page_beside
 from sightflow.errors import JobError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def run_with(
         quiet=options["quiet"],
         hidden=hidden,
         on_event=on_event,
-        page=options["page"],
+        page=page_beside(options),
     )
 
 
@@ -235,7 +235,7 @@ def execute(
     quiet: bool,
     hidden: str | None = None,
     on_event: OnEvent | None = None,
-    page: Any | None = None,
+    page: Beside | None = None,
 ) -> "Summary":
     """Run a pipeline before the eyes of a person.
 
@@ -245,7 +245,7 @@ def execute(
         quiet: whether to show neither progress nor a summary.
         hidden: a folder; outputs in it are not mentioned.
         on_event: told each event; of a pipeline that learns they are shown instead.
-        page: where a live page listens; None: there is none.
+        page: a live page beside it; None: there is none.
     """
     from sightflow.cli import console
     from sightflow.runners import run

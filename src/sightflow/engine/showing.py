@@ -19,12 +19,10 @@ from sightflow.engine.course import COURSE_KINDS, Course
 from sightflow.engine.overtime import OverTime
 from sightflow.engine.viewfiles import ViewFiles
 from sightflow.engine.viewfinder import Viewfinder
-from sightflow.errors import OutputError
 from sightflow.pipeline import Pipeline
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Ledger
-from sightflow.records.rows import found_in
-from sightflow.storage.drafts import writing
+from sightflow.records.rows import for_viewers, found_in
 
 __all__ = ["Showing", "showing_in", "shown_pictures"]
 
@@ -35,7 +33,11 @@ _N_POINTS, _N_LATENCIES = 300, 1_000
 _SPEED_OVER = 10
 """Points over which the speed now is told."""
 _N_ROWS, _N_EVENTS, _N_REJECTED, _N_MODELS, _N_LABELS = 30, 50, 20, 10, 8
-_MAX_TRACKS = 10_000
+_N_ITEMS = 50
+"""Objects of a row that is listed."""
+_MAX_TRACKS = _MAX_SOURCES = 10_000
+_OLDEST_MS = 10 * 365 * 86_400_000
+"""Times before are those within a video, and are counted apart."""
 _DETAILS = ("scored", "confused", "calibrated", "mistaken")
 
 
@@ -84,7 +86,7 @@ class Showing:
             try:
                 self._write(is_open=not is_over)
                 can_write = True
-            except OutputError as error:  # a page that cannot be shown must not stop a job
+            except Exception as error:  # a page that cannot be shown must not stop a job
                 if can_write:
                     _LOG.warning("the live page stands still: %s", error)
                 can_write = False
@@ -113,17 +115,18 @@ class _Facts:
         self._versions: dict[str, tuple[Any, Any]] = {}
         self._sources: set[str] = set()
         self._tracks: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._counts, self._what = OverTime(), "pictures"
+        self._within, self._taken, self._what = OverTime(), OverTime(), "pictures"
+        self._counts = self._taken
         self._course = Course()
 
     def add(self, result: ChunkResult, ledger: Ledger) -> None:
         """Take what was delivered, and the ledger behind it."""
         self._ledger = ledger
         if (age_ms := result.age_ms) is not None:
-            self._latencies.append(age_ms)
+            self._latencies.extend([age_ms] * min(result.n_read, _N_LATENCIES))
         self._reasons.update((row["step"], row["reason"]) for row in result.rejected)
         self._rejected.extend(result.rejected)
-        self._rows.extend(result.rows)
+        self._rows.extend(for_viewers(row, _N_ITEMS) for row in result.rows[-_N_ROWS:])
         for row in result.rows:
             self._count(row)
             self._note_models(row)
@@ -154,9 +157,10 @@ class _Facts:
 
     def _count(self, row: Row) -> None:
         source_id = row["source_id"]
-        if len(self._sources) < _MAX_TRACKS:
+        if len(self._sources) < _MAX_SOURCES:
             self._sources.add(source_id)
         self._what, found = found_in(row)
+        self._counts = self._within if row["event_time_ms"] < _OLDEST_MS else self._taken
         for label, track_id in found:
             if track_id is None or self._is_new(source_id, track_id):
                 self._counts.add(row["event_time_ms"], label)
@@ -209,24 +213,25 @@ def _rate(before: tuple[float, int], after: tuple[float, int]) -> float:
     return round((after[1] - before[1]) / max(1e-3, after[0] - before[0]), 2)
 
 
-_SHOWINGS: dict[Path, Showing] = {}
+_SHOWINGS: dict[Path, tuple[str, Showing]] = {}
 _MAKING = threading.Lock()
 
 
 def showing_in(folder: str | None) -> Showing | None:
-    """Return what shows in a folder, the same for all workers of a process; None for no folder.
+    """Return what shows in a folder, the same for all workers of a run; None for no folder.
 
-    Raises:
-        OutputError: the folder is not there and cannot be made.
+    The folder has been prepared for the run (`ViewFiles.prepare`).
     """
     if folder is None:
         return None
     path = Path(folder)
-    with _MAKING, writing(path):
-        path.mkdir(parents=True, exist_ok=True)
+    with _MAKING:
         for ended in [other for other in _SHOWINGS if not other.exists()]:
             del _SHOWINGS[ended]
-        return _SHOWINGS.setdefault(path, Showing(path))
+        run = ViewFiles(path).run.read_text()
+        if path not in _SHOWINGS or _SHOWINGS[path][0] != run:
+            _SHOWINGS[path] = run, Showing(path)
+        return _SHOWINGS[path][1]
 
 
 def shown_pictures(
@@ -238,4 +243,15 @@ def shown_pictures(
         return
     pictures = showing.pictures
     hides_unknown = any(getattr(named.sink, "blur_unknown", False) for named in pipeline.sinks)
-    yield lambda record: pictures.see(record, hides_unknown=hides_unknown)
+    failed = threading.Event()
+
+    def see(record: ImageRecord) -> None:
+        if failed.is_set():
+            return
+        try:
+            pictures.see(record, hides_unknown=hides_unknown)
+        except Exception:  # whatever it is, the job goes on
+            failed.set()
+            _LOG.warning("the live page has no more pictures", exc_info=True)
+
+    yield see

@@ -1,13 +1,14 @@
 """The files by which a run shows how it goes; it and those who look share a folder."""
 
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from sightflow.storage.drafts import replacing
+from sightflow.storage.drafts import replacing, writing
 
 __all__ = ["N_SLOTS", "ViewFiles"]
 
@@ -30,6 +31,11 @@ class ViewFiles:
         return self.folder / "facts.json"
 
     @property
+    def run(self) -> Path:
+        """Which run is shown: a text that no other has."""
+        return self.folder / "run"
+
+    @property
     def watched(self) -> Path:
         """A file that is touched again and again while somebody looks."""
         return self.folder / "watched"
@@ -37,6 +43,19 @@ class ViewFiles:
     def picture(self, slot: int, version: int) -> Path:
         """A picture of a source, a JPEG; each has a number of its own."""
         return self.folder / f"picture-{slot}-{version}.jpg"
+
+    def prepare(self) -> None:
+        """Make the folder, without what an earlier run has shown in it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.facts.unlink(missing_ok=True)
+            for path in self.folder.glob("picture-*-*.jpg"):
+                path.unlink(missing_ok=True)
+            self.run.write_text(uuid.uuid4().hex)
 
     def watch(self) -> None:
         """Say that somebody looks."""
@@ -46,7 +65,7 @@ class ViewFiles:
         """Return whether somebody looks."""
         try:
             return time.time() - self.watched.stat().st_mtime < _WATCHED_S
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def write(self, facts: dict[str, Any]) -> None:
@@ -59,8 +78,9 @@ class ViewFiles:
         with replacing(self.picture(slot, version)) as draft:
             draft.write_bytes(jpeg)
         kept = sorted(self.folder.glob(f"picture-{slot}-*.jpg"), key=_version_of)
-        for path in kept[:-_N_KEPT]:
-            path.unlink(missing_ok=True)
+        with writing(self.folder):
+            for path in kept[:-_N_KEPT]:
+                path.unlink(missing_ok=True)
 
 
 def _version_of(picture: Path) -> int:

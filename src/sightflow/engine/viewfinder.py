@@ -17,6 +17,8 @@ from sightflow.engine.viewfiles import N_SLOTS, ViewFiles
 from sightflow.ops.blur import blur_boxes
 from sightflow.ops.thumbnail import thumbnail
 from sightflow.records import ImageRecord, Row, result_row
+from sightflow.records.rows import for_viewers
+from sightflow.records.schema import plain_text
 
 __all__ = ["Viewfinder"]
 
@@ -31,6 +33,8 @@ _STALE_S = 5.0
 """A source that gave nothing for so long makes room for another one."""
 _MAX_WAITING = 64
 _MAX_COMING = 32
+_MAX_ITEMS = 200
+"""Objects of a picture that are shown."""
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Viewfinder:
         """
         if not record.pixels.size:
             return
-        slot = self._slot_for(record.origin.source_id)
+        slot = self._slot_for(plain_text(record.origin.source_id))
         if slot is None:
             return
         jpeg = thumbnail(_hidden(record) if hides_unknown else record.pixels, max_side=_MAX_SIDE)
@@ -92,7 +96,7 @@ class Viewfinder:
             taken = [(row, *self._waiting.pop(_key(row), (0, b""))) for row in rows]
             for row, number, jpeg in taken:
                 if jpeg and self._slots[number].source_id == row["source_id"]:
-                    self._slots[number].coming.append((row, jpeg))
+                    self._slots[number].coming.append((for_viewers(row, _MAX_ITEMS), jpeg))
 
     def write(self, files: ViewFiles, *, is_last: bool = False) -> list[dict[str, Any]]:
         """Write the next picture of each source; return what is shown, source by source.
@@ -104,13 +108,12 @@ class Viewfinder:
         Raises:
             OutputError: one cannot be written.
         """
+        for number, slot, row, jpeg in self._next(is_last=is_last):
+            self._version += 1
+            files.write_picture(number, self._version, jpeg)
+            with self._lock:
+                slot.row, slot.version = row, self._version
         with self._lock:
-            for number, slot in enumerate(self._slots):
-                if slot.coming:
-                    slot.row, jpeg = slot.coming.pop() if is_last else slot.coming.popleft()
-                    self._version += 1
-                    slot.version = self._version
-                    files.write_picture(number, slot.version, jpeg)
             return [
                 {
                     "slot": number,
@@ -124,11 +127,23 @@ class Viewfinder:
                 if slot.version
             ]
 
+    def _next(self, *, is_last: bool) -> list[tuple[int, _Slot, Row, bytes]]:
+        """Return the pictures to be written now, with their rows; no more than one of a source."""
+        taken = []
+        with self._lock:
+            for number, slot in enumerate(self._slots):
+                if slot.coming:
+                    row, jpeg = slot.coming.pop() if is_last else slot.coming.popleft()
+                    taken.append((number, slot, row, jpeg))
+                if is_last:
+                    slot.coming.clear()
+        return taken
+
     def _slot_for(self, source_id: str) -> int | None:
         """Return the place of a source if a picture of it is to be taken now."""
         now = self._clock()
+        slow = 1 if self._watched(now) else _UNWATCHED
         with self._lock:
-            slow = 1 if self._watched(now) else _UNWATCHED
             number = self._place_of(source_id, now)
             if number is None or now - self._taken_at < _EVERY_ANY_S * slow:
                 return None

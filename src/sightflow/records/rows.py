@@ -5,9 +5,30 @@ from typing import Any
 
 from sightflow.records.schema import Row
 
-__all__ = ["found_in", "said_of", "tracks_in"]
+__all__ = ["for_viewers", "found_in", "said_of", "tracks_in"]
 
 _SAID = ("state", "sign")
+
+
+def for_viewers(row: Row, at_most: int) -> dict[str, Any]:
+    """Return a row for people to look at: without embeddings, and at most so many of each kind.
+
+    Examples:
+        >>> face = {"score": 0.9, "embedding": [0.6, 0.8], "person_id": "ann"}
+        >>> for_viewers({"uri": "a.jpg", "faces": [face, face]}, 1)
+        {'uri': 'a.jpg', 'faces': [{'score': 0.9, 'person_id': 'ann'}]}
+    """
+    lists = {name: row[name] for name in ("detections", "tracks", "faces") if name in row}
+    return {
+        **row,
+        **{
+            name: [
+                {key: value for key, value in item.items() if key != "embedding"}
+                for item in items[:at_most]
+            ]
+            for name, items in lists.items()
+        },
+    }
 
 
 def found_in(row: Row) -> tuple[str, list[tuple[str, int | None]]]:

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,12 @@ import pytest
 from tests.waiting import until
 
 from sightflow.engine.chunks import ChunkResult
-from sightflow.engine.showing import Showing, showing_in
+from sightflow.engine.showing import Showing, showing_in, shown_pictures
 from sightflow.engine.viewfiles import ViewFiles
+from sightflow.pipeline import Pipeline
 from sightflow.records.ledger import Ledger
+from sightflow.sources.directory import Directory
+from sightflow.testing import a_record
 
 
 @pytest.fixture
@@ -125,9 +127,9 @@ def test_events_of_the_stream_are_told_and_those_of_learning_apart(showing: Show
 def test_the_latency_is_that_of_the_latest_images(showing: Showing) -> None:
     now = time.time()
     slow = [a_result(a_row(), read_at=now - 60)] * 10
-    quick = [replace(slow[0], read_at=now - 2)] * 1_000
+    quick = [a_result(*[a_row()] * 4, read_at=now - 2)] * 250
     latency = facts_of(showing, *slow, *quick)["latency"]
-    assert latency["n"] == 1_000
+    assert latency["n"] == 1_000, "images, not chunks"
     assert 2_000 <= latency["p50_ms"] <= latency["p99_ms"] < 30_000
 
 
@@ -187,5 +189,48 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(
 
 
 def test_all_workers_of_a_process_show_in_one_place(tmp_path: Path) -> None:
+    ViewFiles(tmp_path).prepare()
     assert showing_in(None) is None
     assert showing_in(str(tmp_path)) is showing_in(str(tmp_path))
+
+
+def test_the_next_run_in_a_folder_begins_with_nothing(tmp_path: Path) -> None:
+    files = ViewFiles(tmp_path)
+    files.prepare()
+    before = showing_in(str(tmp_path))
+    files.write({"read": 1})
+    files.write_picture(0, 100, b"jpeg")
+    files.prepare()
+    assert showing_in(str(tmp_path)) is not before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_embeddings_are_not_shown_and_of_many_objects_some(showing: Showing) -> None:
+    face = {"score": 0.5, "embedding": [1.0], "person_id": None}
+    facts = facts_of(showing, a_result(a_row(faces=[face] * 70)))
+    (row,) = facts["recognitions"]
+    assert row["faces"] == [{"score": 0.5, "person_id": None}] * 50
+    assert facts["counts"]["labels"][0]["total"] == 70
+
+
+def test_times_within_a_video_are_counted_apart_from_those_of_the_clock(showing: Showing) -> None:
+    cat = [{"label": "cat"}]
+    old = a_row(event_time_ms=1_795_000_000_000, classification=cat)
+    facts = facts_of(showing, a_result(old, a_row(2, classification=cat)))
+    assert facts["counts"]["starts_ms"] == [2000]
+    assert facts["counts"]["bucket_ms"] == 1000
+
+
+def test_what_goes_wrong_with_pictures_is_told_once_and_stops_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ViewFiles(tmp_path).prepare()
+    (see,) = shown_pictures(Pipeline(Directory("photos")), str(tmp_path))
+
+    def fail(*arguments: Any, **more: Any) -> None:
+        raise ValueError("no such picture")
+
+    monkeypatch.setattr("sightflow.engine.viewfinder.thumbnail", fail)
+    for _ in range(3):
+        see(a_record())
+    assert [record.message for record in caplog.records] == ["the live page has no more pictures"]

@@ -1,6 +1,7 @@
 """Pictures for those who look: few, joined with their rows, bounded."""
 
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,39 @@ def test_strangers_are_blurred_and_people_who_are_known_are_not(
         shown = np.asarray(picture).astype(float)
     ann, stranger = shown[15:55, 15:55].std(), shown[15:55, 135:175].std()
     assert ann > 3 * stranger
+
+
+def test_writing_holds_up_nobody(watched: Viewfinder, tmp_path: Path, clock: Clock) -> None:
+    class Slow(ViewFiles):
+        def write_picture(self, slot: int, version: int, jpeg: bytes) -> None:
+            writing.set()
+            assert go_on.wait(20)
+
+    writing, go_on = threading.Event(), threading.Event()
+    record = frame()
+    watched.see(record)
+    watched.join([result_row(record)])
+    writer = threading.Thread(target=watched.write, args=(Slow(tmp_path),))
+    writer.start()
+    assert writing.wait(20)
+    clock.now += 1
+    watched.see(frame(sequence=1))  # while the writer still writes
+    watched.join([result_row(frame(sequence=1))])
+    go_on.set()
+    writer.join()
+
+
+def test_a_source_whose_name_is_no_text_is_shown_too(watched: Viewfinder, files: ViewFiles) -> None:
+    assert look(watched, files, frame("cam\udcff")) == [("cam\\xff", 0)]
+
+
+def test_after_the_end_no_older_picture_comes(
+    watched: Viewfinder, files: ViewFiles, clock: Clock
+) -> None:
+    records = [frame(sequence=number) for number in range(3)]
+    for record in records:
+        watched.see(record)
+        clock.now += 0.3
+    watched.join([result_row(record) for record in records])
+    watched.write(files, is_last=True)
+    assert watched.write(files)[0]["row"]["sequence"] == 2

@@ -33,7 +33,7 @@ class Address:
         """
         found = re.fullmatch(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|[\w.-]+):)?(?P<port>\d{1,5})", text)
         if found is None or int(found["port"]) > 65_535:
-            raise ValueError(f"must be PORT or HOST:PORT; got {text!r}")
+            raise ValueError(f"must be PORT or HOST:PORT, a port from 0 to 65535; got {text!r}")
         return cls((found["host"] or _HERE).strip("[]"), int(found["port"]))
 
     @property

@@ -1,17 +1,17 @@
 """Who may come in: browsers of this machine, or those who know the token."""
 
 import hmac
+import ipaddress
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Door"]
 
-_NAMES_OF_HERE = ("127.0.0.1", "localhost", "[::1]")
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -54,18 +54,18 @@ class Door:
     def _refusal(self, scope: Scope) -> Response | None:
         """Return the answer to who does not call this machine by a name of its own."""
         host = Headers(scope=scope).get("host", "")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if name in _NAMES_OF_HERE:
+        name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+        if name == "localhost" or _is_loopback(name.strip("[]")):
             return None
         return PlainTextResponse(
-            f"This page answers to {', '.join(_NAMES_OF_HERE)} only; got {host!r}.\n", 421
+            f"This page answers to localhost and loopback addresses only; got {host!r}.\n", 421
         )
 
     def _asking(self, scope: Scope, token: str) -> Response | None:
         """Return the answer to who does not show the token yet."""
-        headers = Headers(scope=scope)
-        shown = headers.get("authorization", "").removeprefix("Bearer ")
-        if _is_same(shown, token) or _is_same(_cookies(headers).get(self._cookie, ""), token):
+        request = Request(scope)
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if _is_same(shown, token) or _is_same(request.cookies.get(self._cookie, ""), token):
             return None
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         if not _is_same(query.pop("token", ""), token):
@@ -75,17 +75,18 @@ class Door:
                 401,
             )
         rest = urlencode(query)
-        answer = RedirectResponse(f"{scope['path']}{'?' if rest else ''}{rest}", 303)
-        answer.set_cookie(self._cookie, token, httponly=True, samesite="strict")
+        path = f"/{scope['path'].lstrip('/')}"
+        answer = RedirectResponse(f"{path}{'?' if rest else ''}{rest}", 303)
+        # A link in a chat is a way from another site, where a strict cookie would stay behind.
+        answer.set_cookie(self._cookie, token, httponly=True, samesite="lax")
         return answer
 
 
-def _cookies(headers: Headers) -> dict[str, str]:
+def _is_loopback(name: str) -> bool:
     try:
-        found = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in found.items()}
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_same(shown: str, token: str) -> bool:

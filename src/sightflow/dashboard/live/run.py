@@ -15,6 +15,8 @@ class LiveRun:
     workers: int
     started: float
     """In seconds since 1970."""
+    can_restart: bool = False
+    """Whether a job that has failed goes on."""
     total: int | None = None
     """How many images there are; None: nobody knows."""
     status: Literal["running", "ended", "stopped", "failed"] = "running"

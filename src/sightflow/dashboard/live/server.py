@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import dataclasses
+import logging
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 import uvicorn
@@ -27,6 +30,7 @@ from sightflow.errors import SetupError
 
 __all__ = ["live_page"]
 
+_LOG = logging.getLogger("sightflow")
 _LOOK_EVERY_S = 0.5
 _BEAT_S = 10.0
 """Who has nothing to hear for so long hears a beat: so both notice when the other is gone."""
@@ -53,6 +57,8 @@ def live_page(
     Raises:
         SetupError: nothing can listen there, or other machines could look without a token.
     """
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise SetupError("the token of the page must be of printable ASCII characters")
     if token is None and not address.is_here_only:
         raise SetupError(
             f"the page on {address.host} can be reached from other machines, so it needs a token"
@@ -77,7 +83,7 @@ def live_page(
         if not hub.is_up.wait(_START_TIMEOUT_S):
             raise SetupError("the live page does not start")
         url = address.url(port)
-        yield url if token is None else f"{url}?token={token}"
+        yield url if token is None else f"{url}?token={quote(token, safe='')}"
     finally:
         if hub.n_viewers:
             hub.all_told.wait(_LAST_WORD_S)
@@ -122,6 +128,8 @@ class _Hub:
         """Yield states for one viewer; who is slow gets the newest one when ready for it."""
         seen = _Message()
         self.n_viewers += 1
+        if self.n_viewers == 1:  # what was told before may be old
+            seen, self._made_of = self._message, None
         try:
             self._view.watch()
             while not seen.is_last:
@@ -136,7 +144,7 @@ class _Hub:
     async def picture(self, request: Request) -> Response:
         """Return a picture of a source, or nothing where a newer one is there already."""
         slot, version = request.path_params["slot"], request.query_params.get("v", "")
-        if slot >= N_SLOTS or not version.isdecimal():
+        if slot >= N_SLOTS or not re.fullmatch(r"[0-9]{1,18}", version):
             return PlainTextResponse("pictures are /frames/SLOT?v=VERSION\n", 404)
         try:
             jpeg = self._view.picture(slot, int(version)).read_bytes()
@@ -154,12 +162,19 @@ class _Hub:
         return True
 
     async def _look(self) -> None:
+        can_tell = True
         while True:
-            if self.n_viewers:
-                self._view.watch()
-                await self._tell()
-            elif self._run.is_over:
-                self.all_told.set()
+            try:
+                if self.n_viewers:
+                    self._view.watch()
+                    await self._tell()
+                elif self._run.is_over:
+                    self.all_told.set()
+                can_tell = True
+            except Exception as error:  # of one look; the next may go well
+                if can_tell:
+                    _LOG.warning("the live page stands still: %s", error)
+                can_tell = False
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _tell(self) -> None:

@@ -13,7 +13,7 @@ __all__ = ["state_of"]
 
 _N_EVENTS = 20
 
-Status = Literal["starting", "running", "restarting", "ended", "stopped", "failed"]
+Status = Literal["starting", "running", "restarting", "stopping", "ended", "stopped", "failed"]
 
 
 def state_of(run: LiveRun, facts: dict[str, Any] | None) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def state_of(run: LiveRun, facts: dict[str, Any] | None) -> dict[str, Any]:
             "id": str(round(run.started * 1e3)),
             "name": run.name,
             "status": _status(run, facts),
+            "stage": None,
             "message": run.message,
             "runner": run.runner,
             "workers": run.workers,
@@ -69,7 +70,9 @@ def _status(run: LiveRun, facts: dict[str, Any]) -> Status:
     if not facts:
         return "starting"
     is_read = run.total is not None and facts["ledger"]["read"] == run.total
-    return "running" if facts["is_open"] or is_read else "restarting"
+    if facts["is_open"] or is_read:
+        return "running"
+    return "restarting" if run.can_restart else "stopping"
 
 
 def _learning(course: list[Row]) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ def test_an_address_is_a_port_or_a_host_and_a_port(text: str, host: str, port: i
 
 @pytest.mark.parametrize("text", ["", "street.mp4", "65536", "host:", ":80", "::1:80", "-1", "8 0"])
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must be PORT or HOST:PORT; got"):
+    with pytest.raises(ValueError, match=r"must be PORT or HOST:PORT, a port from 0 to 65535; got"):
         Address.of(text)
 
 

@@ -137,7 +137,15 @@ def test_a_picture_is_given_as_long_as_its_row_may_be_shown(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/frames/4", "/frames/99?v=1", "/frames/4?v=x", "/frames/x?v=1", "/static/../state.py"]
+    "path",
+    [
+        "/frames/4",
+        "/frames/99?v=1",
+        "/frames/4?v=x",
+        f"/frames/4?v={'9' * 300}",
+        "/frames/x?v=1",
+        "/static/../state.py",
+    ],
 )
 def test_what_is_not_there_is_not_found(page: Page, path: str) -> None:
     assert page.get(path)[0] == 404
@@ -158,7 +166,7 @@ def test_a_name_that_is_not_of_this_machine_is_not_answered(page: Page) -> None:
     port = urlsplit(page.url).port
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", ""):
         assert page.get(Host=host)[0] == 421
-    for host in (f"localhost:{port}", "localhost", f"[::1]:{port}", "[::1]"):
+    for host in (f"localhost:{port}", "localhost", f"[::1]:{port}", "[::1]", "127.0.0.2:1"):
         assert page.get(Host=host)[0] == 200
 
 
@@ -179,11 +187,62 @@ def test_a_token_opens_the_page_and_becomes_a_cookie(tmp_path: Path) -> None:
         assert (status, headers["location"]) == (303, "/?x=1")
         cookie = headers["set-cookie"]
         assert "HttpOnly" in cookie
-        assert "samesite=strict" in cookie.lower()
+        assert "samesite=lax" in cookie.lower(), "a link in a chat comes from another site"
         assert page.get("/", Cookie=cookie.split(";")[0])[0] == 200
         assert page.get("/", Cookie=cookie.split("=")[0] + "=wrong")[0] == 401
         assert page.get("/", Authorization="Bearer s3cret")[0] == 200
         assert page.get("/", Authorization="Bearer")[0] == 401
+
+
+@pytest.mark.parametrize("token", ["a+b/c==", "a&b", "a#b", "50%25", "a b"])
+def test_whatever_is_in_a_token_the_address_that_is_printed_opens_the_page(
+    token: str, tmp_path: Path
+) -> None:
+    with served(tmp_path, token=token) as page:
+        where = urlsplit(page.url)
+        status, _, headers = page.get(f"{where.path}?{where.query}")
+        assert status == 303
+        cookie = headers["set-cookie"].split(";")[0]
+        assert page.get("/", Cookie=f'x={{"a":1}}; a,b=c; {cookie}')[0] == 200, "others are there"
+
+
+def test_a_token_that_no_address_can_hold_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SetupError, match="must be of printable ASCII characters"),
+        served(tmp_path, token="schlüssel"),
+    ):
+        pass
+
+
+def test_a_token_never_sends_a_viewer_to_another_site(tmp_path: Path) -> None:
+    with served(tmp_path, token="s3cret") as page:
+        assert page.get("//evil.example/x?token=s3cret")[2]["location"] == "/evil.example/x"
+
+
+def test_one_look_that_fails_is_told_and_the_next_goes_on(
+    page: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    show(page, 1)
+    with page.asked("/state") as answer:
+        told = states(answer)
+        assert next(told)["ledger"]["read"] == 1
+        page.view.facts.write_bytes(b"{")
+        until(lambda: caplog.records)
+        show(page, 2)
+        assert next(told)["ledger"]["read"] == 2
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "the live page stands still"
+    ]
+
+
+def test_who_comes_when_nobody_has_looked_for_long_gets_no_old_state(page: Page) -> None:
+    show(page, 1)
+    with page.asked("/state") as answer:
+        next(states(answer))
+    until(lambda: not page.view.is_watched())
+    show(page, 2)
+    with page.asked("/state") as answer:
+        assert next(states(answer))["ledger"]["read"] == 2
 
 
 def test_the_end_waits_until_viewers_have_heard_it(tmp_path: Path) -> None:

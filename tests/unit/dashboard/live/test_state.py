@@ -35,7 +35,8 @@ def test_before_the_run_shows_anything_it_is_starting() -> None:
     ("run", "shown", "status"),
     [
         (a_run(), facts(), "running"),
-        (a_run(), facts(is_open=False), "restarting"),
+        (a_run(can_restart=True), facts(is_open=False), "restarting"),
+        (a_run(), facts(is_open=False), "stopping"),
         (a_run(total=3), facts(is_open=False), "running"),  # all is read, and output appears
         (a_run(status="ended"), facts(is_open=False), "ended"),
         (a_run(status="failed", message="no"), None, "failed"),
