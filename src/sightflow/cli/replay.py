@@ -214,6 +214,8 @@ def _tell(replayed: "Replayed", options: dict[str, Any]) -> None:
         click.echo(json.dumps(replayed.as_dict(), indent=2))
     else:
         _print(replayed)
+    if replayed.doubt:
+        click.echo(f"sightflow: {replayed.doubt}", err=True)
     for name in ("diff", "report"):
         if options[name] and not options["quiet"]:
             click.echo(f"wrote {options[name]}", err=True)

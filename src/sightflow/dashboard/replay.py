@@ -117,7 +117,8 @@ def _lead(page: ReplayPage) -> str:
 
 def _tiles(page: ReplayPage) -> Iterator[dict[str, str]]:
     agreement = page.agreement
-    yield _tile("agreement", _percent(agreement.rate), f"of {agreement.n:,} images")
+    rate = _percent(agreement.rate) if agreement.n else "-"
+    yield _tile("agreement", rate, f"of {agreement.n:,} images")
     yield _tile("changed", f"{agreement.n - agreement.n_same:,}", "images")
     for name in ("lost", "gained", "relabelled", "moved"):
         if agreement.kinds[name]:
@@ -152,9 +153,9 @@ def _kinds(agreement: Agreement) -> Iterator[dict[str, Any]]:
 def _course(parts: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
     """Return a bar for each part of the input, as high as the share of images that are the same.
 
-    Where all are, or there is one part only, there is nothing to show.
+    Where all are, or none is, or there is one part only, there is nothing to show.
     """
-    if len(parts) < 2 or all(n == n_same for n, n_same in parts):
+    if len(parts) < 2 or sum(n_same for _, n_same in parts) in (0, sum(n for n, _ in parts)):
         return []
     step = (_RIGHT - _LEFT) / len(parts)
     first, bars = 1, []

@@ -1,5 +1,6 @@
 """What a replay tells of two runs over the same images."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -44,6 +45,24 @@ class Replayed:
         """How many images neither run recognised."""
         return self.a.n_rejected - self.difference.counts["only_b"]
 
+    @property
+    def doubt(self) -> str:
+        """What to look at where none of the images could be recognised again; else empty."""
+        counts = self.difference.counts
+        if self.difference.agreement.n or not counts["only_a"]:
+            return ""
+        rejected = _only(self.difference.only_a[0])
+        said = (
+            f"none of the {counts['only_a']:,} images of A could be recognised again, such as "
+            f"{rejected['uri']}: {rejected['message'] or 'it was rejected'}"
+        )
+        if rejected["reason"] != "unreadable" or os.path.isabs(rejected["uri"]):
+            return said
+        return (
+            f"{said}; a relative path is that of the folder in which the run was started: call "
+            "replay there"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return all figures."""
         found, verdict = self.difference, self.difference.verdict
@@ -73,9 +92,11 @@ class Replayed:
         yield "in both", f"{found.agreement.n:,}"
         yield "same", f"{counts['same']:,}"
         yield "changed", f"{counts['differed']:,}"
-        if self.share.n:
-            low, high = self.share.interval
-            yield "agreement", f"{_percent(self.share.value)} (95 %: {_range(low, high)})"
+        low, high = self.share.interval
+        known = f"{_percent(self.share.value)} (95 %: {_range(low, high)})"
+        yield "agreement", known if self.share.n else "-"
+        if self.doubt:
+            yield "attention", self.doubt
         yield "only A: B rejected them", f"{counts['only_a']:,}"
         yield "only B: A rejected them", f"{counts['only_b']:,}"
         yield "rejected by both", f"{self.n_rejected_by_both:,}"
@@ -178,7 +199,7 @@ def compare_runs(
         SourceError: results cannot be read.
     """
     told = label_of or label_reader(None)
-    difference = Difference(Course(found.n_images), Greatest(n_samples))
+    difference = Difference(Course(), Greatest(n_samples))
     with ExitStack() as resources:
         lines = None
         if diff is not None:

@@ -218,3 +218,20 @@ def test_images_that_cannot_be_opened_are_counted_beside_the_others(
     assert "left out: 1 of rtsp, which cannot be opened again" in capfd.readouterr().err
     assert "1: 1 of rtsp" in result.stdout
     assert json.loads((night / "night.replay.summary.json").read_text())["read"] == N + 1
+
+
+def test_pictures_none_of_which_can_be_opened_are_told_with_what_to_do(
+    night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (night / "elsewhere").mkdir()
+    monkeypatch.chdir(night / "elsewhere")
+    words = "--model", "../colours.onnx", "--out", "b.jsonl", "--report", "b.html"
+    result = call("replay", "../night.jsonl", "--runner", "inline", "--quiet", *words)
+    assert result.exit_code == 0
+    assert "none of the 6 images of A could be recognised again" in result.stderr
+    assert "photos/000.png: " in result.stderr
+    assert "a relative path is that of the folder in which the run was started" in result.stderr
+    page = (night / "elsewhere" / "b.html").read_text("utf-8")
+    assert "none of the 6 images of A could be recognised again" in page
+    assert "<b>-</b>" in page
+    assert "Along the input" not in page
