@@ -136,7 +136,7 @@ def scores_of(kind: KindFound) -> Drawn:
     bins = [sum(one.bins[i] for one in kind.classes) for i in range(N_BINS)]
     rows = [
         [
-            f"{i / N_BINS:.2f} to {(i + 1) / N_BINS:.2f}",
+            _range(i),
             f"{bins[i]:,}",
             *(f"{one.bins[i]:,}" for one in shown),
         ]
@@ -151,6 +151,11 @@ def small_scores_of(kind: KindFound) -> list[Mapping[str, Any]]:
     """Return how the scores of the most frequent classes are distributed, a small chart each."""
     shown = (one for one in kind.classes[:_N_SMALL] if one.n >= _ENOUGH)
     return [_histogram(one.name, one.bins, _SMALL) for one in shown]
+
+
+def _range(i: int) -> str:
+    """Return which scores are in a bin; similarities may be below 0, and are in the first."""
+    return f"{'below ' if not i else f'{i / N_BINS:.2f} to '}{(i + 1) / N_BINS:.2f}"
 
 
 def _histogram(title: str, bins: Sequence[int], height: int) -> Mapping[str, Any]:

@@ -64,7 +64,7 @@ class ClassFound:
         self.n_images = self.n = 0
         self.score_sum = 0.0
         self.bins = [0] * N_BINS
-        """How often it was found by score: equal parts of [0, 1]."""
+        """How often it was found by score: equal parts of [0, 1]; less than 0 is in the first."""
         self.over_time = times.counters()
         """How often it was found in each bin of the grids of `Times`."""
         self.ids: set[tuple[str, int]] = set()
@@ -74,14 +74,14 @@ class ClassFound:
 
     @property
     def mean_score(self) -> float:
-        """Mean score, in [0, 1]."""
+        """Mean score, in [0, 1]; of similarities in [-1, 1]."""
         return self.score_sum / max(1, self.n)
 
     def note(self, score: float) -> None:
         """Count one more."""
         self.n += 1
         self.score_sum += score
-        self.bins[min(N_BINS - 1, int(score * N_BINS))] += 1
+        self.bins[min(N_BINS - 1, max(0, int(score * N_BINS)))] += 1
 
     def note_image(self, row: Row, place: tuple[int, int], n: int, random: Random) -> None:
         """Count an image in which `n` were found; each image has the same chance to be a sample."""
@@ -263,7 +263,10 @@ def class_of(item: Row) -> str:
 
 
 def score_of(item: Row) -> float:
-    """Return how sure an item is, in [0, 1]; of a face that was looked up its similarity."""
+    """Return how sure an item is, in [0, 1]; of a face that was looked up its similarity.
+
+    That is in [-1, 1].
+    """
     score: float = item["similarity"] if "similarity" in item else item["score"]
     return score
 

@@ -93,6 +93,8 @@ class Happenings:
             return
         kind, label = event["kind"], event.get("label") or ""
         self.kinds[kind] += 1
+        if sources is None and source_id:
+            self.times.place(event["event_time_ms"])
         if kind in _PASSED and "zone" in event:
             if event["zone"] not in self.places:
                 self.places[event["zone"]] = Place(self.times)

@@ -88,7 +88,7 @@ def write_report(
         times=list(times_of(findings, KIND_NAMES)),
         kinds=[kind_of(kind, album) for kind in findings.kinds],
         n_sample_classes=N_SAMPLE_CLASSES,
-        unsure=[card_of(row, album) for row in findings.unsure],
+        unsure=[card_of(row, album, "classification") for row in findings.unsure],
         measures=measures_of(findings),
         accuracy=accuracy_of(run.judged, album) if n_samples else _without_mistakes(run, album),
         events=events_of(run.happenings),
@@ -118,7 +118,7 @@ def _without_mistakes(run: RunRead, album: PicturesAt) -> Mapping[str, Any] | No
 
 def _lead(run: RunRead) -> str:
     """Return what there is to say first."""
-    findings, n_rejected = run.findings, run.rejections.n
+    findings, n_rejected = run.findings, run.n_rejected
     said = [f"{findings.n:,} images recognised, {n_rejected or 'none'} rejected."]
     for kind in findings.kinds[:1]:
         most = [f"{one.name} ({one.n_images:,})" for one in kind.classes[:3]]
@@ -132,14 +132,15 @@ def _lead(run: RunRead) -> str:
 def _tiles(run: RunRead) -> Iterator[dict[str, str]]:
     """Yield the figures that are seen first."""
     findings, summary = run.findings, run.summary
-    n_rejected = run.rejections.n
+    n_rejected = run.n_rejected
     if findings.n or n_rejected:
         n_read = summary.get("read", findings.n + n_rejected)
         n_sources = len(findings.sources)
         yield tile("images", f"{n_read:,}", f"{n_sources:,} source{'s' if n_sources != 1 else ''}")
         yield tile("recognised", f"{findings.n:,}")
         reasons = ", ".join(run.rejections.reasons)
-        yield tile("rejected", f"{n_rejected:,}", reasons or "each image was read")
+        known = reasons or ("reasons unknown" if n_rejected else "each image was read")
+        yield tile("rejected", f"{n_rejected:,}", known)
     if summary.get("skipped"):
         yield tile("skipped", f"{summary['skipped']:,}", "newer ones were there")
     yield from _tiles_of_kinds(run)
@@ -189,8 +190,16 @@ def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
 def _doubts(run: RunRead) -> Iterator[tuple[str, str]]:
     """Yield what does not fit together."""
     n, told = run.findings.n, run.summary.get("recognised")
+    doubts = []
     if told is not None and told != n:
-        yield "attention", f"the run has recognised {told:,} images; the results have {n:,}"
+        doubts.append(f"the run has recognised {told:,} images; the results have {n:,}")
+    n, told = run.rejections.n, run.summary.get("rejected")
+    if told is not None and told != n:
+        doubts.append(
+            f"the run has rejected {told:,} images; the files beside the results tell of {n:,}"
+        )
+    if doubts:
+        yield "attention", "; ".join(doubts)
     if run.judged.n_unclassified:
         n_lost = run.judged.n_unclassified
         yield "labels", f"{n_lost:,} images have a label and no classification to hold against it"

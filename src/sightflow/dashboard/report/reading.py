@@ -81,6 +81,11 @@ class RunRead:
     happenings: Happenings
     summary: Mapping[str, Any]
 
+    @property
+    def n_rejected(self) -> int:
+        """How many images were rejected, by their file or the summary: the more of the two."""
+        return max(self.rejections.n, int(self.summary.get("rejected") or 0))
+
 
 def read_run(
     files: RunFiles, label_of: LabelOf, *, n_samples: int, on_progress: OnProgress

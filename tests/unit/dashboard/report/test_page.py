@@ -242,3 +242,33 @@ def test_the_page_of_many_rows_stays_small(tmp_path: Path) -> None:
     assert "700 classes that are rarer are left out" in page
     assert {what for what, _, _ in told} == {"reading, MiB", "pictures"}
     assert all(0 <= done <= total for _, done, total in told)
+
+
+def test_beside_scenes_a_card_of_a_classification_names_the_class_first(photos: Path) -> None:
+    scene = [{"label": "indoor", "score": 0.9, "class_id": 1}]
+    cat = classified(("dog", 0.5), ("cat", 0.25))
+    write(photos.parent / "s.jsonl", a_row(photos, "cat/2.jpg", 1, classification=cat, scene=scene))
+    page = page_of(photos.parent / "s.jsonl", labels="folders")
+    assert "<b>dog</b> 0.50<br>is cat 0.25" in page
+    firsts = re.findall(r'<dl class="found">\s*<div><dt>([^<]+)</dt><dd>([^<]+)', page)
+    # A sample of the class, one of the scene, and the least sure image.
+    assert firsts == [("dog", "0.50"), ("scene: indoor", "0.90"), ("dog", "0.50")]
+
+
+def test_rejected_images_are_taken_from_the_summary_where_their_file_is_gone(photos: Path) -> None:
+    (photos.parent / "r.rejected.jsonl").unlink()
+    shown = Shown(page_of(photos.parent / "r.jsonl"))
+    assert "3 images recognised, 2 rejected." in shown.text
+    assert "the run has rejected 2 images; the files beside the results tell of 0" in shown.text
+    assert "each image was read" not in shown.text
+
+
+def test_events_alone_tell_the_whole_time(tmp_path: Path) -> None:
+    event = {"step": "track", "source_id": "a.mp4", "sequence": 0, "label": "person"}
+    write(
+        tmp_path / "events.jsonl",
+        {**event, "event_time_ms": 0, "kind": "appeared", "track_id": 1},
+        {**event, "event_time_ms": 8_800, "kind": "crossed", "zone": "gate", "direction": "in"},
+        {**event, "event_time_ms": 29_700, "kind": "left", "duration_ms": 29_700, "track_id": 1},
+    )
+    assert "0:00.0 to 0:29.7, 29.7 s" in Shown(page_of(tmp_path / "events.jsonl")).text
