@@ -23,7 +23,7 @@ from sightflow.errors import OutputError
 from sightflow.pipeline import Pipeline
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Ledger
-from sightflow.records.rows import found_in
+from sightflow.records.rows import counted_in
 from sightflow.storage.drafts import writing
 
 __all__ = ["Showing", "showing_in", "shown_pictures"]
@@ -156,7 +156,7 @@ class _Facts:
         source_id = row["source_id"]
         if len(self._sources) < _MAX_TRACKS:
             self._sources.add(source_id)
-        self._what, found = found_in(row)
+        self._what, found = counted_in(row)
         for label, track_id in found:
             if track_id is None or self._is_new(source_id, track_id):
                 self._counts.add(row["event_time_ms"], label)
