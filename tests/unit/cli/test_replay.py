@@ -153,7 +153,7 @@ def test_the_figures_are_a_table_for_people(night: Path) -> None:
 
 
 def test_labels_that_are_not_there_are_told_before_anything_is_read(night: Path) -> None:
-    with pytest.raises(SightflowError, match=r"nowhere\.csv: cannot be read"):
+    with pytest.raises(SightflowError, match=r"nowhere\.csv: no such file"):
         replayed("--model", "colours.onnx", "--labels", "nowhere.csv")
     assert not (night / "night.replay.jsonl").exists()
 
@@ -235,3 +235,11 @@ def test_pictures_none_of_which_can_be_opened_are_told_with_what_to_do(
     assert "none of the 6 images of A could be recognised again" in page
     assert "<b>-</b>" in page
     assert "Along the input" not in page
+
+
+def test_the_threshold_of_b_is_told_and_that_of_a_is_not_known(night: Path) -> None:
+    words = "--model", "colours.onnx", "--min-score", "0.25", "--report", "b.html"
+    result = call("replay", "night.jsonl", "--runner", "inline", "--quiet", *words)
+    said = "B: classify min_score 0.25; those of A are not known"
+    assert said in " ".join(result.stdout.split())
+    assert said in (night / "b.html").read_text("utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 from sightflow.dashboard.report.timegrid import TimeGrid, is_of_clock
 from sightflow.records import Row
-from sightflow.records.rows import said_of, tracks_in
+from sightflow.records.rows import name_of, tracks_in
 
 __all__ = [
     "N_BINS",
@@ -19,7 +19,6 @@ __all__ = [
     "Measured",
     "SourceRead",
     "Times",
-    "class_of",
     "found_in",
     "score_of",
 ]
@@ -126,7 +125,7 @@ class KindFound:
         counts[place[1]] = counts.get(place[1], 0) + 1
         found: dict[str, int] = {}
         for item in items if self.is_of_objects else items[:1]:
-            name = class_of(item)
+            name = name_of(item)
             one = self._class(name)
             one.note(score_of(item))
             found[name] = found.get(name, 0) + 1
@@ -251,15 +250,6 @@ def found_in(row: Row) -> Iterator[tuple[str, Sequence[Row]]]:
         if items is None or (name == "detections" and row.get("tracks") is not None):
             continue
         yield name, list(tracks_in(row)) if name == "tracks" else items
-
-
-def class_of(item: Row) -> str:
-    """Return what an item is counted as: what a light shows, who somebody is, or what it is."""
-    if "label" not in item:
-        name = item.get("person_id")
-        return name or ("unknown" if "similarity" in item else "face")
-    said = said_of(item)
-    return item["label"] if said is None else f"{item['label']}: {said[0]}"
 
 
 def score_of(item: Row) -> float:

@@ -26,6 +26,7 @@ from sightflow.dashboard.report.reading import OnProgress, RunRead, read_run
 from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import pictures_of
 from sightflow.dashboard.truth import label_reader
+from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.resultfiles import RunFiles
 
@@ -71,10 +72,12 @@ def write_report(
         on_progress: told what is being done, how much is done, and how much there is.
 
     Raises:
-        SourceError: a file cannot be read, or is not what a run has written.
+        SourceError: a file cannot be read, is not what a run has written, or there is no row.
         OutputError: the page cannot be written.
     """
     run = read_run(files, label_reader(labels), n_samples=n_samples, on_progress=on_progress)
+    if run.is_empty:
+        raise SourceError(f"{files.folder}/{files.name}: has no rows; there is nothing to report")
     rows = list(_pictured(run)) if n_samples else []
     album = pictures_of(rows, lambda done, total: on_progress("pictures", done, total))
     findings = run.findings
@@ -171,7 +174,7 @@ def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
     facts = {"results": ", ".join(files.results[:1]) or "-"}
     if len(files.results) > 1:
         facts["results"] = f"{len(files.results)} parts in {files.folder}"
-    if files.events:
+    if files.events and run.happenings.n:
         facts["events"] = files.events[0]
     for name, grid in zip(("within videos", "taken"), findings.times.grids, strict=True):
         if not grid.is_empty:
@@ -181,13 +184,13 @@ def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
     models = dict.fromkeys(f"{model}, version {v}" for _, model, v in findings.models)
     if models:
         facts["models"] = "; ".join(models)
-    facts |= dict(_doubts(run))
+    facts |= dict(_doubts(files, run))
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
     facts["written"] = f"by Sightflow {version('sightflow')}, {now} UTC"
     return facts
 
 
-def _doubts(run: RunRead) -> Iterator[tuple[str, str]]:
+def _doubts(files: RunFiles, run: RunRead) -> Iterator[tuple[str, str]]:
     """Yield what does not fit together."""
     n, told = run.findings.n, run.summary.get("recognised")
     doubts = []
@@ -197,6 +200,10 @@ def _doubts(run: RunRead) -> Iterator[tuple[str, str]]:
     if told is not None and told != n:
         doubts.append(
             f"the run has rejected {told:,} images; the files beside the results tell of {n:,}"
+        )
+    if files.events and run.happenings.are_of_others:
+        doubts.append(
+            f"{files.events[0]} is of another run: it has no event of a source of these results"
         )
     if doubts:
         yield "attention", "; ".join(doubts)

@@ -9,7 +9,6 @@ from sightflow.dashboard.report.findings import (
     ClassFound,
     Findings,
     KindFound,
-    class_of,
     found_in,
     score_of,
 )
@@ -19,6 +18,7 @@ from sightflow.dashboard.report.reading import Rejections
 from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import Picture, is_video
 from sightflow.records import EVENT_KINDS, REASONS, Row
+from sightflow.records.rows import name_of
 
 __all__ = [
     "KIND_NAMES",
@@ -124,7 +124,7 @@ def _found(row: Row) -> Iterator[Values]:
     """Yield what was found in an image: its kind, class, label and score."""
     for name, items in found_in(row):
         for item in items[:1] if name == "scene" else items:
-            class_name, track_id = class_of(item), item.get("track_id")
+            class_name, track_id = name_of(item), item.get("track_id")
             label = class_name if track_id is None else f"#{track_id} {class_name}"
             label = f"scene: {label}" if name == "scene" else label
             yield {"kind": name, "name": class_name, "label": label, "score": score_of(item)}

@@ -223,8 +223,9 @@ def test_tracks_zones_and_lines_of_a_video_are_told(tmp_path: Path) -> None:
     assert "gone.mp4, frame 1, 0:01.0" in shown.text
 
 
-def test_nothing_at_all_is_a_page_too(tmp_path: Path) -> None:
+def test_a_run_that_read_nothing_has_a_page_too(tmp_path: Path) -> None:
     write(tmp_path / "r.jsonl")
+    (tmp_path / "r.summary.json").write_text('{"read": 0, "recognised": 0, "rejected": 0}')
     shown = Shown(page_of(tmp_path / "r.jsonl"))
     assert "0 images recognised, none rejected." in shown.text
     assert shown.rows == []
