@@ -187,6 +187,11 @@ class Findings:
         return [self._kinds[name] for name in _KINDS if name in self._kinds]
 
     @property
+    def n_videos(self) -> int:
+        """How many sources have times since their start, not those of a clock."""
+        return sum(not is_of_clock(source.first_ms) for source in self.sources.values())
+
+    @property
     def unsure(self) -> list[Row]:
         """Rows of the images whose best class has the lowest scores, these first."""
         return [row for _, _, row in sorted(self._unsure, reverse=True)]

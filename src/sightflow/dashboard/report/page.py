@@ -89,6 +89,7 @@ def write_report(
         tiles=list(_tiles(run)),
         facts=_facts(files, run),
         times=list(times_of(findings, KIND_NAMES)),
+        n_videos=findings.n_videos,
         kinds=[kind_of(kind, album) for kind in findings.kinds],
         n_sample_classes=N_SAMPLE_CLASSES,
         unsure=[card_of(row, album, "classification") for row in findings.unsure],

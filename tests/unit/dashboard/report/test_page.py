@@ -273,3 +273,29 @@ def test_events_alone_tell_the_whole_time(tmp_path: Path) -> None:
         {**event, "event_time_ms": 29_700, "kind": "left", "duration_ms": 29_700, "track_id": 1},
     )
     assert "0:00.0 to 0:29.7, 29.7 s" in Shown(page_of(tmp_path / "events.jsonl")).text
+
+
+def test_of_many_classes_the_charts_tell_how_many_they_leave_out(tmp_path: Path) -> None:
+    rows = [
+        a_row(tmp_path, f"{i}.jpg", i, classification=classified((f"class {i:02d}", 0.5)))
+        for i in range(20)
+    ]
+    write(tmp_path / "r.jsonl", *rows)
+    shown = Shown(page_of(tmp_path / "r.jsonl"))
+    assert "the 6 classes in most images, and 14 more are not shown" in shown.text
+    assert "the 12 classes in most images, and 8 more are not shown" in shown.text
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_times_of_several_videos_are_told_to_lie_over_each_other(n: int, tmp_path: Path) -> None:
+    rows = [
+        {
+            **a_row(tmp_path, f"{i % n}.mp4", i),
+            "source_id": f"{i % n}.mp4",
+            "event_time_ms": 900 * i,
+        }
+        for i in range(6)
+    ]
+    write(tmp_path / "r.jsonl", *rows)
+    text = Shown(page_of(tmp_path / "r.jsonl")).text
+    assert ("The times of 2 videos lie over each other." in text) == (n == 2)
