@@ -93,6 +93,7 @@ def replay(results: str, **options: Any) -> None:
     pipeline, settings = _pipeline(recorded, found, options)
     get_ready(options, n_images=found.n_images)
     from sightflow.replay.report import compare_runs
+    from sightflow.replay.steps import thresholds_of
     from sightflow.sinks.results import JsonLines, Parquet
 
     sink = Parquet if options["out"].endswith(".parquet") else JsonLines
@@ -110,6 +111,7 @@ def replay(results: str, **options: Any) -> None:
         label_of=label_of,
         diff=options["diff"],
         n_samples=options["samples"] if options["report"] else 0,
+        thresholds=thresholds_of((step.name, step.operator) for step in pipeline.all_steps),
     )
     _tell(replayed, options)
 
@@ -215,6 +217,8 @@ def _tell(replayed: "Replayed", options: dict[str, Any]) -> None:
         click.echo(json.dumps(replayed.as_dict(), indent=2))
     else:
         _print(replayed)
+    if replayed.doubt:
+        click.echo(f"sightflow: {replayed.doubt}", err=True)
     for name in ("diff", "report"):
         if options[name] and not options["quiet"]:
             click.echo(f"wrote {options[name]}", err=True)

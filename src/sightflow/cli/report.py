@@ -21,7 +21,7 @@ __all__ = ["report"]
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The page [RESULTS.report.html, of a folder report.html in it].",
+    help="The page [RESULTS.report.html, of a folder in it].",
 )
 @click.option(
     "--events",
@@ -65,9 +65,12 @@ def report(
     sightflow report results.jsonl --labels folders --out report.html
     sightflow report scenes-training --out training.html
     """  # noqa: D301 - click wants a backspace before lines to leave as they are
+    from sightflow.cli.streams import refuse
     from sightflow.storage.drafts import check_files
     from sightflow.storage.resultfiles import find_run
 
+    is_page = out is None or out.suffix == ".html"
+    refuse((not is_page, f"--out {out}: the ending must be .html"))
     files = find_run(str(results), None if events is None else str(events))
     page = out or _page_of(results)
     check_files([str(page)], overwrite=overwrite)
@@ -78,7 +81,9 @@ def report(
 
 def _page_of(results: Path) -> Path:
     """Return where the page is by default."""
-    return results / "report.html" if results.is_dir() else results.with_suffix(".report.html")
+    if results.is_dir():
+        return results / f"{results.resolve().name}.report.html"
+    return results.with_suffix(".report.html")
 
 
 def _write(

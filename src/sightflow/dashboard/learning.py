@@ -161,10 +161,11 @@ def tells_of_learning(path: Path) -> bool:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, KeyError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise SourceError(
             f"{path}: must be a file of events, one in JSON a line, as JsonEvents writes it: "
-            f"{error}"
+            f"{f'a line lacks `{error.args[0]}`' if isinstance(error, KeyError) else why}"
         ) from error
 
 

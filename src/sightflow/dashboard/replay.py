@@ -18,6 +18,7 @@ from sightflow.metrics.agreement import (
     ImageAgreement,
     Said,
 )
+from sightflow.metrics.shares import percent_text
 from sightflow.records import Row
 
 __all__ = ["ReplayPage", "Sample", "write_replay_report"]
@@ -117,7 +118,8 @@ def _lead(page: ReplayPage) -> str:
 
 def _tiles(page: ReplayPage) -> Iterator[dict[str, str]]:
     agreement = page.agreement
-    yield _tile("agreement", _percent(agreement.rate), f"of {agreement.n:,} images")
+    rate = percent_text(agreement.rate) if agreement.n else "-"
+    yield _tile("agreement", rate, f"of {agreement.n:,} images")
     yield _tile("changed", f"{agreement.n - agreement.n_same:,}", "images")
     for name in ("lost", "gained", "relabelled", "moved"):
         if agreement.kinds[name]:
@@ -144,7 +146,7 @@ def _kinds(agreement: Agreement) -> Iterator[dict[str, Any]]:
         n = agreement.kinds[name]
         if n:
             width = 100 * n / total
-            part = {"name": name, "meaning": meaning, "n": n, "share": _percent(n / total)}
+            part = {"name": name, "meaning": meaning, "n": n, "share": percent_text(n / total)}
             yield {**part, "x": round(x, 3), "width": round(width, 3)}
             x += width
 
@@ -152,9 +154,9 @@ def _kinds(agreement: Agreement) -> Iterator[dict[str, Any]]:
 def _course(parts: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
     """Return a bar for each part of the input, as high as the share of images that are the same.
 
-    Where all are, or there is one part only, there is nothing to show.
+    Where all are, or none is, or there is one part only, there is nothing to show.
     """
-    if len(parts) < 2 or all(n == n_same for n, n_same in parts):
+    if len(parts) < 2 or sum(n_same for _, n_same in parts) in (0, sum(n for n, _ in parts)):
         return []
     step = (_RIGHT - _LEFT) / len(parts)
     first, bars = 1, []
@@ -162,7 +164,7 @@ def _course(parts: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
         if n:
             share = n_same / n
             y = round(_BOTTOM - (_BOTTOM - _TOP) * share, 1)
-            title = f"images {first:,} to {first + n - 1:,}: {_percent(share)} the same"
+            title = f"images {first:,} to {first + n - 1:,}: {percent_text(share)} the same"
             bars.append({**_bar(_LEFT + i * step, step), "y": y, "title": title})
         first += n
     return bars
@@ -290,10 +292,3 @@ def _together(group: Sequence[Change]) -> str:
 
 def _text(said: Said) -> str:
     return f"{said.label} {said.score:.2f}"
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent; 0 and 100 are none and all."""
-    if share in (0, 1):
-        return f"{100 * share:.0f} %"
-    return f"{min(99.9, max(0.1, 100 * share)):.1f} %"

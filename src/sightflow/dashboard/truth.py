@@ -4,12 +4,11 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import orjson
-
 from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.sources.endings import Endings
 from sightflow.sources.labelled import folder_label, labels_in
+from sightflow.storage.jsonlines import row_of
 
 __all__ = ["FOLDERS", "LabelOf", "label_reader"]
 
@@ -59,7 +58,7 @@ def _path_column(table: str) -> str:
         with open(table, encoding="utf-8-sig", newline="") as file:
             heading = next(csv.reader(file), [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{table}: cannot be read as CSV: {error}") from error
+        raise SourceError(f"{table}: {_fault(error)}") from error
     return next((name for name in _PATH_COLUMNS if name in heading), _PATH_COLUMNS[0])
 
 
@@ -80,19 +79,30 @@ def _lines(path: str) -> LabelOf:
     return lambda row: by_number.get((row["source_id"], row["sequence"])) or of_path(row)
 
 
+def _fault(error: Exception) -> str:
+    """Return in words why a file cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
 def _told_in(path: str) -> Iterator[Row]:
     """Yield the labels of JSON lines that say something."""
     needed = f"needs `label`, and one of {', '.join(_PATH_COLUMNS)}, or `source_id` and `sequence`"
     try:
         lines = Path(path).read_bytes().splitlines()
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {_fault(error)}") from error
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            told = orjson.loads(line)
-            names = set(told)
-        except (ValueError, TypeError) as error:
-            raise SourceError(f"{path}, line {number}: {needed}: {error}") from error
+            told = row_of(line, number)
+        except ValueError as error:
+            raise SourceError(f"{path}: {error}; a line {needed}") from error
+        names = set(told)
         has_place = names & set(_PATH_COLUMNS) or {"source_id", "sequence"} <= names
         if "label" not in names or not has_place:
             raise SourceError(f"{path}, line {number}: {needed}; it has {', '.join(sorted(names))}")

@@ -22,7 +22,7 @@ from sightflow.engine.viewfinder import Viewfinder
 from sightflow.pipeline import Pipeline
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Ledger
-from sightflow.records.rows import for_viewers, found_in
+from sightflow.records.rows import counted_in, for_viewers
 
 __all__ = ["Showing", "showing_in", "shown_pictures"]
 
@@ -159,7 +159,7 @@ class _Facts:
         source_id = row["source_id"]
         if len(self._sources) < _MAX_SOURCES:
             self._sources.add(source_id)
-        self._what, found = found_in(row)
+        self._what, found = counted_in(row)
         self._counts = self._within if row["event_time_ms"] < _OLDEST_MS else self._taken
         for label, track_id in found:
             if track_id is None or self._is_new(source_id, track_id):

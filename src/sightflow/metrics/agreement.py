@@ -1,7 +1,7 @@
 """How far two results of the same image agree: its class, its objects, its faces."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sightflow.metrics.matching import overlaps
 from sightflow.options import check_number
 from sightflow.records import Row
-from sightflow.records.rows import said_of
+from sightflow.records.rows import name_of
 
 __all__ = [
     "ASPECTS",
@@ -129,18 +129,18 @@ class Comparer:
             if aspect == "classification":
                 changes.extend(_class_change(a[aspect], b[aspect]))
             else:
-                changes.extend(self.match(a[aspect], b[aspect], _NAMES[aspect]))
+                changes.extend(self.match(a[aspect], b[aspect]))
         size_a, size_b = ((row.get("width"), row.get("height")) for row in (a, b))
         return ImageAgreement(aspects, tuple(changes), size_a != size_b)
 
-    def match(self, a: Items, b: Items, name_of: Callable[[Row], str]) -> list[Change]:
+    def match(self, a: Items, b: Items) -> list[Change]:
         """Match the objects of two results, each with at most one of the other; best overlap first.
 
         Kept: the same label at the same place, an overlap of `min_iou`. Then, of those that are
         left, relabelled: another label at the same place; moved: the same label with an overlap of
         `MIN_MOVED_IOU`. What is left of the first result is lost, of the second gained.
         """
-        said = [_said(item, name_of) for item in a], [_said(item, name_of) for item in b]
+        said = [_said(item) for item in a], [_said(item) for item in b]
         shares = _shares(*said)
         labels = [np.array([one.label for one in side], object) for side in said]
         is_same = np.equal.outer(*labels).astype(bool)
@@ -305,35 +305,14 @@ def _class_change(a: Items, b: Items) -> Iterable[Change]:
     """Yield what became of the best class; nothing where none was named in either."""
     if not a and not b:
         return
-    best = [_said(items[0], _label) if items else None for items in (a, b)]
+    best = [_said(items[0]) if items else None for items in (a, b)]
     labels = [item["label"] for item in b]
     rank = labels.index(best[0].label) + 1 if best[0] and best[0].label in labels else None
     kind = "gained" if not a else "lost" if not b else "kept" if rank == 1 else "relabelled"
     yield Change(kind, best[0], best[1], rank_b=rank)
 
 
-def _label(item: Row) -> str:
-    label: str = item["label"]
-    return label
-
-
-def _object_name(item: Row) -> str:
-    said = said_of(item)
-    return _label(item) if said is None else f"{item['label']}: {said[0]}"
-
-
-def _person(item: Row) -> str:
-    return item.get("person_id") or ("unknown" if "similarity" in item else "face")
-
-
-_NAMES: Mapping[str, Callable[[Row], str]] = {
-    "detections": _object_name,
-    "tracks": _object_name,
-    "faces": _person,
-}
-
-
-def _said(item: Row, name_of: Callable[[Row], str]) -> Said:
+def _said(item: Row) -> Said:
     return Said(name_of(item), item["score"], item.get("box_xyxy"))
 
 

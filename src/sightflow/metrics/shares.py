@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import sqrt
 
-__all__ = ["Share"]
+__all__ = ["Share", "percent_text"]
 
 _Z = 1.959963984540054
 """Of the normal distribution 95 % lies within so many standard deviations."""
@@ -43,3 +43,15 @@ class Share:
         middle = (self.n_hits + _Z**2 / 2) / weight
         half = _Z / weight * sqrt(self.n_hits * n_missed / self.n + _Z**2 / 4)
         return middle - half if self.n_hits else 0.0, middle + half if n_missed else 1.0
+
+
+def percent_text(share: float) -> str:
+    """Return a share in percent for people; 0 and 100 are none and all, never nearly so.
+
+    Examples:
+        >>> [percent_text(share) for share in (0, 0.0001, 0.5, 0.9999, 1)]
+        ['0 %', '0.1 %', '50.0 %', '99.9 %', '100 %']
+    """
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    return f"{min(99.9, max(0.1, 100 * share)):.1f} %"

@@ -5,7 +5,7 @@ from typing import Any
 
 from sightflow.records.schema import Row
 
-__all__ = ["for_viewers", "found_in", "said_of", "tracks_in"]
+__all__ = ["counted_in", "for_viewers", "name_of", "said_of", "tracks_in"]
 
 _SAID = ("state", "sign")
 
@@ -31,7 +31,7 @@ def for_viewers(row: Row, at_most: int) -> dict[str, Any]:
     }
 
 
-def found_in(row: Row) -> tuple[str, list[tuple[str, int | None]]]:
+def counted_in(row: Row) -> tuple[str, list[tuple[str, int | None]]]:
     """Return what is counted of a row: of which kind, and the label and track of each.
 
     The kind is `faces`, `tracks`, `objects` or `pictures`, the closest that there is. A picture
@@ -39,13 +39,13 @@ def found_in(row: Row) -> tuple[str, list[tuple[str, int | None]]]:
 
     Examples:
         >>> light = {"label": "traffic light", "state": {"label": "red", "score": 0.98}}
-        >>> found_in({"detections": [light, {"label": "car"}]})
+        >>> counted_in({"detections": [light, {"label": "car"}]})
         ('objects', [('red', None), ('car', None)])
-        >>> found_in({"faces": [{"person_id": None, "track_id": 3}, {"person_id": "ann"}]})
+        >>> counted_in({"faces": [{"person_id": None, "track_id": 3}, {"person_id": "ann"}]})
         ('faces', [('unknown', 3), ('ann', None)])
     """
     if "faces" in row:
-        return "faces", [(_name_of(face), face.get("track_id")) for face in row["faces"]]
+        return "faces", [(name_of(face), face.get("track_id")) for face in row["faces"]]
     if "tracks" in row:
         return "tracks", [(_label_of(track), track["track_id"]) for track in tracks_in(row)]
     if "detections" in row:
@@ -53,8 +53,22 @@ def found_in(row: Row) -> tuple[str, list[tuple[str, int | None]]]:
     return "pictures", [(best["label"], None) for best in row.get("classification", ())[:1]]
 
 
-def _name_of(face: Row) -> str:
-    return face["person_id"] or "unknown" if "person_id" in face else "face"
+def name_of(item: Row) -> str:
+    """Return what an item is called: its label with what it is said to show, or who it is.
+
+    A face that was looked up and is nobody's is `unknown`, one that was only found a `face`.
+
+    Examples:
+        >>> name_of({"label": "traffic light", "state": {"label": "red", "score": 0.98}})
+        'traffic light: red'
+        >>> [name_of(face) for face in ({"person_id": "ann"}, {"similarity": 0.2}, {"score": 0.9})]
+        ['ann', 'unknown', 'face']
+    """
+    if "label" not in item:
+        was_looked_up = "person_id" in item or "similarity" in item
+        return str(item.get("person_id") or ("unknown" if was_looked_up else "face"))
+    said = said_of(item)
+    return str(item["label"]) if said is None else f"{item['label']}: {said[0]}"
 
 
 def _label_of(item: Row) -> str:

@@ -22,7 +22,7 @@ from sightflow.storage.resultfiles import read_results
 
 __all__ = ["Compared", "Course", "Difference", "Greatest", "Verdict", "compared"]
 
-_PARTS = 48
+_MAX_PARTS = 64
 _SCENE_MS = 2_000
 """Of a video one frame in such a time is enough to see what differs."""
 
@@ -120,22 +120,25 @@ class Verdict:
 
 @dataclass
 class Course:
-    """How much agrees along the input: parts of it, in order."""
+    """How much agrees along the input: parts of it, in order, as large as each other.
 
-    n_images: int
-    """Of the whole input."""
+    There are never more than 64: then two are made one, and all that follow are twice as large.
+    """
+
     parts: list[tuple[int, int]] = field(default_factory=list)
-    """Images of each part, and how many of them are the same."""
-    _done: int = 0
+    """Images of each part, and how many of them are the same; the last one may have fewer."""
+    _size: int = 1
 
     def add(self, *, is_same: bool) -> None:
         """Add the next image."""
-        n_parts = min(_PARTS, max(1, self.n_images))
-        while len(self.parts) <= min(n_parts - 1, self._done * n_parts // max(1, self.n_images)):
+        if not self.parts or self.parts[-1][0] == self._size:
+            if len(self.parts) == _MAX_PARTS:
+                halves = self.parts[::2], self.parts[1::2]
+                self.parts = [(a[0] + b[0], a[1] + b[1]) for a, b in zip(*halves, strict=True)]
+                self._size *= 2
             self.parts.append((0, 0))
         n, n_same = self.parts[-1]
         self.parts[-1] = n + 1, n_same + is_same
-        self._done += 1
 
 
 class Greatest:

@@ -1,5 +1,6 @@
 """What a replay tells of two runs over the same images."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from sightflow.dashboard.replay import ReplayPage, Sample
 from sightflow.dashboard.truth import LabelOf, label_reader
 from sightflow.errors import PipelineError
 from sightflow.metrics.agreement import ClassAgreement, Comparer
-from sightflow.metrics.shares import Share
+from sightflow.metrics.shares import Share, percent_text
 from sightflow.replay.differences import Compared, Course, Difference, Greatest, compared
 from sightflow.replay.survey import Survey
 from sightflow.sources.recorded import Recorded
@@ -32,6 +33,8 @@ class Replayed:
     difference: Difference
     summaries: tuple[Mapping[str, Any], Mapping[str, Any]]
     """Of both runs, as they stand in `NAME.summary.json`; empty where there is none."""
+    thresholds: str = ""
+    """Those of the second run, in words; empty: they are not known."""
 
     @property
     def share(self) -> Share:
@@ -43,6 +46,24 @@ class Replayed:
     def n_rejected_by_both(self) -> int:
         """How many images neither run recognised."""
         return self.a.n_rejected - self.difference.counts["only_b"]
+
+    @property
+    def doubt(self) -> str:
+        """What to look at where none of the images could be recognised again; else empty."""
+        counts = self.difference.counts
+        if self.difference.agreement.n or not counts["only_a"]:
+            return ""
+        rejected = _only(self.difference.only_a[0])
+        said = (
+            f"none of the {counts['only_a']:,} images of A could be recognised again, such as "
+            f"{rejected['uri']}: {rejected['message'] or 'it was rejected'}"
+        )
+        if rejected["reason"] != "unreadable" or os.path.isabs(rejected["uri"]):
+            return said
+        return (
+            f"{said}; a relative path is that of the folder in which the run was started: call "
+            "replay there"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return all figures."""
@@ -73,9 +94,11 @@ class Replayed:
         yield "in both", f"{found.agreement.n:,}"
         yield "same", f"{counts['same']:,}"
         yield "changed", f"{counts['differed']:,}"
-        if self.share.n:
-            low, high = self.share.interval
-            yield "agreement", f"{_percent(self.share.value)} (95 %: {_range(low, high)})"
+        low, high = self.share.interval
+        known = f"{percent_text(self.share.value)} (95 %: {_range(low, high)})"
+        yield "agreement", known if self.share.n else "-"
+        if self.doubt:
+            yield "attention", self.doubt
         yield "only A: B rejected them", f"{counts['only_a']:,}"
         yield "only B: A rejected them", f"{counts['only_b']:,}"
         yield "rejected by both", f"{self.n_rejected_by_both:,}"
@@ -118,6 +141,8 @@ class Replayed:
                 "score of what was kept",
                 f"{round(scores.mean, 4) + 0.0:+.4f}, moved by {scores.mean_moved:.4f}",
             )
+        if self.thresholds:
+            yield "thresholds", f"B: {self.thresholds}; those of A are not known"
         for name, in_b in self.difference.b.lowest.items():
             if name in agreement.aspects and name != "classification":
                 in_a = self.a.lowest.get(name)
@@ -127,13 +152,9 @@ class Replayed:
     def _of_labels(self) -> Iterator[tuple[str, str]]:
         verdict = self.difference.verdict
         if verdict.n:
-            yield (
-                "right, by labels",
-                (
-                    f"A {_percent((verdict.both + verdict.only_a) / verdict.n)}, "
-                    f"B {_percent((verdict.both + verdict.only_b) / verdict.n)} of {verdict.n:,}"
-                ),
-            )
+            shares = [(verdict.both + one) / verdict.n for one in (verdict.only_a, verdict.only_b)]
+            in_a, in_b = map(percent_text, shares)
+            yield "right, by labels", f"A {in_a}, B {in_b} of {verdict.n:,}"
             yield (
                 "right in one only",
                 f"A {verdict.only_a:,}, B {verdict.only_b:,}; by chance p = {verdict.p_value:.3g}",
@@ -161,6 +182,7 @@ def compare_runs(
     label_of: LabelOf | None = None,
     diff: str | None = None,
     n_samples: int = 0,
+    thresholds: str = "",
 ) -> Replayed:
     """Compare results with those of a replay of their images.
 
@@ -172,13 +194,14 @@ def compare_runs(
         label_of: returns what an image shows, or None; without it labels are those in the results.
         diff: file that gets a line for each image that is not the same in both; None: no file.
         n_samples: how many of those that differ most are kept.
+        thresholds: of the steps that made the second results, as `thresholds_of` tells them.
 
     Raises:
         PipelineError: the second results have nothing that the first ones have.
         SourceError: results cannot be read.
     """
     told = label_of or label_reader(None)
-    difference = Difference(Course(found.n_images), Greatest(n_samples))
+    difference = Difference(Course(), Greatest(n_samples))
     with ExitStack() as resources:
         lines = None
         if diff is not None:
@@ -190,7 +213,8 @@ def compare_runs(
                 lines.write(orjson.dumps(one.as_row()) + b"\n")
     _check_common(found, difference)
     summaries = summary_of(find_run(recorded.path)), summary_of(find_run(results))
-    return Replayed((recorded.path, results), found, difference, summaries)
+    paths = recorded.path, results
+    return Replayed(paths, found, difference, summaries, thresholds)
 
 
 def models_of(survey: Survey) -> list[str]:
@@ -228,13 +252,6 @@ def _only(one: Compared) -> dict[str, Any]:
         "reason": rejected.get("reason", ""),
         "message": rejected.get("message", ""),
     }
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent; 0 and 100 are none and all."""
-    if share in (0, 1):
-        return f"{100 * share:.0f} %"
-    return f"{min(99.9, max(0.1, 100 * share)):.1f} %"
 
 
 def _range(low: float, high: float) -> str:

@@ -1,6 +1,6 @@
 """Which steps say of an image what results say of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sightflow.errors import PipelineError
@@ -11,9 +11,10 @@ from sightflow.tasks.detect import Detect
 from sightflow.tasks.detect_faces import DetectFaces
 from sightflow.tasks.track import Track
 
-__all__ = ["steps_for"]
+__all__ = ["steps_for", "thresholds_of"]
 
 _Steps = list[tuple[str, Any]]
+_THRESHOLDS = ("min_score", "high_score", "low_score", "min_similarity")
 
 
 def steps_for(survey: Survey, options: Mapping[str, Any]) -> _Steps:
@@ -32,6 +33,25 @@ def steps_for(survey: Survey, options: Mapping[str, Any]) -> _Steps:
     if options["top_k"] is not None and kind != "classification":
         raise PipelineError(f"--top-k is for classes; the results have {kind}")
     return _STEPS[kind](survey, options)
+
+
+def thresholds_of(steps: Iterable[tuple[str, Any]]) -> str:
+    """Return the lowest scores that steps keep, in words; empty where none has such an option.
+
+    Examples:
+        >>> thresholds_of([("track", Track(high_score=0.5, low_score=0.1))])
+        'track high_score 0.5, low_score 0.1'
+    """
+    told = []
+    for name, operator in steps:
+        known = [
+            f"{option} {getattr(operator, option):g}"
+            for option in _THRESHOLDS
+            if getattr(operator, option, None) is not None
+        ]
+        if known:
+            told.append(f"{name} {', '.join(known)}")
+    return "; ".join(told)
 
 
 def _kind_of(survey: Survey) -> str:

@@ -92,7 +92,9 @@ def labels_in(table: str, *, path_column: str, label_column: str) -> dict[str, s
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         if isinstance(error, SourceError):
             raise
-        raise SourceError(f"{table}: cannot be read as CSV: {error}") from error
+        is_text = not isinstance(error, UnicodeDecodeError)
+        why = f"cannot be read as CSV: {error}" if is_text else "is not UTF-8"
+        raise SourceError(f"{table}: {why}") from error
 
 
 def folder_label(uri: str) -> str | None:

@@ -3,8 +3,9 @@
 import logging
 import os
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, groupby, islice
 from typing import ClassVar
@@ -31,6 +32,10 @@ _LOGGER = logging.getLogger(__name__)
 _HEAD_BYTES = 4096
 _NOWHERE = -(1 << 62)
 """A timestamp that no frame has."""
+_PAGE = 1024
+"""Numbers that are kept together, as bits of one."""
+_N_VIDEOS = 16
+"""Videos whose frames are known at once; of each frame 16 bytes are kept."""
 _ESCAPE = re.compile(r"\\x([89a-f][0-9a-f])")
 """In results a byte of a name that is no UTF-8 is written so."""
 
@@ -42,7 +47,7 @@ class LeftOut:
     schemes: Counter[str] = field(default_factory=Counter)
     """Images that nobody can open again, by the scheme of their URI: `rtsp`, `kafka`, `camera`."""
     n_repeated: int = 0
-    """Rows of an image that was there before, or that stand before one with a lower number."""
+    """Rows of an image that was there before."""
     n_frames: int = 0
     """Rejected frames of videos: what is kept of them has no number."""
 
@@ -121,8 +126,9 @@ class Recorded:
 
     def _claims(self, inputs: "Inputs") -> Iterator[Claim]:
         reader, number = Reader(), 0
+        videos = _Videos(reader)
         for _, rows in groupby(inputs.rows(), _place_of):
-            for claim in self._claims_of(reader, number, rows):
+            for claim in self._claims_of(reader, videos, number, rows):
                 number += 1
                 yield claim
         for uri in inputs.rejected():
@@ -130,27 +136,34 @@ class Recorded:
             yield Claim(Origin(path, uri, 0, 0, _name(number, uri)))
             number += 1
 
-    def _claims_of(self, reader: Reader, number: int, rows: Iterator[Row]) -> Iterator[Claim]:
+    def _claims_of(
+        self, reader: Reader, videos: "_Videos", number: int, rows: Iterator[Row]
+    ) -> Iterator[Claim]:
         """Yield the claims for rows of one place: a picture, or the frames of a video."""
         head = list(islice(rows, 2))
         uri = head[0]["uri"]
         is_video = _is_named_video(uri) or (len(head) > 1 and not _is_picture(reader, uri))
         if is_video:
-            yield from self._segments(
-                reader, _origin(head[0], _name(number, uri)), chain(head, rows)
-            )
+            origin = _origin(head[0], _name(number, uri))
+            yield from self._segments(videos.places(origin.uri), origin, chain(head, rows))
             return
         for place, row in enumerate(chain(head, rows), number):
             yield Claim(_origin(row, _name(place, uri)))
 
-    def _segments(self, reader: Reader, origin: Origin, rows: Iterable[Row]) -> Iterator[Claim]:
-        """Yield claims for the frames of a video; a segment ends where a key frame comes next."""
-        places = _Places.of(reader, origin.uri)
+    def _segments(self, places: "_Places", origin: Origin, rows: Iterable[Row]) -> Iterator[Claim]:
+        """Yield claims for the frames of a video, each for rising numbers.
+
+        A segment ends where a key frame comes next, or an earlier frame.
+        """
         taken: list[Frame] = []
         segment = -1
         for row in rows:
             number = row["sequence"]
-            if taken and (places.segment(number) != segment or len(taken) >= self.segment_frames):
+            if taken and (
+                places.segment(number) != segment
+                or number < taken[-1][0]
+                or len(taken) >= self.segment_frames
+            ):
                 yield Claim(origin, tuple(taken))
                 taken = []
             segment = places.segment(number)
@@ -164,7 +177,7 @@ class Inputs:
     def __init__(self, recorded: Recorded) -> None:
         """Begin before the first row."""
         self._recorded = recorded
-        self._last = dict[str, int]()
+        self._seen = _Seen()
         self.left = LeftOut()
         """What was left out so far."""
 
@@ -175,14 +188,12 @@ class Inputs:
             SourceError: the results cannot be read.
         """
         for row in read_results(self._recorded.path):
-            source_id, number = row["source_id"], row["sequence"]
             if (scheme := _closed_scheme(row["uri"])) is not None:
                 self.left.schemes[scheme] += 1
-            elif number <= self._last.get(source_id, -1):
-                self.left.n_repeated += 1
-            else:
-                self._last[source_id] = number
+            elif self._seen.add(row["source_id"], row["sequence"]):
                 yield row
+            else:
+                self.left.n_repeated += 1
 
     def rejected(self) -> Iterator[str]:
         """Yield the URIs of rejected images that are read again; to be asked for behind `rows`.
@@ -194,8 +205,8 @@ class Inputs:
             uri = row["uri"]
             if (scheme := _closed_scheme(uri)) is not None:
                 self.left.schemes[scheme] += 1
-            elif uri not in self._last:
-                self._last[uri] = 0
+            elif uri not in self._seen:
+                self._seen.add(uri, 0)
                 yield uri
             elif _is_named_video(uri):
                 self.left.n_frames += 1
@@ -203,12 +214,30 @@ class Inputs:
                 self.left.n_repeated += 1
 
 
+class _Seen:
+    """Which images were there: a bit for each number of a source, in whichever order they come."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, dict[int, int]] = {}
+
+    def __contains__(self, source_id: str) -> bool:
+        return source_id in self._sources
+
+    def add(self, source_id: str, number: int) -> bool:
+        """Note an image; return whether it is new."""
+        pages = self._sources.setdefault(source_id, {})
+        page, place = divmod(number, _PAGE)
+        bits = pages.get(page, 0)
+        pages[page] = bits | 1 << place
+        return not bits >> place & 1
+
+
 @dataclass(frozen=True)
 class _Places:
     """Where the frames of a video are, by their numbers."""
 
-    ticks: tuple[int, ...]
-    segments: tuple[int, ...]
+    ticks: Sequence[int] = ()
+    segments: Sequence[int] = ()
     """How many key frames there are up to each frame."""
 
     @classmethod
@@ -220,9 +249,9 @@ class _Places:
         try:
             listing = list_frames(reader, uri)
         except (av.FFmpegError, OSError, DecodeError):
-            return cls((), ())
-        ticks = tuple(pts for pts, _ in listing.frames)
-        return cls(ticks, tuple(accumulate(is_key for _, is_key in listing.frames)))
+            return cls()
+        ticks = array("q", (pts for pts, _ in listing.frames))
+        return cls(ticks, array("q", accumulate(is_key for _, is_key in listing.frames)))
 
     def tick(self, number: int) -> int:
         """Return the timestamp of a frame; of one that is not there, one that no frame has."""
@@ -233,6 +262,22 @@ class _Places:
     def segment(self, number: int) -> int:
         """Return the number of the segment that a frame is in."""
         return self.segments[min(number, len(self.segments) - 1)] if self.segments else 0
+
+
+class _Videos:
+    """Where the frames of the last few videos are: rows of several may take turns."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known: dict[str, _Places] = {}
+
+    def places(self, uri: str) -> _Places:
+        """Return where the frames of a video are; the one that was asked for longest ago goes."""
+        found = self._known.pop(uri, None) or _Places.of(self._reader, uri)
+        if len(self._known) >= _N_VIDEOS:
+            del self._known[next(iter(self._known))]
+        self._known[uri] = found
+        return found
 
 
 def _place_of(row: Row) -> tuple[str, str]:

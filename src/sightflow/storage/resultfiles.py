@@ -153,7 +153,8 @@ def _in_folder(folder: str) -> RunFiles:
 
 
 def _names(files: Sequence[str]) -> str:
-    return ", ".join(map(os.path.basename, files[:8]))
+    more = f" and {len(files) - 8} more" if len(files) > 8 else ""
+    return f"{', '.join(map(os.path.basename, files[:8]))}{more}"
 
 
 def _of_results(path: str) -> RunFiles:

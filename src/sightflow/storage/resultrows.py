@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.files import Reader, storage_errors
+from sightflow.storage.jsonlines import row_of
 
 __all__ = ["ENDINGS", "OnBytes", "rows_in"]
 
@@ -88,13 +89,12 @@ def _checked(path: str, rows: Iterator[Row], needed: frozenset[str]) -> Iterator
 def _json_rows(path: str, file: Any, unread: frozenset[str], on_bytes: OnBytes) -> Iterator[Row]:
     n_told = 0
     for number, line in enumerate(file, 1):
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise SourceError(f"{path}: line {number} is no JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise SourceError(f"{path}: line {number} must be an object; got {line[:40]!r}")
-        yield row
+        if not line.isspace():
+            try:
+                row = row_of(line, number)
+            except ValueError as error:
+                raise SourceError(f"{path}: {error}") from error
+            yield row
         if not number % _ROWS_AT_ONCE:
             on_bytes(file.tell() - n_told)
             n_told = file.tell()
@@ -180,7 +180,8 @@ def _csv_rows(path: str, file: Any, unread: frozenset[str], on_bytes: OnBytes) -
             yield from _found_in(path, lines)
         except (ValueError, TypeError, LookupError, csv.Error) as error:
             raise SourceError(
-                f"{path}: line {lines.line_num} must be of a table of results: {error}"
+                f"{path}: line {lines.line_num} must be of a table of results: "
+                f"{'it is not UTF-8' if isinstance(error, UnicodeDecodeError) else error}"
             ) from error
         on_bytes(file.tell())
 

@@ -153,7 +153,7 @@ def test_the_figures_are_a_table_for_people(night: Path) -> None:
 
 
 def test_labels_that_are_not_there_are_told_before_anything_is_read(night: Path) -> None:
-    with pytest.raises(SightflowError, match=r"nowhere\.csv: cannot be read"):
+    with pytest.raises(SightflowError, match=r"nowhere\.csv: no such file"):
         replayed("--model", "colours.onnx", "--labels", "nowhere.csv")
     assert not (night / "night.replay.jsonl").exists()
 
@@ -218,3 +218,28 @@ def test_images_that_cannot_be_opened_are_counted_beside_the_others(
     assert "left out: 1 of rtsp, which cannot be opened again" in capfd.readouterr().err
     assert "1: 1 of rtsp" in result.stdout
     assert json.loads((night / "night.replay.summary.json").read_text())["read"] == N + 1
+
+
+def test_pictures_none_of_which_can_be_opened_are_told_with_what_to_do(
+    night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (night / "elsewhere").mkdir()
+    monkeypatch.chdir(night / "elsewhere")
+    words = "--model", "../colours.onnx", "--out", "b.jsonl", "--report", "b.html"
+    result = call("replay", "../night.jsonl", "--runner", "inline", "--quiet", *words)
+    assert result.exit_code == 0
+    assert "none of the 6 images of A could be recognised again" in result.stderr
+    assert "photos/000.png: " in result.stderr
+    assert "a relative path is that of the folder in which the run was started" in result.stderr
+    page = (night / "elsewhere" / "b.html").read_text("utf-8")
+    assert "none of the 6 images of A could be recognised again" in page
+    assert "<b>-</b>" in page
+    assert "Along the input" not in page
+
+
+def test_the_threshold_of_b_is_told_and_that_of_a_is_not_known(night: Path) -> None:
+    words = "--model", "colours.onnx", "--min-score", "0.25", "--report", "b.html"
+    result = call("replay", "night.jsonl", "--runner", "inline", "--quiet", *words)
+    said = "B: classify min_score 0.25; those of A are not known"
+    assert said in " ".join(result.stdout.split())
+    assert said in (night / "b.html").read_text("utf-8")

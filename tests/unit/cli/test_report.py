@@ -88,7 +88,7 @@ def test_labels_do_not_go_with_a_training(tmp_path: Path) -> None:
 def test_a_folder_has_its_page_within(tmp_path: Path) -> None:
     write(tmp_path / "results.jsonl", ROW)
     assert call(tmp_path).exit_code == 0
-    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / f"{tmp_path.name}.report.html").exists()
 
 
 def test_what_is_no_result_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -96,3 +96,35 @@ def test_what_is_no_result_is_refused_and_leaves_nothing(tmp_path: Path) -> None
     assert isinstance(result.exception, SourceError)
     assert "row 1 must be what a run has written, with event_time_ms, " in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_the_page_of_a_training_does_not_take_the_place_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path / "scenes-training" / "events.jsonl", TRAINED)
+    own = tmp_path / "scenes-training" / "report.html"
+    own.write_text("its own")
+    assert call(tmp_path / "scenes-training").exit_code == 0
+    assert own.read_text() == "its own"
+    assert own.with_name("scenes-training.report.html").exists()
+
+
+def test_results_without_a_row_have_no_report(tmp_path: Path) -> None:
+    result = call(write(tmp_path / "results.jsonl"))
+    assert isinstance(result.exception, SourceError)
+    assert "results.jsonl: has no rows; there is nothing to report" in str(result.exception)
+    assert not (tmp_path / "results.report.html").exists()
+
+
+def test_a_page_ends_in_html(tmp_path: Path) -> None:
+    result = call(write(tmp_path / "results.jsonl", ROW), "--out", tmp_path / "a.pdf")
+    assert result.exit_code == 2
+    assert "a.pdf: the ending must be .html" in result.stderr
+
+
+def test_events_of_another_run_are_left_out_and_told(tmp_path: Path) -> None:
+    event = {"kind": "appeared", "step": "track", **WHERE, "source_id": "other", "label": "cat"}
+    of_none = {**event, "kind": "published", "source_id": ""}
+    events = write(tmp_path / "events.jsonl", event, of_none)
+    call(write(tmp_path / "results.jsonl", ROW))
+    page = (tmp_path / "results.report.html").read_text("utf-8")
+    assert 'id="events"' not in page
+    assert f"{events} is of another run: it has no event of a source of these results" in page

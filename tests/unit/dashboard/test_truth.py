@@ -39,7 +39,7 @@ def test_lines_tell_labels_by_path_or_by_stream_and_number(tmp_path: Path) -> No
     [
         ("l.csv", "a,b\n", r"l\.csv: needs the columns 'path' and 'label'; it has \['a', 'b'\]"),
         ("l.jsonl", '{"label": "cat"}', r"l\.jsonl, line 1: needs `label`, and one of path, uri"),
-        ("l.jsonl", "\nnonsense", r"l\.jsonl, line 1: needs `label`"),
+        ("l.jsonl", "\nnonsense", r"l\.jsonl: line 2 is no JSON: .*; a line needs `label`"),
         ("l.txt", "", r"l\.txt: labels are in a \.csv or \.jsonl file, or `folders`"),
     ],
 )
@@ -51,5 +51,23 @@ def test_a_file_without_labels_is_named(name: str, text: str, words: str, tmp_pa
 
 @pytest.mark.parametrize("name", ["gone.csv", "gone.jsonl"])
 def test_a_file_that_is_gone_is_named(name: str) -> None:
-    with pytest.raises(SourceError, match=f"{name}: cannot be read"):
+    with pytest.raises(SourceError, match=f"{name}: no such file$"):
         label_reader(name)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [(b"[1]", "line 1 must be an object"), (b"\xff", "line 1 is not UTF-8;")],
+)
+def test_a_line_that_is_no_label_is_told_in_plain_words(
+    line: bytes, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "l.jsonl").write_bytes(line)
+    with pytest.raises(SourceError, match=words):
+        label_reader(str(tmp_path / "l.jsonl"))
+
+
+def test_a_table_in_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_bytes(b"path,label\nb\xff.jpg,cat\n")
+    with pytest.raises(SourceError, match=r"l\.csv: is not UTF-8$"):
+        label_reader(str(tmp_path / "l.csv"))

@@ -147,14 +147,15 @@ def test_no_samples_are_kept_where_none_are_wanted() -> None:
 
 
 def test_the_course_has_equal_parts_of_the_input() -> None:
-    course = Course(96)
-    for number in range(96):
+    course = Course()
+    for number in range(129):
         course.add(is_same=number % 4 == 0)
-    assert course.parts == [(2, 1), (2, 0)] * 24
+    # Of 128 images two are in each of 64 parts; the next one makes that four in each of 32.
+    assert course.parts == [(4, 1)] * 32 + [(1, 1)]
 
 
 def test_the_course_of_few_images_has_a_part_for_each() -> None:
-    course = Course(2)
+    course = Course()
     for is_same in (True, False):
         course.add(is_same=is_same)
     assert course.parts == [(1, 1), (1, 0)]

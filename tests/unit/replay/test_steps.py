@@ -6,7 +6,7 @@ import pytest
 from tests.classifiers import save_colour_classifier
 
 from sightflow.errors import PipelineError
-from sightflow.replay.steps import steps_for
+from sightflow.replay.steps import steps_for, thresholds_of
 from sightflow.replay.survey import Survey
 from sightflow.tasks.classify import Classify
 from sightflow.tasks.detect import Detect
@@ -106,3 +106,8 @@ def test_results_of_several_models_need_the_pipeline() -> None:
 def test_the_number_of_classes_is_for_classes() -> None:
     with pytest.raises(PipelineError, match="--top-k is for classes"):
         steps(found({**NANODET, "detections": []}), top_k=3)
+
+
+def test_the_thresholds_of_steps_are_told_by_name() -> None:
+    steps = [("detect", Detect(min_score=0.25)), ("track", Track(high_score=0.5, low_score=0.1))]
+    assert thresholds_of(steps) == "detect min_score 0.25; track high_score 0.5, low_score 0.1"

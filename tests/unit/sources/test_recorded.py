@@ -20,6 +20,8 @@ from sightflow.records import Claim, EncodedImage, ImageRecord, Rejected
 from sightflow.sources.labelled import Labelled
 from sightflow.sources.recorded import Recorded
 from sightflow.sources.video import Video
+from sightflow.storage.files import Reader
+from sightflow.storage.videos import list_frames
 from sightflow.testing import a_context, draw_scene, encode_image
 
 Row = dict[str, Any]
@@ -243,3 +245,41 @@ def test_metadata_comes_again(tmp_path: Path) -> None:
 def test_a_segment_has_at_least_one_frame() -> None:
     with pytest.raises(PipelineError, match="segment_frames"):
         Recorded("r.jsonl", segment_frames=0)
+
+
+def test_images_of_a_run_that_kept_no_order_all_come_again(tmp_path: Path) -> None:
+    names = [f"{i}.jpg" for i in range(4)]
+    folder = pictures(tmp_path, *names)
+    rows = [a_row(str(folder / names[i]), i) for i in (2, 0, 3, 1, 0, 3)]
+    inputs = Recorded(results_of(tmp_path, rows)).inputs()
+    assert [row["sequence"] for row in inputs.rows()] == [2, 0, 3, 1]
+    assert inputs.left.n_repeated == 2
+
+
+def test_frames_of_a_run_that_kept_no_order_are_the_right_ones(tmp_path: Path) -> None:
+    video = str(draw_video(tmp_path / "clip.mp4", 8))
+    rows = [a_row(video, number, source_id=video) for number in (4, 5, 0, 1, 6)]
+    frames = {image.origin.sequence: image for image in read(Video(video))}
+    again = read(Recorded(results_of(tmp_path, rows)))
+    assert [image.origin.sequence for image in again] == [4, 5, 0, 1, 6]
+    for image in again:
+        expected = frames[image.origin.sequence]
+        assert isinstance(image, ImageRecord)
+        assert isinstance(expected, ImageRecord)
+        assert np.array_equal(image.pixels, expected.pixels)
+
+
+def test_the_frames_of_videos_whose_rows_take_turns_are_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+
+    def listing(reader: Reader, uri: str) -> Any:
+        listed.append(uri)
+        return list_frames(reader, uri)
+
+    monkeypatch.setattr("sightflow.sources.recorded.list_frames", listing)
+    videos = [write_video(tmp_path / name, n_frames=5) for name in ("a.mp4", "b.mp4")]
+    rows = [a_row(video, i, source_id=video) for i in range(5) for video in videos]
+    assert len(list(Recorded(results_of(tmp_path, rows)).claims())) == 10
+    assert listed == videos

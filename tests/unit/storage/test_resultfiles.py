@@ -221,3 +221,10 @@ def test_a_summary_that_is_none_is_named(tmp_path: Path) -> None:
         SourceError, match=r"r\.summary\.json: must be the summary .* cannot be read as JSON"
     ):
         summary_of(find_run(results))
+
+
+def test_of_a_folder_with_many_files_the_number_of_the_others_is_told(tmp_path: Path) -> None:
+    for number in range(10):
+        write(tmp_path / f"{number}.jsonl", a_row(0))
+    with pytest.raises(SourceError, match=r"name one of 0\.jsonl, .*, 7\.jsonl and 2 more$"):
+        find_run(str(tmp_path))

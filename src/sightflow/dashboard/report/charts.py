@@ -1,7 +1,7 @@
 """Charts of results, each with the same numbers as a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -35,6 +35,8 @@ class Drawn:
     """What it shows, in words."""
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    note: str = ""
+    """What it leaves out, in words."""
 
     @property
     def title(self) -> str:
@@ -68,7 +70,8 @@ def times_of(findings: Findings, names: Mapping[str, str]) -> Iterator[Drawn]:
             series = list(_classes_over_time(kind, which))
             if series:
                 per = f"in an image, mean of {width}" if kind.is_of_objects else f"in each {width}"
-                yield _over_time(f"{names[kind.name]} {per}", grid, which, series)
+                drawn = _over_time(f"{names[kind.name]} {per}", grid, which, series)
+                yield replace(drawn, note=_left_out(kind, len(COLOURS)))
 
 
 def _classes_over_time(kind: KindFound, which: int) -> Iterator[_Series]:
@@ -136,7 +139,7 @@ def scores_of(kind: KindFound) -> Drawn:
     bins = [sum(one.bins[i] for one in kind.classes) for i in range(N_BINS)]
     rows = [
         [
-            f"{i / N_BINS:.2f} to {(i + 1) / N_BINS:.2f}",
+            _range(i),
             f"{bins[i]:,}",
             *(f"{one.bins[i]:,}" for one in shown),
         ]
@@ -144,13 +147,25 @@ def scores_of(kind: KindFound) -> Drawn:
     ]
     chart = _histogram("Scores of all", bins, _HEIGHT)
     names = ["all", *(one.name for one in shown)]
-    return Drawn(chart, "Histogram of the scores", ["score", *names], rows)
+    note = _left_out(kind, _N_SMALL)
+    return Drawn(chart, "Histogram of the scores", ["score", *names], rows, note)
+
+
+def _left_out(kind: KindFound, n_shown: int) -> str:
+    """Return in words how many classes are not shown; empty where all are."""
+    n = len(kind.classes) - n_shown
+    return f"; the {n_shown} classes in most images, and {n:,} more are not shown" if n > 0 else ""
 
 
 def small_scores_of(kind: KindFound) -> list[Mapping[str, Any]]:
     """Return how the scores of the most frequent classes are distributed, a small chart each."""
     shown = (one for one in kind.classes[:_N_SMALL] if one.n >= _ENOUGH)
     return [_histogram(one.name, one.bins, _SMALL) for one in shown]
+
+
+def _range(i: int) -> str:
+    """Return which scores are in a bin; similarities may be below 0, and are in the first."""
+    return f"{'below ' if not i else f'{i / N_BINS:.2f} to '}{(i + 1) / N_BINS:.2f}"
 
 
 def _histogram(title: str, bins: Sequence[int], height: int) -> Mapping[str, Any]:

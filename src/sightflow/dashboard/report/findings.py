@@ -9,7 +9,7 @@ from typing import Any
 
 from sightflow.dashboard.report.timegrid import TimeGrid, is_of_clock
 from sightflow.records import Row
-from sightflow.records.rows import said_of, tracks_in
+from sightflow.records.rows import name_of, tracks_in
 
 __all__ = [
     "N_BINS",
@@ -19,7 +19,6 @@ __all__ = [
     "Measured",
     "SourceRead",
     "Times",
-    "class_of",
     "found_in",
     "score_of",
 ]
@@ -64,7 +63,7 @@ class ClassFound:
         self.n_images = self.n = 0
         self.score_sum = 0.0
         self.bins = [0] * N_BINS
-        """How often it was found by score: equal parts of [0, 1]."""
+        """How often it was found by score: equal parts of [0, 1]; less than 0 is in the first."""
         self.over_time = times.counters()
         """How often it was found in each bin of the grids of `Times`."""
         self.ids: set[tuple[str, int]] = set()
@@ -74,14 +73,14 @@ class ClassFound:
 
     @property
     def mean_score(self) -> float:
-        """Mean score, in [0, 1]."""
+        """Mean score, in [0, 1]; of similarities in [-1, 1]."""
         return self.score_sum / max(1, self.n)
 
     def note(self, score: float) -> None:
         """Count one more."""
         self.n += 1
         self.score_sum += score
-        self.bins[min(N_BINS - 1, int(score * N_BINS))] += 1
+        self.bins[min(N_BINS - 1, max(0, int(score * N_BINS)))] += 1
 
     def note_image(self, row: Row, place: tuple[int, int], n: int, random: Random) -> None:
         """Count an image in which `n` were found; each image has the same chance to be a sample."""
@@ -126,7 +125,7 @@ class KindFound:
         counts[place[1]] = counts.get(place[1], 0) + 1
         found: dict[str, int] = {}
         for item in items if self.is_of_objects else items[:1]:
-            name = class_of(item)
+            name = name_of(item)
             one = self._class(name)
             one.note(score_of(item))
             found[name] = found.get(name, 0) + 1
@@ -186,6 +185,11 @@ class Findings:
     def kinds(self) -> list[KindFound]:
         """What was looked for, in the order of results."""
         return [self._kinds[name] for name in _KINDS if name in self._kinds]
+
+    @property
+    def n_videos(self) -> int:
+        """How many sources have times since their start, not those of a clock."""
+        return sum(not is_of_clock(source.first_ms) for source in self.sources.values())
 
     @property
     def unsure(self) -> list[Row]:
@@ -253,17 +257,11 @@ def found_in(row: Row) -> Iterator[tuple[str, Sequence[Row]]]:
         yield name, list(tracks_in(row)) if name == "tracks" else items
 
 
-def class_of(item: Row) -> str:
-    """Return what an item is counted as: what a light shows, who somebody is, or what it is."""
-    if "label" not in item:
-        name = item.get("person_id")
-        return name or ("unknown" if "similarity" in item else "face")
-    said = said_of(item)
-    return item["label"] if said is None else f"{item['label']}: {said[0]}"
-
-
 def score_of(item: Row) -> float:
-    """Return how sure an item is, in [0, 1]; of a face that was looked up its similarity."""
+    """Return how sure an item is, in [0, 1]; of a face that was looked up its similarity.
+
+    That is in [-1, 1].
+    """
     score: float = item["similarity"] if "similarity" in item else item["score"]
     return score
 

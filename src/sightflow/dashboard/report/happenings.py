@@ -65,6 +65,8 @@ class Happenings:
     """Those of the results, whose events these are."""
     n_of_others: int = 0
     """Events of streams that have no results."""
+    n_of_these: int = 0
+    """Events of streams that have results."""
     kinds: "Counter[str]" = field(default_factory=Counter)
     places: dict[str, Place] = field(default_factory=dict)
     """By the name of the zone or line."""
@@ -81,6 +83,11 @@ class Happenings:
         return self.kinds.total()
 
     @property
+    def are_of_others(self) -> bool:
+        """Whether these are the events of another run: none is of a stream that has results."""
+        return self.n_of_others > 0 and not self.n_of_these
+
+    @property
     def n_not_listed(self) -> int:
         """How many events are not in `listed`, apart from the counts of windows."""
         return self.n - len(self.listed) - sum(self.kinds[kind] for kind in _NOT_LISTED)
@@ -91,8 +98,11 @@ class Happenings:
         if source_id and sources is not None and source_id not in sources:
             self.n_of_others += 1
             return
+        self.n_of_these += bool(source_id)
         kind, label = event["kind"], event.get("label") or ""
         self.kinds[kind] += 1
+        if sources is None and source_id:
+            self.times.place(event["event_time_ms"])
         if kind in _PASSED and "zone" in event:
             if event["zone"] not in self.places:
                 self.places[event["zone"]] = Place(self.times)

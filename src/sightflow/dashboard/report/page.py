@@ -26,6 +26,7 @@ from sightflow.dashboard.report.reading import OnProgress, RunRead, read_run
 from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import pictures_of
 from sightflow.dashboard.truth import label_reader
+from sightflow.errors import SourceError
 from sightflow.records import Row
 from sightflow.storage.resultfiles import RunFiles
 
@@ -71,10 +72,12 @@ def write_report(
         on_progress: told what is being done, how much is done, and how much there is.
 
     Raises:
-        SourceError: a file cannot be read, or is not what a run has written.
+        SourceError: a file cannot be read, is not what a run has written, or there is no row.
         OutputError: the page cannot be written.
     """
     run = read_run(files, label_reader(labels), n_samples=n_samples, on_progress=on_progress)
+    if run.is_empty:
+        raise SourceError(f"{files.folder}/{files.name}: has no rows; there is nothing to report")
     rows = list(_pictured(run)) if n_samples else []
     album = pictures_of(rows, lambda done, total: on_progress("pictures", done, total))
     findings = run.findings
@@ -86,9 +89,10 @@ def write_report(
         tiles=list(_tiles(run)),
         facts=_facts(files, run),
         times=list(times_of(findings, KIND_NAMES)),
+        n_videos=findings.n_videos,
         kinds=[kind_of(kind, album) for kind in findings.kinds],
         n_sample_classes=N_SAMPLE_CLASSES,
-        unsure=[card_of(row, album) for row in findings.unsure],
+        unsure=[card_of(row, album, "classification") for row in findings.unsure],
         measures=measures_of(findings),
         accuracy=accuracy_of(run.judged, album) if n_samples else _without_mistakes(run, album),
         events=events_of(run.happenings),
@@ -118,7 +122,7 @@ def _without_mistakes(run: RunRead, album: PicturesAt) -> Mapping[str, Any] | No
 
 def _lead(run: RunRead) -> str:
     """Return what there is to say first."""
-    findings, n_rejected = run.findings, run.rejections.n
+    findings, n_rejected = run.findings, run.n_rejected
     said = [f"{findings.n:,} images recognised, {n_rejected or 'none'} rejected."]
     for kind in findings.kinds[:1]:
         most = [f"{one.name} ({one.n_images:,})" for one in kind.classes[:3]]
@@ -132,14 +136,15 @@ def _lead(run: RunRead) -> str:
 def _tiles(run: RunRead) -> Iterator[dict[str, str]]:
     """Yield the figures that are seen first."""
     findings, summary = run.findings, run.summary
-    n_rejected = run.rejections.n
+    n_rejected = run.n_rejected
     if findings.n or n_rejected:
         n_read = summary.get("read", findings.n + n_rejected)
         n_sources = len(findings.sources)
         yield tile("images", f"{n_read:,}", f"{n_sources:,} source{'s' if n_sources != 1 else ''}")
         yield tile("recognised", f"{findings.n:,}")
         reasons = ", ".join(run.rejections.reasons)
-        yield tile("rejected", f"{n_rejected:,}", reasons or "each image was read")
+        known = reasons or ("reasons unknown" if n_rejected else "each image was read")
+        yield tile("rejected", f"{n_rejected:,}", known)
     if summary.get("skipped"):
         yield tile("skipped", f"{summary['skipped']:,}", "newer ones were there")
     yield from _tiles_of_kinds(run)
@@ -170,7 +175,7 @@ def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
     facts = {"results": ", ".join(files.results[:1]) or "-"}
     if len(files.results) > 1:
         facts["results"] = f"{len(files.results)} parts in {files.folder}"
-    if files.events:
+    if files.events and run.happenings.n:
         facts["events"] = files.events[0]
     for name, grid in zip(("within videos", "taken"), findings.times.grids, strict=True):
         if not grid.is_empty:
@@ -180,17 +185,29 @@ def _facts(files: RunFiles, run: RunRead) -> dict[str, str]:
     models = dict.fromkeys(f"{model}, version {v}" for _, model, v in findings.models)
     if models:
         facts["models"] = "; ".join(models)
-    facts |= dict(_doubts(run))
+    facts |= dict(_doubts(files, run))
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
     facts["written"] = f"by Sightflow {version('sightflow')}, {now} UTC"
     return facts
 
 
-def _doubts(run: RunRead) -> Iterator[tuple[str, str]]:
+def _doubts(files: RunFiles, run: RunRead) -> Iterator[tuple[str, str]]:
     """Yield what does not fit together."""
     n, told = run.findings.n, run.summary.get("recognised")
+    doubts = []
     if told is not None and told != n:
-        yield "attention", f"the run has recognised {told:,} images; the results have {n:,}"
+        doubts.append(f"the run has recognised {told:,} images; the results have {n:,}")
+    n, told = run.rejections.n, run.summary.get("rejected")
+    if told is not None and told != n:
+        doubts.append(
+            f"the run has rejected {told:,} images; the files beside the results tell of {n:,}"
+        )
+    if files.events and run.happenings.are_of_others:
+        doubts.append(
+            f"{files.events[0]} is of another run: it has no event of a source of these results"
+        )
+    if doubts:
+        yield "attention", "; ".join(doubts)
     if run.judged.n_unclassified:
         n_lost = run.judged.n_unclassified
         yield "labels", f"{n_lost:,} images have a label and no classification to hold against it"

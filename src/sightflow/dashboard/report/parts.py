@@ -9,7 +9,6 @@ from sightflow.dashboard.report.findings import (
     ClassFound,
     Findings,
     KindFound,
-    class_of,
     found_in,
     score_of,
 )
@@ -19,6 +18,7 @@ from sightflow.dashboard.report.reading import Rejections
 from sightflow.dashboard.report.timegrid import duration_text, time_text
 from sightflow.dashboard.samples import Picture, is_video
 from sightflow.records import EVENT_KINDS, REASONS, Row
+from sightflow.records.rows import name_of
 
 __all__ = [
     "KIND_NAMES",
@@ -76,12 +76,14 @@ def kind_of(kind: KindFound, album: PicturesAt) -> Values:
         "n_left_out": max(0, len(classes) - _N_CLASSES),
         "scores": scores_of(kind),
         "small": small_scores_of(kind),
-        "samples": [_samples_of(one, album) for one in classes[:N_SAMPLE_CLASSES] if one.samples],
+        "samples": [
+            _samples_of(one, album, kind.name) for one in classes[:N_SAMPLE_CLASSES] if one.samples
+        ],
     }
 
 
-def _samples_of(one: ClassFound, album: PicturesAt) -> Values:
-    cards = [card_of(row, album, first=one.name) for row in one.samples]
+def _samples_of(one: ClassFound, album: PicturesAt, kind: str) -> Values:
+    cards = [card_of(row, album, kind, first=one.name) for row in one.samples]
     return {"name": one.name, "n": one.n_images, "cards": cards}
 
 
@@ -96,12 +98,17 @@ def _class_row(one: ClassFound, kind: KindFound) -> Values:
     }
 
 
-def card_of(row: Row, album: PicturesAt, *, first: str = "") -> Values:
-    """Return a picture with what was found in it, what is of the class `first` before others."""
+def card_of(row: Row, album: PicturesAt, kind: str, *, first: str = "") -> Values:
+    """Return a picture with what was found in it.
+
+    What is of this kind comes before others, and what is of the class `first` before all.
+    """
     picture = album.get((row["uri"], row["sequence"]), _NO_PICTURE)
     name = row["uri"].rstrip("/").rpartition("/")[2]
     frame = f", frame {row['sequence']}, {time_text(row['event_time_ms'])}"
-    found = sorted(_found(row), key=lambda one: (one["name"] != first, -one["score"]))
+    found = sorted(
+        _found(row), key=lambda one: (one["kind"] != kind, one["name"] != first, -one["score"])
+    )
     said = ", ".join(f"{one['label']} {one['score']:.2f}" for one in found) or "nothing found"
     return {
         "uri": row["uri"],
@@ -114,12 +121,13 @@ def card_of(row: Row, album: PicturesAt, *, first: str = "") -> Values:
 
 
 def _found(row: Row) -> Iterator[Values]:
-    """Yield what was found in an image: its class, label and score."""
+    """Yield what was found in an image: its kind, class, label and score."""
     for name, items in found_in(row):
         for item in items[:1] if name == "scene" else items:
-            class_name, track_id = class_of(item), item.get("track_id")
+            class_name, track_id = name_of(item), item.get("track_id")
             label = class_name if track_id is None else f"#{track_id} {class_name}"
-            yield {"name": class_name, "label": label, "score": score_of(item)}
+            label = f"scene: {label}" if name == "scene" else label
+            yield {"kind": name, "name": class_name, "label": label, "score": score_of(item)}
 
 
 def accuracy_of(judged: Judged, album: PicturesAt) -> Values | None:
@@ -155,8 +163,10 @@ def _accuracy_tiles(judged: Judged) -> Iterator[dict[str, str]]:
 
 
 def _mistake(row: Row, album: PicturesAt) -> Values:
-    card = card_of(row, album)
-    return {**card, "label": row["told"], "score": row["score"], "own_score": row["own_score"]}
+    card, best = card_of(row, album, "classification"), row["classification"][:1]
+    predicted = best[0]["label"] if best else "nothing"
+    told = {"label": row["told"], "score": row["score"], "own_score": row["own_score"]}
+    return {**card, "predicted": predicted, **told}
 
 
 def rejected_of(rejections: Rejections) -> list[Values]:

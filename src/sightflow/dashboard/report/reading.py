@@ -81,6 +81,17 @@ class RunRead:
     happenings: Happenings
     summary: Mapping[str, Any]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell: no row of any kind, and no summary."""
+        n = self.findings.n + self.rejections.n + self.happenings.n + self.happenings.n_of_others
+        return not n and not self.summary
+
+    @property
+    def n_rejected(self) -> int:
+        """How many images were rejected, by their file or the summary: the more of the two."""
+        return max(self.rejections.n, int(self.summary.get("rejected") or 0))
+
 
 def read_run(
     files: RunFiles, label_of: LabelOf, *, n_samples: int, on_progress: OnProgress
@@ -111,6 +122,8 @@ def read_run(
     _feed(files.rejected, rejections.add, REJECTED_FIELDS, on_bytes)
     _feed(files.events, take_event, _EVENT_FIELDS, on_bytes)
     findings.settle()
+    if happenings.are_of_others:
+        happenings = Happenings(findings.times, n_of_others=happenings.n_of_others)
     return RunRead(findings, judged, rejections, happenings, summary_of(files))
 
 
@@ -129,9 +142,14 @@ def _feed(
                 take(row)
             except (ValueError, TypeError, LookupError, AttributeError) as error:
                 raise SourceError(
-                    f"{path}: row {number} must be what a run has written: "
-                    f"{type(error).__name__}: {error}"
+                    f"{path}: row {number} must be what a run has written: {_fault(error)}"
                 ) from error
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"something lacks `{error.args[0]}`"
+    return "a field is of another type than a run writes"
 
 
 def _counted(n_bytes: int, on_progress: OnProgress) -> OnBytes:

@@ -128,3 +128,10 @@ def test_sources_models_and_measures_are_counted() -> None:
     assert findings.models == {("detect", "m", "2"): 2, ("classify", "m", "2"): 1}
     sharpness = findings.measured["sharpness"]
     assert (sharpness.n, sharpness.least, sharpness.total, sharpness.most) == (2, 1.0, 4.0, 3.0)
+
+
+def test_a_similarity_below_0_is_in_the_lowest_bin() -> None:
+    face = {"person_id": None, "similarity": -0.3, "score": 0.9, "box_xyxy": [0, 0, 9, 9]}
+    (kind,) = added(a_row(0, faces=[face])).kinds
+    (unknown,) = kind.classes
+    assert [i for i, n in enumerate(unknown.bins) if n] == [0]

@@ -223,8 +223,9 @@ def test_tracks_zones_and_lines_of_a_video_are_told(tmp_path: Path) -> None:
     assert "gone.mp4, frame 1, 0:01.0" in shown.text
 
 
-def test_nothing_at_all_is_a_page_too(tmp_path: Path) -> None:
+def test_a_run_that_read_nothing_has_a_page_too(tmp_path: Path) -> None:
     write(tmp_path / "r.jsonl")
+    (tmp_path / "r.summary.json").write_text('{"read": 0, "recognised": 0, "rejected": 0}')
     shown = Shown(page_of(tmp_path / "r.jsonl"))
     assert "0 images recognised, none rejected." in shown.text
     assert shown.rows == []
@@ -242,3 +243,59 @@ def test_the_page_of_many_rows_stays_small(tmp_path: Path) -> None:
     assert "700 classes that are rarer are left out" in page
     assert {what for what, _, _ in told} == {"reading, MiB", "pictures"}
     assert all(0 <= done <= total for _, done, total in told)
+
+
+def test_beside_scenes_a_card_of_a_classification_names_the_class_first(photos: Path) -> None:
+    scene = [{"label": "indoor", "score": 0.9, "class_id": 1}]
+    cat = classified(("dog", 0.5), ("cat", 0.25))
+    write(photos.parent / "s.jsonl", a_row(photos, "cat/2.jpg", 1, classification=cat, scene=scene))
+    page = page_of(photos.parent / "s.jsonl", labels="folders")
+    assert "<b>dog</b> 0.50<br>is cat 0.25" in page
+    firsts = re.findall(r'<dl class="found">\s*<div><dt>([^<]+)</dt><dd>([^<]+)', page)
+    # A sample of the class, one of the scene, and the least sure image.
+    assert firsts == [("dog", "0.50"), ("scene: indoor", "0.90"), ("dog", "0.50")]
+
+
+def test_rejected_images_are_taken_from_the_summary_where_their_file_is_gone(photos: Path) -> None:
+    (photos.parent / "r.rejected.jsonl").unlink()
+    shown = Shown(page_of(photos.parent / "r.jsonl"))
+    assert "3 images recognised, 2 rejected." in shown.text
+    assert "the run has rejected 2 images; the files beside the results tell of 0" in shown.text
+    assert "each image was read" not in shown.text
+
+
+def test_events_alone_tell_the_whole_time(tmp_path: Path) -> None:
+    event = {"step": "track", "source_id": "a.mp4", "sequence": 0, "label": "person"}
+    write(
+        tmp_path / "events.jsonl",
+        {**event, "event_time_ms": 0, "kind": "appeared", "track_id": 1},
+        {**event, "event_time_ms": 8_800, "kind": "crossed", "zone": "gate", "direction": "in"},
+        {**event, "event_time_ms": 29_700, "kind": "left", "duration_ms": 29_700, "track_id": 1},
+    )
+    assert "0:00.0 to 0:29.7, 29.7 s" in Shown(page_of(tmp_path / "events.jsonl")).text
+
+
+def test_of_many_classes_the_charts_tell_how_many_they_leave_out(tmp_path: Path) -> None:
+    rows = [
+        a_row(tmp_path, f"{i}.jpg", i, classification=classified((f"class {i:02d}", 0.5)))
+        for i in range(20)
+    ]
+    write(tmp_path / "r.jsonl", *rows)
+    shown = Shown(page_of(tmp_path / "r.jsonl"))
+    assert "the 6 classes in most images, and 14 more are not shown" in shown.text
+    assert "the 12 classes in most images, and 8 more are not shown" in shown.text
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_times_of_several_videos_are_told_to_lie_over_each_other(n: int, tmp_path: Path) -> None:
+    rows = [
+        {
+            **a_row(tmp_path, f"{i % n}.mp4", i),
+            "source_id": f"{i % n}.mp4",
+            "event_time_ms": 900 * i,
+        }
+        for i in range(6)
+    ]
+    write(tmp_path / "r.jsonl", *rows)
+    text = Shown(page_of(tmp_path / "r.jsonl")).text
+    assert ("The times of 2 videos lie over each other." in text) == (n == 2)

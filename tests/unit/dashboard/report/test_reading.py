@@ -29,7 +29,8 @@ def test_a_row_that_cannot_be_taken_is_told_with_its_number(tmp_path: Path) -> N
     path = tmp_path / "r.jsonl"
     path.write_text(f"{json.dumps(RESULT)}\n{json.dumps(wrong)}")
     with pytest.raises(
-        SourceError, match=r"r\.jsonl: row 2 must be what a run has written: KeyError: 'score'"
+        SourceError,
+        match=r"r\.jsonl: row 2 must be what a run has written: something lacks `score`$",
     ):
         read(path)
 
@@ -42,3 +43,9 @@ def test_progress_is_told_in_mib_up_to_the_size_of_all_files(tmp_path: Path) -> 
     done = [done for _, done, _ in told]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (2, 3)  # the first after 2,000 rows
+
+
+def test_a_field_of_another_type_is_told_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(json.dumps({**RESULT, "classification": 5}))
+    with pytest.raises(SourceError, match=r"a field is of another type than a run writes$"):
+        read(tmp_path / "r.jsonl")
