@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from sightflow.errors import PipelineError
 from sightflow.ops.decode import MAX_PIXELS
@@ -18,6 +19,15 @@ _COUNTS = ("workers", "batch_size", "threads", "max_batch", "max_pixels", "check
 def n_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def _is_http(url: str) -> bool:
+    """Return whether a text is a URL of HTTP, with a host and, where it names one, a port."""
+    try:
+        has_place = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:  # a port, or an address of IPv6, that is none
+        return False
+    return has_place and re.fullmatch(r"https?://\S+", url) is not None
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class RunSettings:
                 "RunSettings: `metrics_port` and `web_ui_port` are two ports; "
                 f"got {self.metrics_port} for both"
             )
-        if self.otlp_url is not None and not re.match(r"https?://[^/\s]+", self.otlp_url):
+        if self.otlp_url is not None and not _is_http(self.otlp_url):
             raise PipelineError(
                 "RunSettings: `otlp_url` is the URL of a receiver of OTLP over HTTP, such as "
                 f"http://127.0.0.1:4318; got {self.otlp_url!r}"

@@ -25,6 +25,7 @@ def a_state(*, status: str = "running", message: str | None = None, **parts: Any
         "name": "sightflow track",
         "status": status,
         "message": message,
+        "stage": None,
         "runner": "flink",
         "workers": 2,
         "started_ms": START_MS,

@@ -1,5 +1,6 @@
 """What was recognised, what happened, how often, and what became of every image."""
 
+import pytest
 from playwright.sync_api import expect
 from tests.browser.server import a_picture
 from tests.browser.states import (
@@ -16,6 +17,29 @@ from tests.chromium import a_visit
 
 ROWS = "#recognitions tbody tr"
 MAX_ELEMENTS = 1_500
+NOTE_WRITTEN = """
+() => {
+  window.written = [];
+  const before = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+    window.written.push(text);
+    return before.call(this, text, ...where);
+  };
+}
+"""
+WIDTHS = """
+canvas => {
+  const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [...document.querySelectorAll("#counts .swatch")].map(swatch => {
+    const [r, g, b] = getComputedStyle(swatch).backgroundColor.match(/\\d+/g).map(Number);
+    const columns = new Set();
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i] === r && data[i + 1] === g && data[i + 2] === b) columns.add((i / 4) % width);
+    }
+    return columns.size / width;
+  });
+}
+"""
 
 
 def test_counters_count(shown, page):
@@ -33,8 +57,11 @@ def test_counters_count(shown, page):
     expect(page.locator("#progress-note")).to_have_text("1,200 of 4,800 images, 25 %")
     expect(page.locator("#speed")).to_have_text("31.3")
     expect(page.locator("#latency")).to_have_text("22.5 ms")
-    expect(page.locator("#latency-note")).to_contain_text("1,000 images")
-    expect(page.locator("#latency-note")).to_contain_text("p99: 1.2 s")
+    expect(page.locator("#latency-note")).to_have_text(
+        "half of the last 1,000 images took no longer; 99 of 100 no longer than 1.2 s"
+    )
+    shown.show(a_state(latency=latency | {"n": 1}))
+    expect(page.locator("#latency-note")).to_have_text("of one image")
 
 
 def test_what_was_recognised_last_is_on_top(shown, page):
@@ -102,6 +129,7 @@ def test_a_page_that_is_paused_stands_still_and_its_filter_works(shown, page):
     # then only its status changes
     expect(page.locator("#status")).to_have_text("Ended")
     expect(page.locator("#read")).to_have_text("1")
+    expect(page.locator("#paused")).to_contain_text("the run is over")
     page.get_by_role("button", name="left").click()
     expect(page.locator(".event")).to_have_count(1)
     page.get_by_role("button", name="all").click()
@@ -128,6 +156,21 @@ def test_counts_are_drawn_and_told_in_a_table(shown, page):
     )
     shown.show(a_state(counts=counts_of({"car": [3, 4, 5]})))
     expect(page.locator("#counts tbody tr")).to_have_text(["car125"])
+
+
+@pytest.mark.parametrize("start_ms", [0, 7_000, 1_262_304_000_000, START_MS // 1000 * 1000])
+def test_pictures_of_one_second_are_one_pile_over_it(shown, page, start_ms):
+    page.evaluate(NOTE_WRITTEN)
+    shown.show(a_state(counts=counts_of({"car": [3], "person": [1]}, start_ms=start_ms)))
+    expect(page.locator("#counts canvas")).to_be_visible()
+    page.wait_for_function("() => window.written.length > 0")
+    # then the axis has this second and the next, each once
+    times = [text for text in page.evaluate("window.written") if ":" in text]
+    assert 1 <= len(times) == len(set(times)) <= 2
+    if start_ms == 7_000:
+        assert times == ["0:07", "0:08"]
+    # and the bars of both classes are as wide as the chart
+    assert [width > 0.7 for width in page.locator("#counts canvas").evaluate(WIDTHS)] == [True] * 2
 
 
 def test_the_colours_of_a_chart_are_those_of_the_boxes(shown, page):

@@ -1,4 +1,4 @@
-"""The last picture of each stream, with what was found drawn over it."""
+"""The last picture of each source, with what was found drawn over it."""
 
 import re
 
@@ -70,7 +70,7 @@ def test_a_picture_and_its_boxes_change_together(shown, page):
     assert [
         (version, label, place)
         for version, label, place in pairs
-        if (label, place) != (f"car{version} 0.50", f"picture {version}")
+        if (label, place) != (f"car{version} 0.50", f"position {version}")
     ] == []
 
 
@@ -145,7 +145,7 @@ def test_each_stream_has_a_card_in_a_fixed_order(shown, page):
     sources = [a_source(slot=slot, row=row) for slot, row in enumerate(rows)]
     shown.show(a_state(sources=sources[::-1], n_sources=12))
     expect(page.locator(".picture h3")).to_have_text(["gate", "yard", "door"])
-    expect(page.locator("#pictures-note")).to_have_text("the last 3 of 12 streams")
+    expect(page.locator("#pictures-note")).to_have_text("the last 3 of 12 sources")
     # when one is there no more, its card goes
     shown.show(a_state(sources=sources[:2]))
     expect(page.locator(".picture h3")).to_have_text(["gate", "yard"])

@@ -13,6 +13,7 @@ from tests.chromium import a_visit
         ("starting", "Starting"),
         ("running", "Running"),
         ("restarting", "Restarting"),
+        ("stopping", "Stopping"),
         ("ended", "Ended"),
         ("stopped", "Stopped"),
     ],
@@ -58,7 +59,8 @@ def test_before_anything_is_known_every_part_says_so(shown, page):
     assert "No event yet." in words
     assert "No image has been recognised yet." in words
     assert "Nothing has been counted yet." in words
-    assert "No image was rejected." in words
+    assert "rejected." not in words
+    assert "none rejected" not in words
     assert "No model is known yet." in words
     assert not {"undefined", "NaN", "null"} & set(words.replace(",", " ").split())
 
@@ -107,7 +109,7 @@ def test_another_run_at_the_same_address_begins_anew(shown, visit, page):
     expect(page.locator("#drift")).to_be_empty()
     expect(page.locator("#learning")).to_be_hidden()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    expect(page.locator(".about .when")).to_have_text("0:00.1 · picture 4 · 1280 × 720")
+    expect(page.locator(".about .when")).to_have_text("0:00.1 · position 4 · 1280 × 720")
     assert shown.asked[2:] == [(0, 1)]
 
 
@@ -131,3 +133,62 @@ def test_a_page_that_breaks_its_rules_does_not_pass(browser, shown):
         a_visit(browser, shown.url) as visit,
     ):
         visit.page.evaluate(f"() => {{ {add}; }}")
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("Loading models ...", "No picture yet. Loading models ..."),
+        (None, "No picture yet. It may take some seconds until the first one is there."),
+    ],
+)
+def test_a_run_that_starts_says_what_is_waited_for(shown, page, stage, words):
+    shown.show(a_state(status="starting", run={"stage": stage}))
+    expect(page.locator("#pictures-none")).to_have_text(words)
+    shown.show(a_state())
+    expect(page.locator("#pictures-none")).to_contain_text("The last one of each source appears")
+
+
+def test_a_run_that_stops_is_no_alarm(shown, page):
+    shown.show(a_state(status="stopping"))
+    status = page.locator("#status")
+    expect(status).to_have_text("Stopping")
+    stopping = status.evaluate("one => getComputedStyle(one).color")
+    shown.show(a_state())
+    expect(status).to_have_text("Running")
+    assert stopping == status.evaluate("one => getComputedStyle(one).color")
+
+
+@pytest.mark.parametrize("status", ["ended", "stopped", "failed"])
+def test_a_run_that_is_over_cannot_be_paused(shown, page, status):
+    shown.show(a_state())
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    shown.show(a_state(status=status))
+    expect(page.locator("#status")).to_have_text(status.capitalize())
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    # when another run comes
+    shown.show(a_state(run={"id": "2"}))
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+@pytest.mark.parametrize("lost", ["static/page.js", "static/counts.js", "vendor/*.js"])
+def test_a_page_of_which_a_part_is_missing_says_so(shown, browser, lost):
+    # given a command that ends after it has given the page, and before it gave all of its files
+    page = browser.new_page()
+    page.route(f"**/{lost}", lambda route: route.abort())
+    try:
+        page.goto(shown.url)
+        expect(page.locator("#incomplete")).to_contain_text("This page did not load wholly")
+        # when the command is there again
+        page.unroute_all()
+        shown.show(a_state())
+        page.get_by_role("link", name="Load it again").click(timeout=10_000)
+        expect(page.locator("#status")).to_have_text("Running")
+        expect(page.locator("#incomplete")).to_have_count(0)
+    finally:
+        page.close()
+
+
+def test_a_page_that_is_complete_says_nothing_of_parts(shown, page):
+    expect(page.locator("#status")).to_have_text("Connecting")
+    expect(page.locator("#incomplete")).to_have_count(0)

@@ -1,6 +1,7 @@
 """Metrics of real runs: as they are scraped, as page, dashboard and alerts name them."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -296,6 +297,32 @@ def test_a_port_that_is_taken_is_told_before_the_job_starts(tmp_path: Path) -> N
         settings = RunSettings(metrics_port=other.getsockname()[1])
         with pytest.raises(SetupError, match=r"must be free for the metrics; .* choose another"):
             run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), settings)
+
+
+def test_a_port_that_is_taken_as_the_job_starts_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given another process that takes the port after it was found free
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr("sightflow.flink.run.check_port", lambda port, use: None)
+        pipeline = Pipeline(Offered(10_000, interval_s=0.01)).apply("bright", Bright())
+        pipeline = pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl")))
+        message = f"port {port} of 127.0.0.1 .* another process took it .* choose another"
+        with pytest.raises(SetupError, match=message):
+            run(pipeline, RunSettings(workers=1, metrics_port=port))
+
+
+def test_a_run_without_a_receiver_says_so_and_goes_on(
+    tmp_path: Path, free_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = fill_folder(tmp_path / "photos", 3)
+    pipeline = Pipeline(Directory(str(photos))).apply("bright", Bright())
+    settings = RunSettings(workers=1, otlp_url=f"http://127.0.0.1:{free_port}")
+    with caplog.at_level(logging.WARNING, "sightflow"):
+        summary = run(pipeline.write("out", JsonLines(str(tmp_path / "out.jsonl"))), settings)
+    assert (summary.ledger.recognised, summary.ledger.rejected) == (4, 2)
+    assert f"nothing answers at 127.0.0.1:{free_port}" in caplog.text
 
 
 def _addresses(pid: int, port: int) -> set[str]:

@@ -87,6 +87,11 @@ def test_a_folder_for_the_state_of_local_runs_is_refused():
         submit(STREAM, RunSettings(state_dir="here"), rest_url="http://nowhere:1")
 
 
+def test_a_folder_for_a_page_is_refused():
+    with pytest.raises(PipelineError, match="`view_dir: here` of the run is a folder of this"):
+        submit(STREAM, RunSettings(view_dir="here"), rest_url="http://nowhere:1")
+
+
 @pytest.mark.parametrize("name", ["state_dir", "from_savepoint"])
 def test_a_place_of_the_cluster_is_a_url(name):
     with pytest.raises(PipelineError, match=f"`{name}` is a URL that the cluster can reach"):

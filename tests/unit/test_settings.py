@@ -81,6 +81,10 @@ def test_an_upgrade_needs_a_state_and_what_is_dropped_an_upgrade(options, messag
         ({"metrics_port": 8081, "web_ui_port": 8081}, "are two ports; got 8081 for both"),
         ({"otlp_url": "127.0.0.1:4318"}, "such as http://127.0.0.1:4318; got '127.0.0.1:4318'"),
         ({"otlp_url": "grpc://a:4317"}, "a receiver of OTLP over HTTP"),
+        ({"otlp_url": "http://a with blanks"}, "got 'http://a with blanks'"),
+        ({"otlp_url": "http://a:4318/v1/metrics of b"}, "got 'http://a:4318/v1/metrics of b'"),
+        ({"otlp_url": "http://a:99999"}, "got 'http://a:99999'"),
+        ({"otlp_url": "http://:4318"}, "got 'http://:4318'"),
     ],
 )
 def test_metrics_that_nobody_could_see_are_refused(options, message) -> None:

@@ -4,6 +4,7 @@ A reporter is found by its factory on the class path of Java; the plugins of Fli
 inside one process.
 """
 
+import logging
 import socket
 import time
 from pathlib import Path
@@ -14,7 +15,9 @@ from pyflink.find_flink_home import _find_flink_home
 from sightflow.errors import SetupError
 from sightflow.settings import RunSettings
 
-__all__ = ["check_port", "reporter_jars", "reporter_options"]
+__all__ = ["check_port", "reporter_jars", "reporter_options", "warn_unheard"]
+
+_LOGGER = logging.getLogger("sightflow")
 
 _PROMETHEUS = "org.apache.flink.metrics.prometheus.LoopbackReporterFactory"
 _OTLP = "org.apache.flink.metrics.otel.OpenTelemetryMetricReporterFactory"
@@ -23,6 +26,7 @@ _OTLP_EVERY = "5 s"
 _OTLP_TIMEOUT_S = 5
 """The end of a job waits so long for a receiver that does not answer."""
 _LEAVING_S = 2.0
+_ANSWER_S = 1.0
 
 
 def reporter_jars() -> list[str]:
@@ -47,18 +51,40 @@ def reporter_options(settings: RunSettings) -> dict[str, str]:
             "metrics.reporter.prometheus.filterLabelValueCharacters": "false",
         }
     if settings.otlp_url is not None:
-        has_path = urlsplit(settings.otlp_url).path.strip("/")
-        url = settings.otlp_url if has_path else settings.otlp_url.rstrip("/") + _OTLP_PATH
         options |= {
             "metrics.reporter.otlp.factory.class": _OTLP,
             "metrics.reporter.otlp.exporter.protocol": "HTTP",
-            "metrics.reporter.otlp.exporter.endpoint": url,
+            "metrics.reporter.otlp.exporter.endpoint": _endpoint(settings.otlp_url),
             "metrics.reporter.otlp.interval": _OTLP_EVERY,
             "metrics.reporter.otlp.exporter.timeout": f"{_OTLP_TIMEOUT_S} s",
             "metrics.reporter.otlp.export-completion-timeout-millis": str(_OTLP_TIMEOUT_S * 1000),
             "metrics.reporter.otlp.service.name": "sightflow",
         }
     return options
+
+
+def _endpoint(url: str) -> str:
+    """Return where metrics are sent: a URL without a path is that of a collector."""
+    parts = urlsplit(url)
+    return url if parts.path.strip("/") else parts._replace(path=_OTLP_PATH).geturl()
+
+
+def warn_unheard(url: str | None) -> None:
+    """Log a warning if nothing listens where metrics are sent; it may come later."""
+    if url is None:
+        return
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((host, port), timeout=_ANSWER_S).close()
+    except OSError as error:
+        _LOGGER.warning(
+            "nothing answers at %s:%d, where the metrics go (%s); they are lost until something "
+            "does",
+            host,
+            port,
+            error.strerror or error,
+        )
 
 
 def check_port(port: int | None, use: str) -> None:

@@ -14,13 +14,13 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from sightflow.engine.delivery import Delivery, Progress, RunTimes, finish
 from sightflow.engine.interrupts import noticing_interrupts
 from sightflow.engine.plan import Work, chunks_of, is_continuous
-from sightflow.errors import JobError
+from sightflow.errors import JobError, SetupError
 from sightflow.flink.failures import describe_failure, read_failure
 from sightflow.flink.gateway import end_lost, log_directory
 from sightflow.flink.job import Job
 from sightflow.flink.manifest import Manifest
 from sightflow.flink.notes import Tail, relay
-from sightflow.flink.reporters import check_port
+from sightflow.flink.reporters import check_port, warn_unheard
 from sightflow.flink.rundir import RunDirectory, run_directory
 from sightflow.flink.runfiles import RunFiles
 from sightflow.flink.running import RunningJob
@@ -70,6 +70,7 @@ def run(
     workers = settings.n_workers
     inference = settings.inference(workers)
     java = start(pipeline, inference)
+    warn_unheard(settings.otlp_url)
     with run_directory(pipeline, settings) as directory:
         pipeline.check(without_sinks=directory.sinks_that_are_there)
         if settings.device not in ("auto", "cpu"):
@@ -128,6 +129,7 @@ def _execute(
     place = Progress()
     tell = _teller(job, on_event)
     try:
+        _check_metrics(job, running)
         with noticing_interrupts(patience=1 if n_chunks is None else 0) as interrupts:
             while not running.has_ended():
                 time.sleep(_POLL_S)
@@ -149,6 +151,16 @@ def _execute(
         running.cancel()
         raise
     return _place_behind(directory, running, before)
+
+
+def _check_metrics(job: Job, running: RunningJob) -> None:
+    """Raise `SetupError` if Prometheus would find another run, or nothing, at the port."""
+    port = job.settings.metrics_port
+    if port is not None and not running.serves_metrics():
+        raise SetupError(
+            f"port {port} of 127.0.0.1 must be free for the metrics; another process took it "
+            "while this run started; choose another"
+        )
 
 
 def _place_behind(directory: RunDirectory, running: RunningJob, before: Progress) -> Progress:

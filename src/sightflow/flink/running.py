@@ -61,6 +61,16 @@ class RunningJob:
         if not (is_complete and self._is_cancelled):
             self._result.result()
 
+    def serves_metrics(self) -> bool:
+        """Return whether Flink could open the port of the metrics; it goes on without.
+
+        Of a job that has ended already nobody can tell.
+        """
+        registry = _field(self._cluster(), "metricRegistry")
+        reporters = [] if registry is None else registry.getReporters()
+        names = [one.getClass().getSimpleName() for one in reporters]
+        return "LoopbackReporter" in names or self.has_ended()
+
     def has_finished(self, name: str) -> bool:
         """Return whether all tasks of a box of the graph have finished, now and then."""
         if time.monotonic() < self._next_look_at:
@@ -91,10 +101,7 @@ class RunningJob:
 
     def _cluster(self) -> Any:
         """Return the cluster inside the client, which it hides."""
-        of_java = self._client._j_job_client
-        field = of_java.getClass().getDeclaredField("miniCluster")
-        field.setAccessible(True)
-        return field.get(of_java)
+        return _field(self._client._j_job_client, "miniCluster")
 
     def end(self) -> None:
         """Let a job whose output is complete end by itself, but not wait for its last checkpoint.
@@ -124,3 +131,10 @@ class RunningJob:
                     f"the job has not ended {_CANCEL_TIMEOUT_S:.0f} s after it was cancelled"
                 )
             time.sleep(_POLL_S)
+
+
+def _field(of_java: Any, name: str) -> Any:
+    """Return what an object of Java hides in a field."""
+    field = of_java.getClass().getDeclaredField(name)
+    field.setAccessible(True)
+    return field.get(of_java)

@@ -137,6 +137,11 @@ def _check(pipeline: Pipeline, settings: RunSettings, shared: Sequence[str]) -> 
             "a cluster keeps its state where the cluster does, or in a URL that is given when it "
             "is submitted"
         )
+    if settings.view_dir is not None:
+        raise PipelineError(
+            f"`view_dir: {settings.view_dir}` of the run is a folder of this machine, and no page "
+            "shows a job on a cluster; leave it out"
+        )
     for named in pipeline.sinks:
         if not _needs_no_client(named.sink):
             raise PipelineError(

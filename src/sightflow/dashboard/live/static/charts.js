@@ -8,6 +8,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 240;
 const FONT = "12px system-ui, sans-serif";
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800];
+const DAY_S = 86_400;
+const CLOCK_STEPS_S = [...STEPS_S, DAY_S / 2, DAY_S, 2 * DAY_S, 7 * DAY_S, 30 * DAY_S, 365 * DAY_S];
 
 export const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -18,8 +20,8 @@ export const axis = more => ({
 
 /** The axis of times in seconds: within a video, or of the clock. */
 export const timeAxis = isWithinVideo => axis({
-  values: (plot, splits) => splits.map(value => eventTime(value * 1000, 0)), space: 80, size: 32,
-  ...isWithinVideo && { incrs: STEPS_S },
+  values: (plot, splits) => splits.map(value => eventTime(value * 1000, 0)), size: 32,
+  space: isWithinVideo ? 80 : 160, incrs: isWithinVideo ? STEPS_S : CLOCK_STEPS_S,
 });
 
 /** A chart that follows the width of its element; it is made anew when its form or the colours change. */

@@ -22,7 +22,7 @@ const seriesOf = label => ({
 
 const optionsOf = ({ labels, isWithinVideo, bucket_ms }) => ({
   cursor: { show: false },
-  scales: { x: { time: !isWithinVideo, range: (plot, first, last) => [first, last + bucket_ms / 1000] }, y: { range: (plot, low, high) => [0, Math.max(1, high * 1.05)] } },
+  scales: { x: { time: !isWithinVideo, range: plot => [plot.data[0][0], plot.data[0].at(-1) + bucket_ms / 1000] }, y: { range: (plot, low, high) => [0, Math.max(1, high * 1.05)] } },
   axes: [timeAxis(isWithinVideo), axis({ size: 46, incrs: STEPS })],
   series: [{}, ...labels.toReversed().map(seriesOf)],
 });

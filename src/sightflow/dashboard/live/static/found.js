@@ -88,5 +88,5 @@ export const summaryOf = row => {
 /** Whether a step looked for anything at all. */
 export const wasLookedAt = row => ["classification", "scene", "detections", "tracks", "faces", "measures"].some(name => row[name] != null);
 
-/** When a picture was taken, and which one of its stream it is. */
-export const placeOf = row => `${eventTime(row.event_time_ms)} · picture ${count(row.sequence)} · ${row.width} × ${row.height}`;
+/** When a picture was taken, and its position in its source. */
+export const placeOf = row => `${eventTime(row.event_time_ms)} · position ${count(row.sequence)} · ${row.width} × ${row.height}`;

@@ -26,7 +26,7 @@ export class Ledger {
   render({ ledger, rejected }) {
     this.#sum(ledger);
     this.#progress(ledger);
-    setHidden(byId("ledger-none"), ledger.rejected > 0);
+    setHidden(byId("ledger-none"), ledger.rejected > 0 || ledger.read === 0);
     this.reasons.show(rejected.reasons, one => JSON.stringify(one));
     setHidden(byId("ledger-last"), rejected.last.length === 0);
     this.last.show(rejected.last, one => JSON.stringify(one));

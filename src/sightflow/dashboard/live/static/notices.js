@@ -28,8 +28,8 @@ export const showLost = lastMs => {
   say("lost", element("strong", "", "The connection is lost."), element("span", "", ` ${seen} It is tried again.`));
 };
 
-export const showPaused = nowMs => {
-  say("paused", element("strong", "", "Paused."), element("span", "", ` What you see is from ${time(nowMs)}; the run goes on.`));
+export const showPaused = (nowMs, isOver) => {
+  say("paused", element("strong", "", "Paused."), element("span", "", ` What you see is from ${time(nowMs)}; the run ${isOver ? "is over" : "goes on"}.`));
 };
 
 /** The newest drift alarm, until it is put away. */

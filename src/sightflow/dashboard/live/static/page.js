@@ -1,6 +1,6 @@
 // The page: each state of the run goes to every part that shows some of it.
 
-import { byId, setText } from "./dom.js";
+import { byId, setHidden, setText } from "./dom.js";
 import { connect } from "./connection.js";
 import { Counts } from "./counts.js";
 import { Drift, hide, showFailure, showLost, showPaused } from "./notices.js";
@@ -21,12 +21,15 @@ const parts = [new Tiles(), new Learning(), pictures, new Events(), new Recognit
 let state = null;
 let receivedMs = null;
 let isPaused = false;
+let pausedMs = null;
 
 /** Shows what is newest. Its name and how it is are told also while the page is paused or behind others. */
 const show = () => {
   if (!state) return;
   head.render(state);
+  setHidden(byId("pause"), isOver(state.run) && !isPaused);
   showFailure(state.run);
+  if (isPaused) showPaused(pausedMs, isOver(state.run));
   drift.render(state);
   if (isPaused || document.hidden) return;
   for (const one of state.counts.labels) ofClass(one.label);
@@ -36,7 +39,8 @@ const show = () => {
 const pause = isWanted => {
   isPaused = isWanted;
   setText(byId("pause"), isPaused ? "Go on" : "Pause");
-  if (isPaused) showPaused(Date.now());
+  pausedMs = Date.now();
+  if (isPaused) showPaused(pausedMs, state !== null && isOver(state.run));
   else hide("paused");
   move();
 };
@@ -72,4 +76,8 @@ const onLost = () => {
 
 byId("pause").addEventListener("click", () => pause(!isPaused));
 document.addEventListener("visibilitychange", move);
-connect(onState, onLost);
+if (globalThis.uPlot) {
+  byId("incomplete").remove();
+  setText(byId("status"), "Connecting");
+  connect(onState, onLost);
+}

@@ -1,4 +1,4 @@
-// The last picture of each stream. A picture and what is drawn over it change together, once the new picture is there.
+// The last picture of each source. A picture and what is drawn over it change together, once the new picture is there.
 
 import { byId, element, path, reconcile, setAttribute, setHidden, setPath, setText, withChildren } from "./dom.js";
 import { several } from "./format.js";
@@ -133,8 +133,9 @@ export class Pictures {
     reconcile(byId("cards"), now, keyOf, source => this.#add(source));
     for (const source of now) this.cards.get(keyOf(source)).show(source);
     setAttribute(byId("cards"), "data-n", String(now.length));
+    setText(byId("pictures-none"), `No picture yet. ${waitingFor(run)}`);
     setHidden(byId("pictures-none"), now.length > 0);
-    const all = several(n_sources, "stream");
+    const all = several(n_sources, "source");
     setText(byId("pictures-note"), now.length < n_sources ? `the last ${now.length} of ${all}` : n_sources ? all : "");
   }
 
@@ -160,5 +161,10 @@ export class Pictures {
     this.cards.delete(key);
   }
 }
+
+const waitingFor = ({ status, stage }) => {
+  if (status !== "starting") return "The last one of each source appears here, with what was found in it.";
+  return stage ?? "It may take some seconds until the first one is there.";
+};
 
 const keyOf = source => `${source.slot} ${source.source_id}`;

@@ -7,7 +7,7 @@ import { Reading, Table, chip, chipsFor } from "./lists.js";
 
 const MAX_CHIPS = 8;
 
-const streamOf = row => row.uri === row.source_id ? [path(row.uri)] : [path(row.uri), withChildren(element("small", "soft"), path(row.source_id))];
+const sourceOf = row => row.uri === row.source_id ? [path(row.uri)] : [path(row.uri), withChildren(element("small", "soft"), path(row.source_id))];
 
 const foundOf = row => {
   const all = foundIn(row).map(one => ({ text: textOf(one), colour: one.colour }));
@@ -18,7 +18,7 @@ export class Recognitions {
   constructor() {
     this.table = new Table("The last images, newest first", [
       { title: "When", cell: row => [eventTime(row.event_time_ms)] },
-      { title: "Image and stream", cell: streamOf },
+      { title: "Image and source", cell: sourceOf },
       { title: "Position", isNumber: true, cell: row => [count(row.sequence)] },
       { title: "Found, with scores", cell: foundOf },
     ], "stacked");

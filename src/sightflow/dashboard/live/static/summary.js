@@ -10,6 +10,12 @@ const PARTS = ["recognised", "rejected", "skipped"];
 /** How long a run takes, in whole seconds. */
 const passed = ms => ms < 1000 ? "just begun" : duration(Math.floor(ms / 1000) * 1000);
 
+const latencyNote = latency => {
+  if (!latency) return "no image has been measured yet";
+  if (latency.n === 1) return "of one image";
+  return `half of the last ${several(latency.n, "image")} took no longer; 99 of 100 no longer than ${duration(latency.p99_ms)}`;
+};
+
 export const isOver = run => OVER.includes(run.status);
 
 /** The head of the page. It goes on while the rest is paused. */
@@ -60,7 +66,7 @@ export class Tiles {
     this.#speed(speed);
     this.#read(ledger);
     setText(byId("latency"), latency ? duration(latency.p50_ms) : duration(null));
-    setText(byId("latency-note"), latency ? `p50: half of ${several(latency.n, "image")} are faster. p99:\u00a0${duration(latency.p99_ms)}` : "no image has been measured yet");
+    setText(byId("latency-note"), latencyNote(latency));
     this.#model(models);
   }
 
@@ -82,7 +88,7 @@ export class Tiles {
     });
     const done = total ? [`${percent(read / total, 0)} done`] : [];
     const lost = PARTS.slice(1).filter(name => parts[name] > 0).map(name => `${count(parts[name])} ${name}`);
-    setText(byId("read-note"), [...done, ...lost.length ? lost : ["none rejected"]].join(" · "));
+    setText(byId("read-note"), [...done, ...read && !lost.length ? ["none rejected"] : lost].join(" · "));
   }
 
   #model(models) {
