@@ -385,3 +385,10 @@ def test_pictures_of_a_video_or_a_camera_are_told_apart(uri: str, tmp_path: Path
     assert f"{uri}, picture 7" in page
     assert f"{uri}, picture 9" in page
     assert "2 times" not in page
+
+
+def test_of_a_long_path_the_last_two_parts_are_shown_and_the_whole_is_its_title(
+    tmp_path: Path,
+) -> None:
+    page = page_of(tmp_path, [*DETAILS, mistaken("/data/long/gates/cat/1.jpg")])
+    assert '<small title="/data/long/gates/cat/1.jpg">cat/1.jpg</small>' in page
