@@ -7,13 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-__all__ = ["Visit", "a_browser", "a_visit"]
+__all__ = ["Visit", "a_browser", "a_file", "a_visit"]
 
 IS_REQUIRED = "browser" in os.environ.get("SIGHTFLOW_REQUIRE", "").split(",")
 TIMEOUT_MS = 10_000
@@ -98,3 +99,25 @@ def a_visit(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
         visit.check()
     finally:
         context.close()
+
+
+@contextmanager
+def a_file(browser: Browser, path: Path, **options: Any) -> Iterator[Page]:
+    """Open a page from the disk, without a network, and fail at the end if anything went wrong.
+
+    Args:
+        browser: of `a_browser`.
+        path: of the page.
+        options: of the context, such as `viewport` and `color_scheme`.
+    """
+    context = browser.new_context(offline=True, **options)
+    try:
+        opened = context.new_page()
+        problems: list[str] = []
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
+        opened.goto(path.as_uri())
+        yield opened
+    finally:
+        context.close()
+    assert problems == []

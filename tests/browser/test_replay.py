@@ -1,33 +1,19 @@
 """The page of a replay in a browser: without a network, on a phone, for those who cannot see."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.chromium import a_file
 
 from sightflow.dashboard.replay import ReplayPage, Sample, write_replay_report
 from sightflow.metrics.agreement import Agreement, Comparer
 from sightflow.testing import draw_scene, encode_image
 
 _SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give a browser; without one these tests are skipped, unless it must be there."""
-    program = shutil.which("chromium")
-    if program is None:
-        is_needed = "browser" in os.environ.get("SIGHTFLOW_REQUIRE", "")
-        (pytest.fail if is_needed else pytest.skip)("no chromium is in the path")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 def _said(label: str, score: float, *box: int) -> dict[str, Any]:
@@ -75,19 +61,14 @@ def page(
 ) -> Iterator[Page]:
     """Open the page from the disk, without a network; the test fails if anything goes wrong."""
     width, height = _SIZES[request.param]
-    context = browser.new_context(
-        offline=True,
+    with a_file(
+        browser,
+        replayed,
         bypass_csp=True,  # the page forbids all scripts, that of axe too
         color_scheme=scheme,
         viewport={"width": width, "height": height},
-    )
-    opened = context.new_page()
-    problems: list[str] = []
-    opened.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
-    opened.goto(replayed.as_uri())
-    yield opened
-    context.close()
-    assert problems == []
+    ) as opened:
+        yield opened
 
 
 def test_a_replay_has_no_barrier_and_is_as_wide_as_the_window(page: Page) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.chromium import a_file
 
 from sightflow.dashboard.report.page import write_report
 from sightflow.storage.resultfiles import find_run
@@ -53,17 +54,13 @@ def page(
 ) -> Iterator[Page]:
     """Open the report from the disk, without a network; the test fails if anything goes wrong."""
     width, height = _SIZES[request.param]
-    context = browser.new_context(
-        offline=True, color_scheme=scheme, viewport={"width": width, "height": height}
-    )
-    opened = context.new_page()
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
-    opened.goto(report.as_uri())
-    yield opened
-    context.close()
-    assert problems == []
+    with a_file(
+        browser,
+        report,
+        color_scheme=scheme,
+        viewport={"width": width, "height": height},
+    ) as opened:
+        yield opened
 
 
 def test_a_report_has_no_barrier_and_all_charts_with_everything_open(page: Page) -> None:

@@ -22,7 +22,7 @@ from sightflow.engine.viewfinder import Viewfinder
 from sightflow.pipeline import Pipeline
 from sightflow.records import ImageRecord, Row
 from sightflow.records.ledger import Ledger
-from sightflow.records.rows import counted_in, for_viewers
+from sightflow.records.rows import counted_in, for_viewers, uses_in
 
 __all__ = ["Showing", "showing_in", "shown_pictures"]
 
@@ -177,7 +177,7 @@ class _Facts:
 
     def _note_models(self, row: Row) -> None:
         """Note which versions of models are in use, once each time that one changes."""
-        for use in row.get("steps") or ([row] if "model" in row else ()):
+        for use in uses_in(row):
             version = use["model"], use["model_version"]
             if self._versions.get(use["step"]) != version:
                 self._versions[use["step"]] = version

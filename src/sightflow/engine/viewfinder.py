@@ -7,7 +7,7 @@ that delivers. Both are in one process, where a picture waits here for its row.
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,9 +185,7 @@ def _hidden(record: ImageRecord) -> Any:
     faces = record.faces
     if faces is None or not len(faces):
         return record.pixels
-    names: Sequence[str | None] = faces.person_ids or (None,) * len(faces)
-    strangers = [i for i, name in enumerate(names) if name is None]
     pixels = record.pixels.copy()
     scale = np.float32(pixels.shape[1] / record.width)
-    blur_boxes(pixels, faces.boxes_xyxy[strangers] * scale)
+    blur_boxes(pixels, faces.strangers_xyxy * scale)
     return pixels

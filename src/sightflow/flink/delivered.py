@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from sightflow.flink.metrics import FlinkMetrics
 from sightflow.records import Row
+from sightflow.records.rows import uses_in
 
 __all__ = ["DeliveredMetrics"]
 
@@ -34,9 +35,8 @@ class DeliveredMetrics:
         for row in rejected:
             self._rejected(row["step"], row["reason"])
         for row in rows:
-            if "model" in row:
-                for use in row.get("steps", (row,)):
-                    self._used(use["step"], use["model"], use["model_version"])
+            for use in uses_in(row):
+                self._used(use["step"], use["model"], use["model_version"])
             if self._tells_times:
                 self._came(row["source_id"], row["event_time_ms"])
 

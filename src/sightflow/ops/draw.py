@@ -126,8 +126,7 @@ def draw_faces(
     """
     shown = [i for i in range(len(faces)) if faces.scores[i] >= min_score]
     texts = [_face_text(faces, i) for i in shown]
-    names = faces.person_ids or (None,) * len(faces)
-    colours = [colour_of_person(names[i]) for i in shown]
+    colours = [colour_of_person(faces.names[i]) for i in shown]
     return _draw_boxes(pixels, faces.boxes_xyxy[shown] * scale, texts, colours)
 
 

@@ -57,6 +57,16 @@ class Faces:
         """Return the number of faces."""
         return len(self.boxes_xyxy)
 
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """Who each is; None of one that is nobody's, or of whom no step has told."""
+        return self.person_ids or (None,) * len(self)
+
+    @property
+    def strangers_xyxy(self) -> npt.NDArray[np.float32]:
+        """The boxes of those without a name, float32 [M, 4]."""
+        return self.boxes_xyxy[[i for i, name in enumerate(self.names) if name is None]]
+
     def take(self, rows: Any) -> "Faces":
         """Return the faces of these rows: numbers, or bool [N]."""
         chosen = np.arange(len(self))[rows]

@@ -1,11 +1,11 @@
 """What a row of a result says of its objects, for those who show it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sightflow.records.schema import Row
 
-__all__ = ["counted_in", "for_viewers", "name_of", "said_of", "tracks_in"]
+__all__ = ["counted_in", "for_viewers", "name_of", "said_of", "tracks_in", "uses_in"]
 
 _SAID = ("state", "sign")
 
@@ -99,3 +99,15 @@ def tracks_in(row: Row) -> Iterator[dict[str, Any]]:
     for track in row["tracks"]:
         found = known.get(track["track_id"], {})
         yield {**track, **{name: found[name] for name in _SAID if name in found}}
+
+
+def uses_in(row: Row) -> Sequence[Row]:
+    """Return which models made a row: `step`, `model` and `model_version` of each.
+
+    Examples:
+        >>> use = {"step": "detect", "model": "nanodet", "model_version": "1"}
+        >>> [one["step"] for one in uses_in({"uri": "a.jpg", **use})], uses_in({"uri": "a.jpg"})
+        (['detect'], ())
+    """
+    uses: Sequence[Row] = row.get("steps") or ((row,) if row.get("model") else ())
+    return uses

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from sightflow.records import Row
+from sightflow.records.rows import uses_in
 from sightflow.sources.recorded import LeftOut, Recorded
 
 __all__ = ["Survey", "survey"]
@@ -40,8 +41,9 @@ class Survey:
     def add(self, row: Row) -> None:
         """Add a result."""
         self.n += 1
-        uses = row.get("steps") or ([row] if "model" in row else [])
-        self.models.update((use["step"], use["model"], use["model_version"]) for use in uses)
+        self.models.update(
+            (use["step"], use["model"], use["model_version"]) for use in uses_in(row)
+        )
         self.most = max(self.most, len(row.get("classification") or ()))
         for name in _KINDS:
             if name in row:

@@ -133,8 +133,7 @@ def _unknown(faces: Faces | None, step: str) -> npt.NDArray[np.float32]:
             f"step {step!r}: `blur_unknown` blurs the faces that an earlier step has found; add "
             "one, such as DetectFaces"
         )
-    names = faces.person_ids or (None,) * len(faces)
-    return faces.boxes_xyxy[[i for i, name in enumerate(names) if name is None]]
+    return faces.strangers_xyxy
 
 
 def _with_suffix(name: str, suffix: str) -> str:

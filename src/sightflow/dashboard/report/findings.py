@@ -9,7 +9,7 @@ from typing import Any
 
 from sightflow.dashboard.report.timegrid import TimeGrid, is_of_clock
 from sightflow.records import Row
-from sightflow.records.rows import name_of, tracks_in
+from sightflow.records.rows import name_of, tracks_in, uses_in
 
 __all__ = [
     "N_BINS",
@@ -230,7 +230,7 @@ class Findings:
         source.last_ms = max(source.last_ms, time_ms)
 
     def _note_models(self, row: Row) -> None:
-        for use in row.get("steps") or ((row,) if row.get("model") else ()):
+        for use in uses_in(row):
             self.models[use["step"], use["model"], use["model_version"]] += 1
 
     def _note_score(self, score: float, row: Row) -> None:
