@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from sightflow.storage.drafts import replacing
 
-__all__ = ["vendored", "write_page"]
+__all__ = ["tile", "vendored", "write_page"]
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
@@ -41,3 +41,8 @@ def vendored() -> dict[str, Markup]:
         "licence": "uPlot.LICENSE",
     }
     return {key: Markup((folder / name).read_text("utf-8")) for key, name in names.items()}
+
+
+def tile(name: str, value: str, note: str = "") -> dict[str, str]:
+    """Return a figure that is seen first on a page."""
+    return {"name": name, "value": value, "note": note}

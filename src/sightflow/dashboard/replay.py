@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sightflow.dashboard.page import write_page
+from sightflow.dashboard.page import tile, write_page
 from sightflow.dashboard.samples import is_video, pictures_of
 from sightflow.metrics.agreement import (
     Agreement,
@@ -119,23 +119,19 @@ def _lead(page: ReplayPage) -> str:
 def _tiles(page: ReplayPage) -> Iterator[dict[str, str]]:
     agreement = page.agreement
     rate = percent_text(agreement.rate) if agreement.n else "-"
-    yield _tile("agreement", rate, f"of {agreement.n:,} images")
-    yield _tile("changed", f"{agreement.n - agreement.n_same:,}", "images")
+    yield tile("agreement", rate, f"of {agreement.n:,} images")
+    yield tile("changed", f"{agreement.n - agreement.n_same:,}", "images")
     for name in ("lost", "gained", "relabelled", "moved"):
         if agreement.kinds[name]:
-            yield _tile(name, f"{agreement.kinds[name]:,}", _meanings(agreement)[name])
+            yield tile(name, f"{agreement.kinds[name]:,}", _meanings(agreement)[name])
     if agreement.scores.n:
-        yield _tile(
+        yield tile(
             "score", f"{round(agreement.scores.mean, 3) + 0.0:+.3f}", "mean change of what was kept"
         )
 
 
 def _meanings(agreement: Agreement) -> dict[str, str]:
     return _CLASS_KINDS if agreement.aspects == {"classification"} else _KINDS
-
-
-def _tile(name: str, value: str, note: str) -> dict[str, str]:
-    return {"name": name, "value": value, "note": note}
 
 
 def _kinds(agreement: Agreement) -> Iterator[dict[str, Any]]:

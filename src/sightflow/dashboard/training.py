@@ -8,7 +8,7 @@ from typing import Any
 from sightflow.dashboard.charts import curves_of
 from sightflow.dashboard.confusion import matrix_of
 from sightflow.dashboard.learning import Details, Learning, read_learning
-from sightflow.dashboard.page import vendored, write_page
+from sightflow.dashboard.page import tile, vendored, write_page
 from sightflow.dashboard.pictures import Album
 
 __all__ = ["tiles_of", "write_training_report"]
@@ -94,10 +94,10 @@ def tiles_of(learning: Learning) -> list[dict[str, str]]:
         tiles.append(_share("since the start", evaluated.figures, ""))
     tiles.extend(_tiles_of_objects(learning.of_objects))
     if trained is not None and trained.figures["loss"] is not None:
-        tiles.append(_tile("loss", f"{trained.figures['loss']:.4g}", "mean of the last batch"))
+        tiles.append(tile("loss", f"{trained.figures['loss']:.4g}", "mean of the last batch"))
     alarms = learning.of("drifted")
     if alarms:
-        tiles.append(_tile("alarms", str(len(alarms)), "a watched value has changed"))
+        tiles.append(tile("alarms", str(len(alarms)), "a watched value has changed"))
     return tiles
 
 
@@ -107,16 +107,12 @@ def _tiles_of_objects(learning: Learning) -> Iterator[dict[str, str]]:
         if (told := learning.last(kind)) is not None:
             figures = told.figures
             note = f"mAP@0.5 of {figures['n_objects']:.0f} objects in {figures['n']:.0f} images"
-            yield _tile(name, f"{100 * figures['map_50']:.1f} %", note)
+            yield tile(name, f"{100 * figures['map_50']:.1f} %", note)
 
 
 def _share(name: str, figures: Mapping[str, Any], prefix: str) -> dict[str, str]:
     value = f"{100 * figures[prefix + 'accuracy']:.1f} %"
-    return _tile(name, value, f"of {figures[prefix + 'n']:.0f} images right")
-
-
-def _tile(name: str, value: str, note: str) -> dict[str, str]:
-    return {"name": name, "value": value, "note": note}
+    return tile(name, value, f"of {figures[prefix + 'n']:.0f} images right")
 
 
 def _facts(learning: Learning, facts: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sightflow.dashboard.page import write_page
+from sightflow.dashboard.page import tile, write_page
 from sightflow.metrics.verification import OperatingPoint, VerificationFigures
 from sightflow.records import REASONS
 
@@ -91,15 +91,11 @@ def _tiles(figures: VerificationFigures, chosen: OperatingPoint) -> list[dict[st
     """Return the figures that are seen first."""
     where = f"at {_threshold(figures.eer_threshold)}"
     return [
-        _tile("threshold", _threshold(chosen.threshold), "cosine, at least"),
-        _tile("true accepts", _percent(chosen.tar), f"of {figures.n_same:,} pairs"),
-        _tile("false accepts", _percent(chosen.far), f"of {figures.n_different:,} pairs"),
-        _tile("equal error rate", _percent(figures.eer), where),
+        tile("threshold", _threshold(chosen.threshold), "cosine, at least"),
+        tile("true accepts", _percent(chosen.tar), f"of {figures.n_same:,} pairs"),
+        tile("false accepts", _percent(chosen.far), f"of {figures.n_different:,} pairs"),
+        tile("equal error rate", _percent(figures.eer), where),
     ]
-
-
-def _tile(name: str, value: str, note: str) -> dict[str, str]:
-    return {"name": name, "value": value, "note": note}
 
 
 def _rows(report: CalibrationReport, chosen: OperatingPoint) -> Iterator[dict[str, str]]:

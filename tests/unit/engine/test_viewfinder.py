@@ -59,6 +59,15 @@ def look(finder: Viewfinder, files: ViewFiles, *records: ImageRecord) -> list[tu
     return [(one["source_id"], one["row"]["sequence"]) for one in shown]
 
 
+def join_three(finder: Viewfinder, clock: Clock) -> None:
+    """Take three pictures of a source, one after the other, whose rows come at once."""
+    records = [frame(sequence=number) for number in range(3)]
+    for record in records:
+        finder.see(record)
+        clock.now += 0.3
+    finder.join([result_row(record) for record in records])
+
+
 def test_a_picture_is_shown_with_its_row_once_that_is_there(
     watched: Viewfinder, files: ViewFiles
 ) -> None:
@@ -126,11 +135,7 @@ def test_sources_beyond_nine_wait_until_one_is_silent(
 def test_pictures_that_come_at_once_are_shown_one_by_one(
     watched: Viewfinder, files: ViewFiles, clock: Clock
 ) -> None:
-    records = [frame(sequence=number) for number in range(3)]
-    for record in records:
-        watched.see(record)
-        clock.now += 0.3
-    watched.join([result_row(record) for record in records])
+    join_three(watched, clock)
     shown = [watched.write(files)[0]["row"]["sequence"] for _ in range(4)]
     assert shown == [0, 1, 2, 2]
 
@@ -138,11 +143,7 @@ def test_pictures_that_come_at_once_are_shown_one_by_one(
 def test_at_the_end_the_newest_is_shown(
     watched: Viewfinder, files: ViewFiles, clock: Clock
 ) -> None:
-    records = [frame(sequence=number) for number in range(3)]
-    for record in records:
-        watched.see(record)
-        clock.now += 0.3
-    watched.join([result_row(record) for record in records])
+    join_three(watched, clock)
     assert watched.write(files, is_last=True)[0]["row"]["sequence"] == 2
 
 
@@ -205,10 +206,6 @@ def test_a_source_whose_name_is_no_text_is_shown_too(watched: Viewfinder, files:
 def test_after_the_end_no_older_picture_comes(
     watched: Viewfinder, files: ViewFiles, clock: Clock
 ) -> None:
-    records = [frame(sequence=number) for number in range(3)]
-    for record in records:
-        watched.see(record)
-        clock.now += 0.3
-    watched.join([result_row(record) for record in records])
+    join_three(watched, clock)
     watched.write(files, is_last=True)
     assert watched.write(files)[0]["row"]["sequence"] == 2

@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from sightflow.dashboard.page import vendored, write_page
+from sightflow.dashboard.page import tile, vendored, write_page
 from sightflow.dashboard.report.charts import times_of
 from sightflow.dashboard.report.parts import (
     KIND_NAMES,
@@ -20,7 +20,6 @@ from sightflow.dashboard.report.parts import (
     measures_of,
     rejected_of,
     sources_of,
-    tile,
 )
 from sightflow.dashboard.report.reading import OnProgress, RunRead, read_run
 from sightflow.dashboard.report.timegrid import duration_text, time_text

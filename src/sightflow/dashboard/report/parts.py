@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sightflow.dashboard.confusion import matrix_of
+from sightflow.dashboard.page import tile
 from sightflow.dashboard.report.charts import passages_over_time, scores_of, small_scores_of
 from sightflow.dashboard.report.findings import (
     ClassFound,
@@ -31,7 +32,6 @@ __all__ = [
     "measures_of",
     "rejected_of",
     "sources_of",
-    "tile",
 ]
 
 Values = dict[str, Any]
@@ -55,11 +55,6 @@ _N_MESSAGES = 40
 _MAX_CELLS = 40
 """Rows of the confusion matrix."""
 _NO_PICTURE = Picture(None, "no pictures are wanted")
-
-
-def tile(name: str, value: str, note: str = "") -> dict[str, str]:
-    """Return a figure that is seen first."""
-    return {"name": name, "value": value, "note": note}
 
 
 def kind_of(kind: KindFound, album: PicturesAt) -> Values:
